@@ -1,0 +1,67 @@
+"""Parts: what one process or one store knows, frozen; a snapshot is a set of parts.
+
+Two origins never count the same event: a process part holds calls, durations and predicted classes of its process,
+a store part holds the join.
+Within a part every row is counted in exactly one slice: ``()`` holds the rows that have no attributes, and the whole
+of a series is the sum over its slices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from modelmon.tallies import Ledger, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelmon.tasks import Task
+
+ClassValue: TypeAlias = "int | float | str"
+Slice: TypeAlias = "tuple[tuple[str, str], ...]"
+SeriesKey: TypeAlias = "tuple[str, str]"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPart:
+    """Hold what one origin knows of one model and version.
+
+    Attributes:
+        task: how the outputs are read, or None where nobody said and nothing told.
+        classes: the class values by code; class-coded accumulators of this part use these codes.
+        ledgers: counts by slice, each row in exactly one; slices are sorted by attribute name.
+        shared: counts kept for the whole series only (score histograms).
+        active: calls running now, by slice.
+    """
+
+    task: Task | None = None
+    classes: tuple[ClassValue, ...] = ()
+    ledgers: Mapping[Slice, Ledger] = field(default_factory=dict)
+    shared: Ledger = field(default_factory=Ledger)
+    active: Mapping[Slice, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Hold what one origin knows.
+
+    Attributes:
+        origin: who counted: a process or a store, by a name that no other has.
+        epoch: which life of that origin; a life that began with empty counts has a new number.
+        kind: ``"process"`` or ``"store"``.
+        taken_at: seconds since the epoch, on the origin's clock.
+        window: width of a slot in seconds.
+        series: what is known by (model, version).
+        counts: counts that belong to no series.
+        gauges: current values that belong to no series, by name.
+    """
+
+    origin: str
+    epoch: int
+    kind: Literal["process", "store"]
+    taken_at: float
+    window: float
+    series: Mapping[SeriesKey, SeriesPart] = field(default_factory=dict)
+    counts: Tally = field(default_factory=Tally)
+    gauges: Mapping[str, float] = field(default_factory=dict)
