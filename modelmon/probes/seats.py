@@ -1,0 +1,262 @@
+"""Sites and seats: what is watched, and where its calls are written down.
+
+A `Site` is one decoration; it lives as long as the wrapper.
+A `Seat` is where that site records in one recorder: the recorder makes it, puts it into ``site.seat`` and drains it.
+Configuring, capturing and forking put another seat there; a call ends in the seat where it began.
+
+Rules of this file:
+
+1. What runs for every call takes no lock, starts no thread and imports nothing.
+2. Records are flat: ``extend`` of a tuple is atomic under the GIL and leaves no object for the garbage collector.
+3. Nothing of the user's is kept but what `modelmon.copies.keep` made of it.
+4. Nothing here raises into a call, except what a signal handler raised and what ``strict=True`` asks for.
+
+What a seat holds, column after column:
+
+========== ================== ==========================================================================================
+list       stride             columns
+========== ================== ==========================================================================================
+buffer     ``len(fields)``    ``fields`` of the site: ``start, end, value`` and, where the site has them, ``id``,
+                              ``slice``, ``size``; calls that returned. ``start`` and ``end`` are clock readings in ns
+failures   5                  ``start, end, outcome, error_type, slice``; calls that did not return
+streams    8                  ``start, first, last, end, items, outcome, error_type, slice``; ``first`` and ``last`` are
+                              None where there was no item; ``error_type`` is ``""`` for ``ok``
+given      4                  ``time, value, id, slice``; predictions apart from a call's return: streamed items, contexts
+rejections 1                  tuples ``(reason, count)``
+========== ================== ==========================================================================================
+
+``value`` and ``id`` are plain scalars, results of `modelmon.copies.keep`, or `UNREADABLE` (already among the rejections).
+``value`` None is no prediction.
+With ``id="auto"`` the ids are written out by `modelmon.probes.auto_ids.issued` from the seat's prefix and the call's
+number, which is what the column holds.
+``size`` is an int of rows, -1 where it could not be told.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from modelmon.probes.outcomes import ending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from modelmon.tasks import Task
+
+    Slice = tuple[tuple[str, str], ...]
+
+FAILURE_FIELDS: Final = ("start", "end", "outcome", "error_type", "slice")
+STREAM_FIELDS: Final = ("start", "first", "last", "end", "items", "outcome", "error_type", "slice")
+GIVEN_FIELDS: Final = ("time", "value", "id", "slice")
+PLAIN: Final = frozenset({int, float, bool, type(None)})
+"""Types whose values are kept as they are; text too, but its length is looked at first."""
+
+
+class Unreadable:
+    """Stand in a record where a value could not be read; why is already among the rejections."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show the marker's name."""
+        return "UNREADABLE"
+
+    def __reduce__(self) -> str:
+        """Pickle by name, so that there is one marker."""
+        return "UNREADABLE"
+
+
+UNREADABLE: Final = Unreadable()
+
+
+class Site:
+    """One watched thing; compared by identity.
+
+    Attributes:
+        model: the model's name.
+        version: its version.
+        task: how its outputs are read, or None.
+        id: name of the parameter that holds the id, a function of the bound arguments, ``"auto"``, or None.
+        output: function of the returned value, or of a streamed item, that gives the prediction, or None.
+        attributes: names of parameters, or a function of the bound arguments that gives a mapping, or None.
+        batch_size: name of a parameter, or a function of the bound arguments, or None.
+        tokens: function of a streamed item that gives how many items it stands for, or None.
+        sync: None or ``"device"``.
+        home: what gives seats (``home.seat(site)``); pickled along, so that a copy elsewhere finds its own.
+        fields: columns of the seats' buffers.
+        seat: where calls that begin now are recorded.
+        watcher: weak reference to the wrapper, or None where there is none that could go.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "attributes",
+        "batch_size",
+        "fields",
+        "home",
+        "id",
+        "model",
+        "output",
+        "seat",
+        "sync",
+        "task",
+        "tokens",
+        "version",
+        "watcher",
+    )
+
+    def __init__(
+        self,
+        model: str,
+        version: str = "",
+        *,
+        task: Task | None = None,
+        id: str | Callable[[Mapping[str, Any]], Any] | None = None,  # noqa: A002  (the public name)
+        output: Callable[[Any], Any] | None = None,
+        attributes: Iterable[str] | Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        batch_size: str | Callable[[Mapping[str, Any]], int] | None = None,
+        tokens: Callable[[Any], int] | None = None,
+        sync: str | None = None,
+        home: Any = None,
+    ) -> None:
+        """Describe what is watched; a site without a ``home`` gets its seat from whoever made it."""
+        self.model = model
+        self.version = version
+        self.task = task
+        self.id = id
+        self.output = output
+        self.attributes: Any = attributes if attributes is None or callable(attributes) else tuple(attributes)
+        self.batch_size = batch_size
+        self.tokens = tokens
+        self.sync = sync
+        self.home = home
+        asked = (("id", id), ("slice", attributes), ("size", batch_size))
+        self.fields = ("start", "end", "value", *(name for name, wanted in asked if wanted is not None))
+        self.watcher: Callable[[], Any] | None = None
+        self.seat: Seat = home.seat(self) if home is not None else None  # type: ignore[assignment]
+
+    @property
+    def gone(self) -> bool:
+        """Whether the wrapper was collected, so that no call can begin here again."""
+        return self.watcher is not None and self.watcher() is None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what was asked for; the copy takes a seat where it is unpickled."""
+        settings = (self.task, self.id, self.output, self.attributes, self.batch_size, self.tokens, self.sync, self.home)
+        return _restored, (self.model, self.version, settings)
+
+
+def _restored(model: str, version: str, settings: tuple[Any, ...]) -> Site:
+    task, identify, output, attributes, batch_size, tokens, sync, home = settings
+    return Site(
+        model,
+        version,
+        task=task,
+        id=identify,
+        output=output,
+        attributes=attributes,
+        batch_size=batch_size,
+        tokens=tokens,
+        sync=sync,
+        home=home,
+    )
+
+
+class Seat:
+    """Where one site records in one recorder; the wrapper touches nothing else.
+
+    Attributes:
+        site: what is watched.
+        begin: counts a call and returns its number, from 0.
+        clock: monotonic nanoseconds.
+        extend: of ``buffer``; while the seat refuses, a sink that counts.
+        relieve: called with the seat every ``mask + 1`` calls and when much has gathered; may drain.
+        mask: one less than a power of two; 0 calls ``relieve`` after every call.
+        kept_bytes: about how many bytes the kept values take.
+        prefix: of the ids issued here, with ``id="auto"``.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_lost",
+        "_void",
+        "begin",
+        "buffer",
+        "clock",
+        "extend",
+        "failures",
+        "fields",
+        "given",
+        "kept_bytes",
+        "mask",
+        "prefix",
+        "rejections",
+        "relieve",
+        "site",
+        "streams",
+        "stride",
+    )
+
+    def __init__(self, site: Site, *, clock: Callable[[], int], relieve: Callable[[Seat], None]) -> None:
+        """Start empty."""
+        self.site = site
+        self.clock = clock
+        self.relieve = relieve
+        self.mask = 1023
+        self.fields = site.fields
+        self.stride = len(site.fields)
+        self.buffer: list[Any] = []
+        self.failures: list[Any] = []
+        self.streams: list[Any] = []
+        self.given: list[Any] = []
+        self.rejections: list[tuple[str, int]] = []
+        self.kept_bytes = 0
+        self._begun, self._void, self._lost = count(), count(), count()
+        self.begin: Callable[[], int] = self._begun.__next__
+        self.extend: Callable[[Iterable[Any]], None] = self.buffer.extend
+        self.prefix = ""
+
+    @property
+    def started(self) -> int:
+        """Calls begun here, those whose arguments turned out not to bind left out."""
+        return _reached(self._begun) - _reached(self._void)
+
+    @property
+    def lost(self) -> int:
+        """Records dropped because nobody could drain."""
+        return _reached(self._lost)
+
+    def refuse(self) -> None:
+        """Count further records as lost instead of keeping them."""
+        self.extend = self._lose
+
+    def accept(self) -> None:
+        """Keep records again."""
+        self.extend = self.buffer.extend
+
+    def keep(self, value: Any) -> Any:
+        """Return what of a value may be kept, or ``UNREADABLE`` after counting why not."""
+        if type(value) is str and len(value) <= 256:  # noqa: PLR2004
+            return value
+        from modelmon import copies  # noqa: PLC0415
+
+        kept = copies.keep(value)
+        if type(kept) is copies.Rejection:
+            self.rejections.append((kept.reason, 1))
+            return UNREADABLE
+        self.kept_bytes += copies.kept_bytes(kept)
+        return kept
+
+    def fail(self, start: int, error: BaseException, slice: Slice = ()) -> None:  # noqa: A002
+        """Record a call that did not return; no reference to what it raised is kept."""
+        end = self.clock()
+        self.failures.extend((start, end, *ending(error), slice))
+
+    def _lose(self, _record: Iterable[Any]) -> None:
+        next(self._lost)
+
+
+def _reached(counter: count[int]) -> int:
+    """Read a counter without advancing it; its ``repr`` is the one way that works on every Python."""
+    return int(repr(counter)[6:-1])
