@@ -1,0 +1,215 @@
+"""Keep what a monitored call returned, in the calling thread, without keeping the object itself.
+
+How it works: plain immutable scalars are kept as they are.
+Anything else is looked up by its type, never by its behaviour: the families of arrays we know are recognised by the
+module and name of a class in the type's method resolution order, so that no library is imported, and of an unknown
+type no method is called at all, neither ``len`` nor ``bool`` nor ``repr``.
+What comes out shares nothing with what came in: later changes are not seen, and the object may die at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from modelmon.copies import arrays, frames, tensors
+from modelmon.copies.kept import Coded, Deferred, Nullable, Rejection
+from modelmon.identity import Missing, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
+"""Types whose instances are kept as they are."""
+
+_CACHED_TYPES = 512
+_ROWS = frozenset({list, tuple})
+_POINTER = 8
+_OBJECT = 32  # bytes, about, of a small int or float
+
+
+def keep(value: Any) -> Any:
+    """Return something immutable or ours that says the same as ``value``, or a `Rejection`; never raise.
+
+    Returns:
+        A plain scalar; a tuple of plain scalars, or of such tuples, `Rejection` standing for elements of no known
+        type; a frozenset of plain scalars; a numpy array of our own; `Nullable`; `Coded`; `Deferred`; or `Rejection`.
+    """
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    try:
+        return (_KEEPERS.get(kind) or _find(kind))(value)
+    except Exception:
+        return Rejection("type")
+
+
+def kept_bytes(kept: Any) -> int:
+    """Return about how many bytes of memory a kept value holds."""
+    kind = type(kept)
+    if kind is int or kind is float or kind is bool or kept is None:
+        return _OBJECT
+    if kind is str or kind is bytes:
+        return len(kept) + 2 * _OBJECT
+    if kind is tuple or kind is frozenset:
+        return _sequence_bytes(kept)
+    if kind is Nullable:
+        return int(kept.data.nbytes + kept.absent.nbytes)
+    if kind is Coded:
+        return int(kept.codes.nbytes) + kept_bytes(kept.values)
+    if kind is Deferred:
+        return kept.size
+    return int(getattr(kept, "nbytes", _OBJECT))
+
+
+def _sequence_bytes(kept: tuple[Any, ...] | frozenset[Any]) -> int:
+    size = _OBJECT + _POINTER * len(kept)
+    first = next(iter(kept), None)
+    if type(first) is str:
+        try:
+            return size + 2 * _OBJECT * len(kept) + sum(map(len, kept))
+        except TypeError:
+            return size + sum(map(kept_bytes, kept))
+    if type(first) in PLAIN:
+        return size + _OBJECT * len(kept)
+    return size + sum(map(kept_bytes, kept))
+
+
+def _find(kind: type) -> Callable[[Any], Any]:
+    keeper = _recognise(kind)
+    if keeper is not _reject:  # unknown types are not remembered: a class made per call would live for ever
+        if len(_KEEPERS) >= _CACHED_TYPES:
+            _KEEPERS.clear()
+            _KEEPERS.update(_EXACT)
+        _KEEPERS[kind] = keeper
+    return keeper
+
+
+def _recognise(kind: type) -> Callable[[Any], Any]:
+    """Find the family of a type by the modules and names of its bases."""
+    for ancestor in type.__getattribute__(kind, "__mro__"):
+        module = type.__getattribute__(ancestor, "__module__")
+        if type(module) is not str:
+            continue
+        root = module.partition(".")[0]
+        keeper = _FAMILIES.get((root, type.__getattribute__(ancestor, "__name__")))
+        if keeper is not None and root in sys.modules:
+            return keeper
+    return _reject
+
+
+def _reject(_value: Any) -> Rejection:
+    return Rejection("type")
+
+
+def _keep_sequence(value: Any) -> Any:
+    """Keep an exact list or tuple: a shallow copy where all elements are plain, one level deeper for rows."""
+    kept = tuple(value)
+    kinds = set(map(type, kept))
+    if kinds <= PLAIN:
+        return kept
+    if kinds <= _ROWS:
+        rows = tuple(map(tuple, kept))
+        if set(map(type, chain.from_iterable(rows))) <= PLAIN:
+            return rows
+    return tuple(map(_keep_element, kept))
+
+
+def _keep_element(value: Any) -> Any:
+    if type(value) in _ROWS:
+        row = tuple(map(keep, value))
+        return row if set(map(type, row)) <= PLAIN else Rejection("type")
+    return keep(value)
+
+
+def _keep_set(value: Any) -> Any:
+    kept = frozenset(value)  # an exact set keeps the hashes of its elements: none is computed anew
+    return kept if set(map(type, kept)) <= PLAIN else Rejection("type")
+
+
+def _keep_scalar(value: Any) -> Any:
+    """Keep a member of an enum, a decimal, or an instance of a subclass of a plain type."""
+    scalar = plain(value)
+    if scalar is Missing.INVALID:
+        return Rejection("type")
+    return None if scalar is Missing.MISSING else scalar
+
+
+def _keep_array(value: Any) -> Any:
+    return arrays.keep_array(value, _keep_sequence)
+
+
+def _keep_masked(value: Any) -> Any:
+    return arrays.keep_masked(value, _keep_sequence)
+
+
+def _keep_series(value: Any) -> Any:
+    return frames.keep_pandas(value, _keep_sequence)
+
+
+def _keep_categorical(value: Any) -> Any:
+    return frames.keep_categorical(value, _keep_sequence)
+
+
+def _keep_frame(value: Any) -> Any:
+    return _keep_array(value.to_numpy())
+
+
+def _keep_polars(value: Any) -> Any:
+    return frames.keep_polars(value, _keep_sequence)
+
+
+def _keep_arrow(value: Any) -> Any:
+    return frames.keep_arrow(value, _keep_sequence)
+
+
+def _keep_arrow_scalar(value: Any) -> Any:
+    return keep(value.as_py())
+
+
+def _keep_missing(_value: Any) -> None:
+    return None
+
+
+_EXACT: dict[type, Callable[[Any], Any]] = {
+    list: _keep_sequence,
+    tuple: _keep_sequence,
+    range: tuple,
+    set: _keep_set,
+    frozenset: _keep_set,
+    bytearray: bytes,
+}
+
+_KEEPERS: dict[type, Callable[[Any], Any]] = dict(_EXACT)
+
+_FAMILIES: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("numpy", "ndarray"): _keep_array,
+    ("numpy", "generic"): arrays.keep_scalar,
+    ("numpy", "MaskedArray"): _keep_masked,
+    ("numpy", "MaskedConstant"): _keep_missing,
+    ("array", "array"): tuple,
+    ("pandas", "Series"): _keep_series,
+    ("pandas", "Index"): _keep_series,
+    ("pandas", "ExtensionArray"): _keep_series,
+    ("pandas", "Categorical"): _keep_categorical,
+    ("pandas", "DataFrame"): _keep_frame,
+    ("pandas", "NAType"): _keep_missing,
+    ("pandas", "NaTType"): _keep_missing,
+    ("polars", "Series"): _keep_polars,
+    ("polars", "DataFrame"): _keep_frame,
+    ("pyarrow", "Array"): _keep_arrow,
+    ("pyarrow", "ChunkedArray"): _keep_arrow,
+    ("pyarrow", "Scalar"): _keep_arrow_scalar,
+    ("torch", "Tensor"): tensors.keep_torch,
+    ("jax", "ArrayImpl"): tensors.keep_jax,
+    ("jaxlib", "ArrayImpl"): tensors.keep_jax,
+    ("tensorflow", "EagerTensor"): tensors.keep_tensorflow,
+    ("enum", "Enum"): _keep_scalar,
+    ("decimal", "Decimal"): _keep_scalar,
+    ("fractions", "Fraction"): _keep_scalar,
+    ("builtins", "str"): _keep_scalar,
+    ("builtins", "int"): _keep_scalar,
+    ("builtins", "float"): _keep_scalar,
+    ("builtins", "bytes"): _keep_scalar,
+}

@@ -1,0 +1,99 @@
+"""What the call half keeps of a user's arrays: four small objects of our own beside scalars, tuples and numpy arrays."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+
+class Rejection:
+    """Say why an output was not kept.
+
+    Attributes:
+        reason: ``"type"``, ``"shape"`` or ``"capture"``.
+        rows: how many predictions it held, 1 where that is not known.
+    """
+
+    __slots__ = ("reason", "rows")
+
+    def __init__(self, reason: str, rows: int = 1) -> None:
+        """Keep reason and number of rows."""
+        self.reason: Final = reason
+        self.rows: Final = rows
+
+    def __repr__(self) -> str:
+        """Show both."""
+        return f"Rejection({self.reason!r}, rows={self.rows})"
+
+
+class Nullable:
+    """Keep an array of which some elements are absent.
+
+    Attributes:
+        data: our own numpy array; what stands at absent elements means nothing.
+        absent: our own bool array of the same shape.
+    """
+
+    __slots__ = ("absent", "data")
+
+    def __init__(self, data: Any, absent: Any) -> None:
+        """Keep two arrays that nobody else holds."""
+        self.data: Final = data
+        self.absent: Final = absent
+
+
+class Coded:
+    """Keep a dictionary-encoded array.
+
+    Attributes:
+        codes: our own integer array; negative where absent.
+        values: what the codes stand for, itself kept.
+    """
+
+    __slots__ = ("codes", "values")
+
+    def __init__(self, codes: Any, values: Any) -> None:
+        """Keep codes and values that nobody else holds."""
+        self.codes: Final = codes
+        self.values: Final = values
+
+
+class Deferred:
+    """Keep a copy that is still on its way from a device; it is read after its event.
+
+    Attributes:
+        rows: number of predictions it holds.
+        size: bytes.
+    """
+
+    __slots__ = ("_done", "_finish", "_wait", "rows", "size")
+
+    def __init__(self, done: Any, wait: Any, finish: Any, *, rows: int, size: int) -> None:
+        """Keep three functions without arguments.
+
+        Args:
+            done: tell, without waiting, whether the copy has arrived.
+            wait: wait until it has.
+            finish: return it as a numpy array that nobody else holds.
+            rows: number of predictions.
+            size: bytes.
+        """
+        self._done = done
+        self._wait = wait
+        self._finish = finish
+        self.rows: Final = rows
+        self.size: Final = size
+
+    def is_ready(self) -> bool:
+        """Tell, without waiting, whether `array` returns at once; a broken device counts as ready."""
+        try:
+            return bool(self._done())
+        except Exception:
+            return True
+
+    def array(self) -> Any:
+        """Wait for the copy and return it as a numpy array, or a `Rejection` where the device lost it."""
+        try:
+            self._wait()
+            return self._finish()
+        except Exception:
+            return Rejection("type", self.rows)

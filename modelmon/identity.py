@@ -1,0 +1,240 @@
+"""Identity of classes and of prediction ids: which two values from two libraries mean the same thing.
+
+A class is an ``int``, ``float`` or ``str`` of Python; ``1``, ``True``, ``1.0`` and ``numpy.int64(1)`` are one class
+and ``"1"`` is another.
+An id is text of 1 to 256 bytes of UTF-8; ``17``, ``numpy.int64(17)`` and ``"17"`` are one id.
+Only the standard library is needed, and no method that a user's class could override is called.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ClassValue: TypeAlias = "int | float | str"
+
+OTHER = "__other__"
+"""The class that classes past the bound are counted under."""
+
+MAXIMUM_CLASS_LENGTH = 128
+"""Characters of the longest class text kept as it is."""
+
+MAXIMUM_ID_BYTES = 256
+"""Bytes of the longest id, in UTF-8."""
+
+_DIGEST_LENGTH = 8
+_MAXIMUM_CLASS_BITS = 1024  # as far as a float reaches, so that 1e300 and int(1e300) are one class
+_MAXIMUM_ID_BITS = 850  # fewer than 256 decimal digits
+
+
+class Missing(enum.Enum):
+    """Tell apart the two ways in which a value is no class."""
+
+    MISSING = "missing"
+    INVALID = "type"
+
+
+MISSING = Missing.MISSING
+INVALID = Missing.INVALID
+
+
+def plain(value: Any) -> int | float | str | bytes | Missing:
+    """Turn a scalar of any known library into an exact ``int``, ``float``, ``str`` or ``bytes``.
+
+    Returns:
+        The scalar, ``MISSING`` for None, nan, ``pandas.NA``, ``NaT`` and masked, ``INVALID`` for anything else.
+    """
+    kind = type(value)
+    if kind is str or kind is int or kind is bytes:
+        return value  # type: ignore[no-any-return]
+    if kind is float:
+        return MISSING if value != value else value  # type: ignore[no-any-return]  # noqa: PLR0124
+    if kind is bool:
+        return int(value)
+    if value is None:
+        return MISSING
+    try:
+        return _foreign(value, kind)
+    except Exception:
+        return INVALID
+
+
+def _foreign(value: Any, kind: type) -> int | float | str | bytes | Missing:
+    if issubclass(kind, enum.Enum):
+        return _member(value)
+    module, name = kind.__module__, kind.__name__
+    if name in {"NAType", "NaTType", "MaskedConstant"}:
+        return MISSING
+    if module == "numpy" and hasattr(kind, "dtype"):
+        return _numpy_scalar(value)
+    if module in {"decimal", "_decimal", "_pydecimal", "fractions"}:
+        return _exact_number(value)
+    return _builtin(value, kind)
+
+
+def _builtin(value: Any, kind: type) -> int | float | str | bytes | Missing:
+    """Take the built-in value out of an instance of a subclass, past any method the subclass overrides."""
+    if issubclass(kind, str):
+        return str.__str__(value)
+    if issubclass(kind, int):
+        return int.__int__(value)
+    if issubclass(kind, float):
+        number = float.__float__(value)
+        return MISSING if math.isnan(number) else number
+    if issubclass(kind, (bytes, bytearray, memoryview)):
+        return bytes(memoryview(value))
+    return INVALID
+
+
+def _member(value: enum.Enum) -> int | float | str | bytes | Missing:
+    inner = plain(value._value_)
+    return inner if type(inner) in {int, str} else str.__str__(value._name_)
+
+
+def _numpy_scalar(value: Any) -> int | float | str | bytes | Missing:
+    code = value.dtype.kind
+    if code in "mM":
+        return MISSING if value != value else INVALID  # noqa: PLR0124
+    if code not in "biufSU":
+        return INVALID
+    item = float(value) if code == "f" else value.item()
+    return plain(item)
+
+
+def _exact_number(value: Any) -> int | float | Missing:
+    if value != value:  # noqa: PLR0124
+        return MISSING
+    number = float(value)
+    if not math.isinf(number) and value == int(value):
+        return int(value)
+    return number
+
+
+def canonical_class(value: Any) -> int | float | str | Missing:
+    """Return the class that a value means.
+
+    Returns:
+        A class; ``MISSING`` for None, nan, ``pandas.NA``, ``NaT``, masked and ``""``; ``INVALID`` for what is no class.
+
+    >>> canonical_class(True), canonical_class(2.0), canonical_class("2"), canonical_class(0.5), canonical_class(b"ok")
+    (1, 2, '2', 0.5, 'ok')
+    >>> canonical_class(float("nan")).name
+    'MISSING'
+    """
+    scalar = plain(value)
+    if isinstance(scalar, Missing):
+        return scalar
+    if isinstance(scalar, bytes):
+        scalar = _decoded(scalar)
+    if isinstance(scalar, str):
+        return _class_text(scalar)
+    if isinstance(scalar, float):
+        if math.isinf(scalar):
+            return INVALID
+        return int(scalar) if scalar.is_integer() else scalar
+    return scalar if scalar.bit_length() <= _MAXIMUM_CLASS_BITS else INVALID
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.hex()
+
+
+def _class_text(text: str) -> str | Missing:
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode()
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if not text:
+        return MISSING
+    if len(text) > MAXIMUM_CLASS_LENGTH:
+        import hashlib  # noqa: PLC0415  # rare, and not worth its import time in every process
+
+        digest = hashlib.blake2b(text.encode(), digest_size=_DIGEST_LENGTH // 2).hexdigest()
+        text = f"{text[: MAXIMUM_CLASS_LENGTH - _DIGEST_LENGTH - 1]}~{digest}"
+    return text
+
+
+def canonical_id(value: Any) -> str | None:
+    """Return the text under which a prediction id is known, or None for what is no id.
+
+    Integers, integral floats and decimals give their decimal digits; bytes are read as UTF-8, else written as hex;
+    enums give their value.
+    Bools, other floats, missing values, ``""``, text with NUL or lone surrogates and text above 256 bytes are no ids.
+
+    >>> canonical_id(17), canonical_id(17.0), canonical_id("17"), canonical_id("017"), canonical_id(True)
+    ('17', '17', '17', '017', None)
+    """
+    if type(value) is bool:
+        return None
+    kind = type(value)
+    if kind.__module__ == "uuid" and kind.__name__ == "UUID":
+        return str(value)
+    scalar = plain(value)
+    if isinstance(scalar, Missing) or (kind.__module__ == "numpy" and kind.__name__.startswith("bool")):
+        return None
+    if isinstance(scalar, bytes):
+        scalar = _decoded(scalar)
+    if isinstance(scalar, str):
+        return scalar if _is_id_text(scalar) else None
+    if isinstance(scalar, float):
+        if not scalar.is_integer():
+            return None
+        scalar = int(scalar)
+    return str(scalar) if scalar.bit_length() <= _MAXIMUM_ID_BITS else None
+
+
+def _is_id_text(text: str) -> bool:
+    if not text or "\0" in text or len(text) > MAXIMUM_ID_BYTES:
+        return False
+    if text.isascii():
+        return True
+    try:
+        return len(text.encode()) <= MAXIMUM_ID_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def class_text(value: ClassValue, among: Iterable[ClassValue] = ()) -> str:
+    """Return a class as text for an attribute, in quotes where a number among the classes has the same text.
+
+    >>> class_text("1", [0, 1]), class_text("1", ["0"]), class_text(1, ["1"]), class_text(0.5)
+    ('"1"', '1', '1', '0.5')
+    """
+    if not isinstance(value, str):
+        return str(value)
+    bare = value.strip('"')
+    return f'"{value}"' if any(not isinstance(other, str) and str(other) == bare for other in among) else value
+
+
+def class_texts(values: Iterable[ClassValue]) -> tuple[str, ...]:
+    """Return the attribute texts of all classes of a task, each different from every other.
+
+    >>> class_texts((1, "1", "cat"))
+    ('1', '"1"', 'cat')
+    """
+    values = tuple(values)
+    numbers = {str(value) for value in values if not isinstance(value, str)}
+    return tuple(
+        f'"{value}"' if isinstance(value, str) and value.strip('"') in numbers else str(value) for value in values
+    )
+
+
+def class_order(value: ClassValue) -> tuple[int, float, str]:
+    """Return the sort key of classes whose order was not declared: numbers, then text, then ``"__other__"``.
+
+    >>> sorted(["b", 10, "__other__", 2, 0.5, "a"], key=class_order)
+    [0.5, 2, 10, 'a', 'b', '__other__']
+    """
+    if isinstance(value, str):
+        return (2 if value == OTHER else 1, 0.0, value)
+    try:
+        return (0, float(value), "")
+    except OverflowError:
+        return (0, math.inf if value > 0 else -math.inf, "")
