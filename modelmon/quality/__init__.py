@@ -1,0 +1,1 @@
+"""Quality: counts in, ratios out; every function is pure, and undefined is ``nan``."""
