@@ -1,0 +1,1 @@
+"""Stores: where predictions await labels, and the counts they turn into."""

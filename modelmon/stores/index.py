@@ -1,0 +1,158 @@
+"""An index from 128-bit keys to record numbers: open addressing over numpy arrays, many keys at a time.
+
+How it works.
+The keys stand in the records' own columns (``low``, and ``high`` once a key needs it); a slot holds a record number
+only, 4 bytes.
+A key's first slot is its mixed hash; where another key stands there, the next slot is tried, for all keys of a batch in
+lockstep, until each has found its record or an empty slot.
+
+Rules:
+
+1. A slot is empty, deleted or a record number; none of these is a key, so every key can be stored, 0 too.
+2. At most two thirds of the slots are taken, deleted ones included; beyond that the table is built anew.
+3. The keys of one `insert` are all different and not in the table.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Keys = NDArray[np.uint64]
+    Numbers = NDArray[np.int64]
+
+_EMPTY = -1
+_DELETED = -2
+_SMALLEST = 1024
+_FIRST_MULTIPLIER = np.uint64(0xFF51AFD7ED558CCD)
+_SECOND_MULTIPLIER = np.uint64(0xC4CEB9FE1A85EC53)
+_HALF = np.uint64(32)
+
+
+class Index:
+    """Find records by key."""
+
+    __slots__ = ("_keys", "_mask", "_seed", "_slots", "_taken", "used")
+
+    def __init__(self, keys: Callable[[Numbers], tuple[Keys, Keys]]) -> None:
+        """Start empty.
+
+        Args:
+            keys: returns the keys (low, high) of records by number.
+        """
+        self._keys = keys
+        self._seed = np.uint64(secrets.randbits(64))
+        self._clear(_SMALLEST)
+
+    def _clear(self, size: int) -> None:
+        self._slots = np.full(size, _EMPTY, np.int32)
+        self._mask = size - 1
+        self._taken = 0
+        self.used = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the table."""
+        return self._slots.nbytes
+
+    def find(self, low: Keys, high: Keys) -> Numbers:
+        """Return the record of each key, -1 where there is none."""
+        return self._probe(low, high)[0]
+
+    def insert(self, low: Keys, high: Keys, records: Numbers) -> None:
+        """Add keys that are all different and not here yet."""
+        n = len(records)
+        if 3 * (self._taken + n) > 2 * len(self._slots):
+            self._rebuild(self.used + n)
+        self._place(self._home(low, high), records)
+        self._taken += n
+        self.used += n
+
+    def replace(self, low: Keys, high: Keys, records: Numbers) -> None:
+        """Point keys that are here at other records."""
+        if len(records):
+            self._slots[self._probe(low, high)[1]] = records
+
+    def remove(self, low: Keys, high: Keys) -> None:
+        """Take out keys that are here."""
+        if len(low):
+            self._slots[self._probe(low, high)[1]] = _DELETED
+            self.used -= len(low)
+
+    def _home(self, low: Keys, high: Keys) -> Numbers:
+        mixed = low ^ self._seed
+        mixed ^= high * _SECOND_MULTIPLIER
+        mixed ^= mixed >> _HALF
+        mixed *= _FIRST_MULTIPLIER
+        mixed ^= mixed >> _HALF
+        mixed *= _SECOND_MULTIPLIER
+        mixed ^= mixed >> _HALF
+        home: Numbers = (mixed & np.uint64(self._mask)).view(np.int64)
+        return home
+
+    def _probe(self, low: Keys, high: Keys) -> tuple[Numbers, Numbers]:
+        """Return record and slot of each key; -1 and an empty slot where there is none."""
+        place = self._home(low, high)
+        found = self._slots[place].astype(np.int64)
+        at_low, at_high = self._keys(found)
+        open_ = np.flatnonzero(((at_low != low) | (at_high != high) | (found < 0)) & (found != _EMPTY))
+        while len(open_):
+            place[open_] = tried = (place[open_] + 1) & self._mask
+            found[open_] = seen = self._slots[tried].astype(np.int64)
+            at_low, at_high = self._keys(seen)
+            differs = (at_low != low[open_]) | (at_high != high[open_]) | (seen < 0)
+            open_ = open_[differs & (seen != _EMPTY)]
+        return found, place
+
+    def _place(self, place: Numbers, records: Numbers) -> None:
+        """Write records into the first empty slots from their homes on; of two that want one slot the last wins."""
+        while len(records):
+            free = self._slots[place] == _EMPTY
+            self._slots[place[free]] = records[free]
+            lost = self._slots[place] != records
+            place, records = (place[lost] + 1) & self._mask, records[lost]
+
+    def _rebuild(self, expected: int) -> None:
+        live = self._slots[self._slots >= 0].astype(np.int64)
+        size = _SMALLEST
+        while 5 * expected > 3 * size:
+            size *= 2
+        self._clear(size)
+        for start in range(0, len(live), 1 << 16):
+            chunk = live[start : start + (1 << 16)]
+            self._place(self._home(*self._keys(chunk)), chunk)
+        self._taken = self.used = len(live)
+
+
+def first_of_each(low: Keys, high: Keys) -> NDArray[np.bool_]:
+    """Return which positions hold the first occurrence of their key: bool ``(n,)``.
+
+    >>> keys = np.array([7, 0, 7], np.uint64)
+    >>> first_of_each(keys, np.zeros(3, np.uint64)).tolist()
+    [True, True, False]
+    """
+    n = len(low)
+    if n == 1:
+        return np.ones(1, np.bool_)
+    size = 1 << (4 * n - 1).bit_length()
+    cell = ((low ^ high) * _FIRST_MULTIPLIER >> np.uint64(65 - size.bit_length())).view(np.int64)
+    owner = np.empty(size, np.int64)
+    owner[cell[::-1]] = np.arange(n - 1, -1, -1)
+    first = owner[cell]
+    alone = first == np.arange(n)
+    crowded = np.flatnonzero(~alone)
+    if not len(crowded):
+        return alone
+    told_apart = crowded[(low[crowded] != low[first[crowded]]) | (high[crowded] != high[first[crowded]])]
+    if len(told_apart):
+        order = told_apart[np.lexsort((told_apart, low[told_apart], high[told_apart]))]
+        alone[order[0]] = True
+        alone[order[1:]] = (low[order[1:]] != low[order[:-1]]) | (high[order[1:]] != high[order[:-1]])
+    return alone
