@@ -1,0 +1,223 @@
+"""Prometheus: an endpoint of our own, an ASGI or WSGI application, or a collector in any registry.
+
+All of them show the same points under the same names.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from modelmon.errors import ConfigurationError
+from modelmon.exporters import exposition
+from modelmon.exporters.endpoint import Endpoint
+from modelmon.exporters.mounts import make_asgi_app, make_wsgi_app
+from modelmon.exporters.wire import Request, Response, authorised, refusal, wanted_format
+from modelmon.notices import warn
+from modelmon.points import CATALOGUE, points
+
+try:
+    from prometheus_client import REGISTRY
+    from prometheus_client.core import Metric
+except ImportError as error:
+    message = 'the Prometheus exporter needs prometheus_client: pip install "modelmon[prometheus]"'
+    raise ImportError(message, name=error.name) from error
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+    from prometheus_client import CollectorRegistry
+
+    from modelmon.exporters.exposition import Format
+    from modelmon.points import Point
+    from modelmon.readers import Source
+
+_NAME = "prometheus"
+_LAST_PORT = 65_535
+_HEALTHY = Response(200, "text/plain; charset=utf-8", b"ok\n")
+
+
+class PrometheusExporter:
+    """Show a monitor's points to Prometheus.
+
+    With a ``port`` it serves ``/metrics`` and ``/healthz`` itself; port 0 takes a free one and ``.port`` tells which.
+    Without a port it registers in ``registry``, by default the one of ``prometheus_client``.
+    ``.asgi_app`` and ``.wsgi_app`` can be mounted in both cases.
+    """
+
+    def __init__(
+        self,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        *,
+        registry: CollectorRegistry | None = None,
+        token: str | None = None,
+        insecure: bool = False,
+    ) -> None:
+        """Prepare; nothing listens and nothing is registered before the exporter is added to a monitor.
+
+        Args:
+            port: where to listen, 0 for any free port, None for not at all.
+            host: the address to listen on; any but the loopback ones needs a ``token``, or ``insecure=True``.
+            registry: where to register as a collector; without a port, None means the default registry.
+            token: the bearer token that a scrape must carry, over HTTP of any kind.
+            insecure: let everyone who can reach ``host`` read the metrics.
+
+        Raises:
+            ConfigurationError: when ``host`` is reachable from elsewhere and neither of the two is given, or the port
+                is no port, or the token is empty.
+        """
+        if port is not None and (isinstance(port, bool) or not 0 <= port <= _LAST_PORT):
+            msg = f"port={port!r} is no port: give 0 to 65535"
+            raise ConfigurationError(msg)
+        if token is not None and not token.strip():
+            msg = "token is empty; leave it out or give one that is hard to guess"
+            raise ConfigurationError(msg)
+        if port is not None and not (_is_loopback(host) or token or insecure):
+            msg = f"host={host!r} can be reached from elsewhere: give token=..., or insecure=True if that is meant"
+            raise ConfigurationError(msg)
+        self._registry = REGISTRY if registry is None and port is None else registry
+        self._token = token
+        self._source: Source | None = None
+        self._exposition = exposition.Exposition()
+        self._endpoint = None if port is None else Endpoint(host, port, respond=self._respond, failed=self._count)
+
+    def __repr__(self) -> str:
+        """Show where it listens; never the token."""
+        return f"<PrometheusExporter port={self.port}>"
+
+    @property
+    def port(self) -> int | None:
+        """The port that is listened on, or None."""
+        return None if self._endpoint is None else self._endpoint.port
+
+    @functools.cached_property
+    def asgi_app(self) -> Callable[..., Awaitable[None]]:
+        """An ASGI application with the metrics, to be mounted anywhere."""
+        return make_asgi_app(self._respond)
+
+    @functools.cached_property
+    def wsgi_app(self) -> Callable[..., Iterable[bytes]]:
+        """A WSGI application with the metrics, to be mounted anywhere."""
+        return make_wsgi_app(self._respond)
+
+    def attach(self, source: Source) -> None:
+        """Show what ``source`` knows; start the endpoint and register, where that is asked for.
+
+        Raises:
+            OSError: when the port cannot be had and ``source.strict`` is true; else that is counted and said once.
+        """
+        self._source = source
+        if self._registry is not None:
+            self._register(self._registry)
+        if self._endpoint is None:
+            return
+        try:
+            self._endpoint.start()
+        except (OSError, RuntimeError) as error:
+            self._count("bind_failed" if isinstance(error, OSError) else "no_thread")
+            if getattr(source, "strict", False):
+                raise
+            warn(f"{_NAME}:start", f"the Prometheus endpoint could not start ({error}); the process goes on without")
+
+    def close(self, timeout: float) -> None:
+        """Stop listening, within ``timeout`` seconds, and leave the registry; closing twice does nothing."""
+        if self._endpoint is not None and not self._endpoint.stop(timeout):
+            self._count("close_timeout")
+        if self._registry is not None and self._registry in _collectors:
+            _collectors[self._registry].exporters.pop(self, None)
+        self._source = None
+
+    def render(self, wanted: Format = "text") -> bytes:
+        """Return the metrics as text."""
+        return self._exposition.render(self.points(), wanted)
+
+    def points(self) -> list[Point]:
+        """Return the points of the monitor now; none before the exporter is added to one."""
+        return [] if self._source is None else points(self._source.snapshot())
+
+    def _register(self, registry: CollectorRegistry) -> None:
+        collector = _collectors.get(registry)
+        if collector is None:
+            collector = _Collector()
+            try:
+                registry.register(collector)
+            except ValueError:
+                self._count("duplicate_names")
+                warn(f"{_NAME}:registry", "another collector in the registry already bears the names of modelmon")
+                return
+            _collectors[registry] = collector
+        collector.exporters[self] = None
+
+    def _respond(self, requests: list[Request]) -> list[Response]:
+        made: dict[Format, Response] = {}
+        return [self._respond_one(request, made) for request in requests]
+
+    def _respond_one(self, request: Request, made: dict[Format, Response]) -> Response:
+        if request.path == "/healthz":
+            return _HEALTHY
+        if not authorised(request.headers.get("authorization", ""), self._token):
+            return refusal(401)
+        wanted = wanted_format(request.headers.get("accept", ""))
+        if wanted not in made:
+            try:
+                made[wanted] = Response(200, exposition.CONTENT_TYPES[wanted], self.render(wanted))
+            except Exception as error:
+                self._count(type(error).__name__)
+                made[wanted] = refusal(500)
+        return made[wanted]
+
+    def _count(self, reason: str) -> None:
+        if self._source is not None:
+            self._source.count_failure(_NAME, reason)
+
+
+class _Collector:
+    """Collect for one registry what all exporters registered there show, each monitor once."""
+
+    def __init__(self) -> None:
+        self.exporters: dict[PrometheusExporter, None] = {}
+
+    def describe(self) -> list[Metric]:
+        """Return all families without samples, so that a registry knows the names."""
+        return [_metric(exposition.family_of(name)) for name in CATALOGUE]
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families that have points; a failure is counted and yields nothing."""
+        try:
+            families = self._families()
+        except Exception as error:
+            for exporter in list(self.exporters):
+                exporter._count(type(error).__name__)  # noqa: SLF001 - two halves of one exporter
+            return
+        yield from families
+
+    def _families(self) -> list[Metric]:
+        sources = {id(exporter._source): exporter._source for exporter in list(self.exporters)}  # noqa: SLF001
+        snapshots = [source.snapshot() for source in sources.values() if source is not None]
+        if not snapshots:
+            return []
+        families: dict[str, Metric] = {}
+        for point in points(functools.reduce(lambda one, other: one.merge(other), snapshots)):
+            family = exposition.family_of(point.name)
+            metric = families.setdefault(point.name, _metric(family))
+            for name, labels, value in exposition.samples(point):
+                metric.add_sample(name, dict(labels), value)
+        return list(families.values())
+
+
+def _metric(family: exposition.Family) -> Metric:
+    return Metric(family.name, family.help, family.type, family.unit)
+
+
+# One collector per registry, which outlives a reload of this module: registering again adds to it.
+_collectors: weakref.WeakKeyDictionary[Any, _Collector] = globals().get("_collectors") or weakref.WeakKeyDictionary()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
