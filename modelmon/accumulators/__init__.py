@@ -1,0 +1,24 @@
+"""Mergeable counts: integers, or sums kept so exactly that removing a row leaves no trace of it; nothing here divides."""
+
+from __future__ import annotations
+
+from modelmon.accumulators.confusion import Confusion
+from modelmon.accumulators.counts import Counts
+from modelmon.accumulators.durations import Histogram
+from modelmon.accumulators.exact import ExactSum
+from modelmon.accumulators.losses import Losses
+from modelmon.accumulators.multilabel import LabelMatrix
+from modelmon.accumulators.residuals import Residuals
+from modelmon.accumulators.scores import ClassScores, ScoreHistogram
+
+__all__ = [
+    "ClassScores",
+    "Confusion",
+    "Counts",
+    "ExactSum",
+    "Histogram",
+    "LabelMatrix",
+    "Losses",
+    "Residuals",
+    "ScoreHistogram",
+]

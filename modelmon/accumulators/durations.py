@@ -1,0 +1,266 @@
+"""Histograms of non-negative integers with three significant decimal digits.
+
+Every number of up to three significant digits is an upper bound of a bin, and a bin holds the values up to and including it,
+so that counts at decimal bounds such as 0.005 s are exact.
+Bins 0 to 1000 hold one integer each; above, every decade d has the bounds 101 x 10**d to 1000 x 10**d.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modelmon.accumulators.sparse import add_tables, count_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelmon.accumulators.sparse import Ints, State
+
+_SINGLE = 1000
+_PER_DECADE = 900
+_LARGEST = 2**63 - 1
+_FLOAT_EXACT = 2**53
+_SMALL = 32
+_DECADES = np.array([10**d for d in range(17)], np.int64)
+_FLOAT_DECADES = _DECADES.astype(np.float64)
+
+
+def _decade_tables() -> tuple[Ints, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+    # For w in [2**e, 2**(e+1)): the decade of 2**e, and the one power of ten (x 1000) inside that opens the next.
+    decades = np.zeros(64, np.int64)
+    openings = np.full(64, np.inf)
+    for e in range(64):
+        decades[e] = max(0, len(str(2**e)) - 3)
+        if 2 ** (e + 1) > 10 ** len(str(2**e)) >= _SINGLE:
+            openings[e] = 10.0 ** len(str(2**e))
+    return decades, openings
+
+
+_DECADE_OF, _OPENING_OF = _decade_tables()
+
+
+def bins_of(values: Ints) -> Ints:
+    """Return the bin of every value.
+
+    Args:
+        values: int64[n], none negative.
+    """
+    if not values.size or int(values.max()) <= _SINGLE:
+        return values
+    if int(values.max()) > _FLOAT_EXACT:
+        return np.array([bin_of(value) for value in values.tolist()], np.int64)
+    below = (values - 1).astype(np.float64)
+    octave = np.maximum((below.view(np.int64) >> 52) - 1023, 0)
+    decade = _DECADE_OF[octave] + (below >= _OPENING_OF[octave])
+    # The quotient of integers below 2**53 is never rounded up to the next integer here, because that is below 1000.
+    bound = (below / _FLOAT_DECADES[decade]).astype(np.int64) + 1
+    return bound + _PER_DECADE * decade
+
+
+def bin_of(value: int) -> int:
+    """Return the bin of one value."""
+    if value <= _SINGLE:
+        return value
+    decade = len(str(value - 1)) - 3
+    return (value - 1) // 10**decade + 1 + _PER_DECADE * decade
+
+
+def bound_of(place: int) -> int:
+    """Return the largest value that bin ``place`` holds."""
+    if place <= _SINGLE:
+        return place
+    decade, rest = divmod(place - 101, _PER_DECADE)
+    return (rest + 101) * 10**decade
+
+
+class Histogram:
+    """Count non-negative integers in bins of at most 1 % width, with exact count, sum, minimum and maximum.
+
+    >>> histogram = Histogram(1e-9)
+    >>> histogram.update(np.array([1_000_000, 2_000_000, 5_000_000]))
+    >>> histogram.cumulative([0.001, 0.002, 0.005]), round(histogram.quantile(0.5), 4)
+    ([1, 2, 3], 0.002)
+    """
+
+    __slots__ = ("_bins", "_counts", "_per_unit", "count", "maximum", "minimum", "scale", "sum")
+
+    def __init__(self, scale: float = 1.0) -> None:
+        """Begin empty.
+
+        Args:
+            scale: The value of one count in the unit of reading: 1e-9 where nanoseconds are read as seconds.
+        """
+        self.scale = scale
+        self._per_unit = Fraction(1) / Fraction(str(scale))
+        self._bins: Ints = np.empty(0, np.int64)
+        self._counts: Ints = np.empty((1, 0), np.int64)
+        self.count = 0
+        self.sum = 0
+        self.minimum = _LARGEST
+        self.maximum = 0
+
+    def update(self, values: Ints) -> None:
+        """Count every value; a negative one counts as 0.
+
+        Args:
+            values: int64[n].
+        """
+        if values.size <= _SMALL:
+            for value in values.tolist():
+                self.add(value)
+            return
+        values = values.astype(np.int64, copy=False)
+        lowest, highest = int(values.min()), int(values.max())
+        if lowest < 0:
+            values = np.maximum(values, 0)
+            lowest, highest = 0, max(highest, 0)
+        bins, counts = count_keys(bins_of(values))
+        self._bins, self._counts = add_tables(self._bins, self._counts, bins, counts[None, :])
+        self.count += values.size
+        whole = highest * values.size <= _LARGEST
+        self.sum += int(values.sum()) if whole else sum(values.tolist())
+        self.minimum = min(self.minimum, lowest)
+        self.maximum = max(self.maximum, highest)
+
+    def add(self, value: int, n: int = 1) -> None:
+        """Count one value ``n`` times; a negative one counts as 0."""
+        value = min(max(value, 0), _LARGEST)
+        place = bin_of(value)
+        at = int(self._bins.searchsorted(place))
+        if at < self._bins.size and self._bins[at] == place:
+            self._counts[0, at] += n
+        else:
+            self._bins = np.insert(self._bins, at, place)
+            self._counts = np.insert(self._counts, at, n, axis=1)
+        self.count += n
+        self.sum += n * value
+        self.minimum = min(self.minimum, value)
+        self.maximum = max(self.maximum, value)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was counted."""
+        return not self.count
+
+    @property
+    def bounds(self) -> list[int]:
+        """The largest value of every bin that holds any, ascending."""
+        return [bound_of(place) for place in self._bins.tolist()]
+
+    @property
+    def counts(self) -> Ints:
+        """The count of every bin in ``bounds``."""
+        return self._counts[0].copy()
+
+    @property
+    def mean(self) -> float:
+        """The exact mean in scaled units, nan when empty."""
+        return self._scaled(Fraction(self.sum, self.count)) if self.count else math.nan
+
+    def quantile(self, q: float) -> float:
+        """Return the smallest counted value that a share ``q`` of all does not exceed, within 0.5 %.
+
+        Args:
+            q: 0 to 1.
+
+        Returns:
+            The quantile in scaled units, nan when empty.
+
+        Raises:
+            ValueError: ``q`` is not in 0 to 1.
+        """
+        if not 0.0 <= q <= 1.0:
+            message = f"a quantile is asked between 0 and 1, not {q!r}"
+            raise ValueError(message)
+        if not self.count:
+            return math.nan
+        rank = max(1, math.ceil(Fraction(q) * self.count))
+        place = int(self._bins[np.searchsorted(np.cumsum(self._counts[0]), rank)])
+        high = bound_of(place)
+        low = bound_of(place - 1) + 1 if place else 0
+        low, high = max(low, self.minimum), min(high, self.maximum)
+        return self._scaled(Fraction(low + high, 2))
+
+    def cumulative(self, bounds: Sequence[float]) -> list[int]:
+        """Count the values at or below each bound, exactly for bounds of up to three significant digits.
+
+        Args:
+            bounds: In scaled units, in any order; infinity counts everything.
+        """
+        running = [0, *np.cumsum(self._counts[0]).tolist()]
+        return [running[self._bins_within(bound)] for bound in bounds]
+
+    def _bins_within(self, bound: float) -> int:
+        if bound < 0:
+            return 0
+        limit = (
+            _LARGEST if math.isinf(bound) else min(math.floor(Fraction(str(float(bound))) * self._per_unit), _LARGEST)
+        )
+        place = bin_of(limit)
+        # The bin of the bound itself counts only where it ends there: nothing above the bound is counted.
+        whole = bound_of(place) <= limit or limit >= self.maximum
+        return int(self._bins.searchsorted(place, side="right" if whole else "left"))
+
+    def _scaled(self, value: Fraction) -> float:
+        return float(value / self._per_unit)
+
+    def merge(self, other: Histogram) -> None:
+        """Add the counts of ``other``, whose scale must be the same.
+
+        Raises:
+            ValueError: The scales differ.
+        """
+        if other.scale != self.scale:
+            message = f"histograms of scales {self.scale} and {other.scale} do not add up"
+            raise ValueError(message)
+        self._bins, self._counts = add_tables(self._bins, self._counts, other._bins, other._counts)
+        self.count += other.count
+        self.sum += other.sum
+        self.minimum = min(self.minimum, other.minimum)
+        self.maximum = max(self.maximum, other.maximum)
+
+    def copy(self) -> Histogram:
+        """Return an independent copy."""
+        twin = Histogram(self.scale)
+        twin._bins, twin._counts = self._bins.copy(), self._counts.copy()
+        twin.count, twin.sum, twin.minimum, twin.maximum = self.count, self.sum, self.minimum, self.maximum
+        return twin
+
+    def to_state(self) -> State:
+        """Return the histogram as plain numbers and lists; the sum is text, since it may pass 2**63."""
+        return {
+            "scale": self.scale,
+            "bins": self._bins.tolist(),
+            "counts": self._counts[0].tolist(),
+            "sum": str(self.sum),
+            "minimum": str(self.minimum),
+            "maximum": str(self.maximum),
+        }
+
+    @classmethod
+    def from_state(cls, state: State) -> Histogram:
+        """Rebuild the histogram that ``to_state`` wrote."""
+        histogram = cls(state["scale"])
+        histogram._bins = np.array(state["bins"], np.int64)
+        histogram._counts = np.array([state["counts"]], np.int64)
+        histogram.count = int(histogram._counts.sum())
+        histogram.sum = int(state["sum"])
+        histogram.minimum, histogram.maximum = int(state["minimum"]), int(state["maximum"])
+        return histogram
+
+    def __eq__(self, other: object) -> bool:
+        """Compare everything kept."""
+        return self.to_state() == other.to_state() if isinstance(other, Histogram) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Show count, mean and three quantiles."""
+        middle, high, higher = (self.quantile(q) for q in (0.5, 0.95, 0.99))
+        return (
+            f"Histogram(count={self.count}, mean={self.mean:.6g}, p50={middle:.6g}, p95={high:.6g}, p99={higher:.6g})"
+        )
