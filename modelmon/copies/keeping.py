@@ -168,6 +168,10 @@ def _keep_arrow_scalar(value: Any) -> Any:
     return keep(value.as_py())
 
 
+def _keep_uuid(value: Any) -> str:
+    return str(value)
+
+
 def _keep_missing(_value: Any) -> None:
     return None
 
@@ -205,6 +209,7 @@ _FAMILIES: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("jax", "ArrayImpl"): tensors.keep_jax,
     ("jaxlib", "ArrayImpl"): tensors.keep_jax,
     ("tensorflow", "EagerTensor"): tensors.keep_tensorflow,
+    ("uuid", "UUID"): _keep_uuid,
     ("enum", "Enum"): _keep_scalar,
     ("decimal", "Decimal"): _keep_scalar,
     ("fractions", "Fraction"): _keep_scalar,
