@@ -1,0 +1,26 @@
+"""Doubles for tests of readers and exporters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class FakeSource:
+    """A monitor as readers see it: hands out what it is given and remembers the failures."""
+
+    def __init__(self, snapshot: Any = None, *, strict: bool = False) -> None:
+        self.make: Callable[[], Any] = snapshot if callable(snapshot) else lambda: snapshot
+        self.strict = strict
+        self.failures: Counter[tuple[str, str]] = Counter()
+        self.asked = 0
+
+    def snapshot(self) -> Any:
+        self.asked += 1
+        return self.make()
+
+    def count_failure(self, exporter: str, reason: str) -> None:
+        self.failures[exporter, reason] += 1

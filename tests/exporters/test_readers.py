@@ -1,0 +1,213 @@
+"""Readers that export on a clock of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+from fakes import FakeSource
+
+from modelmon import notices
+from modelmon.errors import ConfigurationError
+from modelmon.readers import Ticker, every, following
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    notices.forget()
+    with caplog.at_level("ERROR", "modelmon"):
+        yield
+
+
+def test_exports_what_the_source_knows_then():
+    """Each tick asks anew, and gives the function what it got."""
+    answers = iter(range(100))
+    source, seen, enough = FakeSource(lambda: next(answers)), [], threading.Event()
+
+    def export(snapshot):
+        seen.append(snapshot)
+        if len(seen) >= 3:
+            enough.set()
+
+    reader = every(0.01, export)
+    reader.attach(source)
+    assert enough.wait(5)
+    reader.close(2)
+    assert seen == list(range(len(seen)))
+    assert not source.failures
+
+
+def test_no_thread_before_attaching():
+    """Making a reader starts nothing; closing one that was never attached does nothing."""
+    before = threading.active_count()
+    reader = every("1h", print)
+    reader.close(1)
+    assert threading.active_count() == before
+
+
+def test_closing_exports_a_last_time():
+    """What was counted since the last tick is sent at the end, and the thread is gone."""
+    source, seen = FakeSource("state"), []
+    reader = every("1h", seen.append)
+    reader.attach(source)
+    reader.close(2)
+    reader.close(2)
+    assert seen == ["state"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "modelmon-append"]
+
+
+def test_flush_exports_now():
+    """A flush waits for one export of the state at that time."""
+    source, seen = FakeSource("state"), []
+    reader = every("1h", seen.append)
+    reader.attach(source)
+    assert reader.flush(2)
+    assert seen == ["state"]
+    reader.close(2)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("x"), OSError(28, "full"), MemoryError(), RecursionError(), SystemExit(3), KeyboardInterrupt()]
+    + [GeneratorExit(), BaseException("x"), UnicodeError("x")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_an_export_raises_is_counted(error):
+    """X1: whatever an exporter raises stays inside, its thread goes on, and others are not disturbed."""
+
+    def export(_snapshot):
+        raise error
+
+    source, seen = FakeSource("state"), []
+    bad, good = every("1h", export), every("1h", seen.append)
+    bad.attach(source)
+    good.attach(source)
+    for _ in range(3):
+        assert bad.flush(2)
+        assert good.flush(2)
+    assert source.failures == {("export", type(error).__name__): 3}
+    assert seen == ["state"] * 3
+    bad.close(2)
+    good.close(2)
+
+
+def test_one_log_line_per_cause(caplog):
+    """A failing exporter says so once, and then only counts."""
+
+    def export(_snapshot):
+        raise OSError
+
+    reader, source = every("1h", export), FakeSource()
+    reader.attach(source)
+    with caplog.at_level("WARNING", "modelmon"):
+        for _ in range(3):
+            reader.flush(2)
+        reader.close(2)
+    assert len(caplog.records) == 1
+    assert source.failures["export", "OSError"] == 4
+
+
+def test_a_hanging_export_holds_nobody_up():
+    """E3, X2: a hang costs the caller its timeout at most, and other readers nothing."""
+    release, source, seen = threading.Event(), FakeSource("state"), []
+    hanging, good = every("1h", lambda _snapshot: release.wait(30)), every("1h", seen.append)
+    hanging.attach(source)
+    good.attach(source)
+    begin = time.monotonic()
+    assert not hanging.flush(0.05)
+    assert good.flush(2)
+    hanging.close(0.05)
+    good.close(2)
+    assert time.monotonic() - begin < 2
+    assert source.failures == {("<lambda>", "close_timeout"): 1}
+    assert seen == ["state", "state"]
+    release.set()
+
+
+def test_an_export_that_flushes_itself_does_not_recurse():
+    """A flush from within the export returns at once instead of exporting again."""
+    source, depth = FakeSource("state"), []
+
+    def export(_snapshot):
+        depth.append(reader.flush(1))
+
+    reader = every("1h", export)
+    reader.attach(source)
+    assert reader.flush(2)
+    assert depth == [False]
+    reader.close(2)
+
+
+def test_deadlines_keep_phase_without_bursts():
+    """E16: after a pause of many periods there is one export, and the next comes in phase."""
+    assert following(100.0, 100.2, 10.0) == 110.0
+    assert following(100.0, 477.0, 10.0) == 480.0
+    assert following(100.0, 90.0, 10.0) == 100.0
+    now, ticks = [0.0], []
+    ticker = Ticker(10.0, lambda: ticks.append(now[0]), clock=lambda: now[0])
+    ticker.start()
+    assert ticker.run_now(2)
+    time.sleep(0.05)  # let the thread wait for its deadline at 10
+    now[0] = 1000.0
+    assert ticker.run_now(2)
+    time.sleep(0.05)
+    assert ticks == [0.0, 1000.0]
+    ticker.stop(2)
+
+
+def test_without_threads_it_exports_on_flush_and_close(monkeypatch):
+    """E11, E13: where no thread can be started, flush and close export in the caller, and that is counted."""
+    monkeypatch.setattr(threading.Thread, "start", _cannot)
+    source, seen = FakeSource("state"), []
+    reader = every(1, seen.append)
+    reader.attach(source)
+    assert reader.flush(1)
+    reader.close(1)
+    assert seen == ["state", "state"]
+    assert source.failures == {("append", "no_thread"): 1}
+
+
+def _cannot(_thread):
+    msg = "can't start new thread"
+    raise RuntimeError(msg)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_can_start_again():
+    """A child has no ticking thread, may close without harm, and may attach again."""
+    script = """
+        import os, sys, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        sys.path.insert(0, sys.argv[1])
+        from fakes import FakeSource
+        from modelmon.readers import every
+        seen = []
+        reader = every("1h", seen.append)
+        reader.attach(FakeSource("parent"))
+        child = os.fork()
+        if child == 0:
+            reader.attach(FakeSource("child"))
+            fine = reader.flush(2) and seen == ["child"]
+            reader.close(2)
+            os._exit(0 if fine else 1)
+        _, status = os.waitpid(child, 0)
+        assert reader.flush(2) and seen == ["parent"]
+        reader.close(2)
+        sys.exit(os.waitstatus_to_exitcode(status))
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), os.path.dirname(__file__)], check=False, timeout=30
+    )
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize("period", [0, -1, "soon", float("nan"), True])
+def test_a_period_is_a_positive_span(period):
+    """A period that cannot work is an error at the line that made it."""
+    with pytest.raises(ConfigurationError):
+        every(period, print)
