@@ -1,0 +1,332 @@
+"""The drain: from a seat's flat buffers to this process's ledgers, and on to the store.
+
+1. Only the holder of the recorder's lock drains; records that arrive meanwhile stay for the next drain.
+2. A drain never raises for what a user's model returned; what cannot be read is counted under its reason.
+3. Every record taken out of a buffer ends one call, whatever happens to it afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from modelmon.columns import Column
+from modelmon.events import Predictions
+from modelmon.outputs import read
+from modelmon.parts import SeriesPart
+from modelmon.tallies import Ledger, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from modelmon.outputs import Reading
+    from modelmon.parts import Slice
+    from modelmon.probes.seats import Seat
+    from modelmon.stores.contract import Store
+    from modelmon.tasks import Task
+
+SLICE_BUDGET: Final = 100
+ERROR_TYPE_BUDGET: Final = 100
+OTHER: Final = "__other__"
+_SECOND: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Pair one reading of both clocks, to turn stamps into wall time.
+
+    Attributes:
+        offset: nanoseconds to add to a monotonic stamp.
+        window: width of a slot in nanoseconds.
+    """
+
+    offset: int
+    window: int
+
+    def wall(self, stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return nanoseconds since the epoch."""
+        return stamps + self.offset
+
+
+class SeriesCounts:
+    """Count the calls and predictions of one model and version in this process."""
+
+    __slots__ = ("_error_types", "_pages", "ended", "ledgers", "overflowed", "rejected", "task")
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.task: Task | None = None
+        self.ledgers: dict[Slice, Ledger] = {(): Ledger()}
+        self.ended = 0
+        self.rejected = 0
+        self.overflowed = 0
+        self._pages: dict[Slice, Slice] = {(): ()}
+        self._error_types: set[str] = set()
+
+    def part(self, active: int) -> SeriesPart:
+        """Return a frozen view; ``active`` calls are running now."""
+        ledgers = {page: ledger.copy() for page, ledger in self.ledgers.items()}
+        return SeriesPart(task=self.task, ledgers=ledgers, active={(): active})
+
+    def page(self, wanted: Slice) -> Slice:
+        """Return the slice to count under: the wanted one, or ``"__other__"`` past the budget."""
+        page = self._pages.get(wanted)
+        if page is not None:
+            return page
+        if len(self._pages) <= SLICE_BUDGET:
+            self._pages[wanted] = wanted
+            return wanted
+        self.overflowed += 1
+        return tuple((name, OTHER) for name, _ in wanted)
+
+    def error_type(self, name: str) -> str:
+        """Return the exception's class name, or ``"__other__"`` past the budget."""
+        if name in self._error_types or not name:
+            return name
+        if len(self._error_types) >= ERROR_TYPE_BUDGET:
+            self.overflowed += 1
+            return OTHER
+        self._error_types.add(name)
+        return name
+
+    def enter(self, page: Slice, slot: int, entry: Tally) -> None:
+        """Add an entry to a slice's total and to one of its slots."""
+        ledger = self.ledgers.get(page)
+        if ledger is None:
+            ledger = self.ledgers[page] = Ledger()
+        for tally in ledger.book(slot):
+            tally.merge(entry)
+
+    def reject(self, reasons: dict[str, int], slot: int) -> None:
+        """Count predictions that could not be read, by reason."""
+        entry = Tally()
+        for reason, n in reasons.items():
+            entry.counts("rejected").add((reason,), n)
+            self.rejected += n
+        self.enter((), slot, entry)
+
+    def calls(self) -> list[tuple[tuple[str, str], int]]:
+        """Return the calls that ended by (outcome, error type), slice by slice."""
+        totals = [ledger.total for ledger in self.ledgers.values()]
+        return [pair for total in totals if "calls" in total for pair in total["calls"].items()]
+
+    def fold(self, first_kept: int) -> None:
+        """Forget the slots before the first one kept; the totals keep their counts."""
+        for ledger in self.ledgers.values():
+            if ledger.slots and min(ledger.slots) < first_kept:
+                ledger.drop(first_kept)
+
+
+def drain_seat(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
+    """Take up to ``limit`` records of each kind from a seat and count them."""
+    _drain_calls(seat, limit, moment, series, store)
+    if seat.failures:
+        _drain_failures(seat, limit, moment, series)
+    if seat.streams:
+        _drain_streams(seat, limit, moment, series)
+    if seat.given:
+        _drain_given(seat, limit, moment, series, store)
+    if seat.rejections:
+        pending, reasons = _take(seat.rejections, 1, limit)[0], {}
+        for reason, n in pending:
+            reasons[reason] = reasons.get(reason, 0) + n
+        series.reject(reasons, _slot_now(moment, seat))
+
+
+def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
+    columns = dict(zip(seat.fields, _take(seat.buffer, seat.stride, limit), strict=True))
+    n = len(columns["start"])
+    if not n:
+        return
+    if not seat.buffer:
+        seat.kept_bytes = 0
+    series.ended += n
+    ends = _integers(columns["end"])
+    durations = np.maximum(ends - _integers(columns["start"]), 0)
+    groups = _Groups(series, columns.get("slice"), moment.wall(ends) // moment.window)
+    entries = groups.entries()
+    for entry, rows in entries:
+        taken = durations[rows]
+        entry.counts("calls").add(("ok", ""), len(taken))
+        entry.durations("duration:ok").update(taken)
+    reading = read(seat.site.task, columns["value"], columns.get("id"))
+    sizes = reading.sizes
+    if "size" in columns:
+        sizes = np.fromiter((-1 if size is None else size for size in columns["size"]), np.int64, n)
+    for entry, rows in entries:
+        taken = sizes[rows]
+        entry.sizes("batch_size").update(taken[taken >= 0])
+    _count_predictions(reading, groups, entries, series)
+    _submit(seat, reading, moment.wall(ends), groups, store)
+
+
+def _count_predictions(
+    reading: Reading, groups: _Groups, entries: list[tuple[Tally, Any]], series: SeriesCounts
+) -> None:
+    if series.task is None:
+        series.task = reading.task
+    count_predicted(reading, [entry for entry, _ in entries], groups.codes)
+    groups.enter(entries)
+    if reading.rejected:
+        series.reject(reading.rejected, groups.last_slot)
+
+
+def _submit(seat: Seat, reading: Reading, wall: NDArray[np.int64], groups: _Groups, store: Store) -> None:
+    if reading.ids is None or not len(reading.source):
+        return
+    times = wall[reading.source] / _SECOND
+    store.predict(predictions(seat.site.model, seat.site.version, reading, times, groups.slices(reading.source)))
+
+
+def count_predicted(reading: Reading, entries: Sequence[Tally], codes: NDArray[np.int64] | None) -> None:
+    """Count a reading's predictions by class into the entry of each call's group (all into the first without codes)."""
+    n = len(reading.source)
+    if not n:
+        return
+    group = np.zeros(n, np.int64) if codes is None else codes[reading.source]
+    if reading.classes is None:
+        for which, count in enumerate(np.bincount(group, minlength=len(entries)).tolist()):
+            if count:
+                entries[which].counts("predicted").add((), count)
+        return
+    values = reading.classes.values
+    cells = np.bincount(group * len(values) + reading.classes.codes, minlength=len(entries) * len(values))
+    for cell in np.flatnonzero(cells).tolist():
+        which, code = divmod(cell, len(values))
+        entries[which].counts("predicted").add((values[code],), int(cells[cell]))
+
+
+def predictions(
+    model: str,
+    version: str,
+    reading: Reading,
+    times: NDArray[np.float64],
+    slices: Column,
+) -> Predictions:
+    """Return a reading as the columns a store takes; the reading has ids and a task."""
+    if reading.ids is None or reading.task is None:
+        msg = "only a reading with ids and a task can await labels"
+        raise ValueError(msg)
+    return Predictions(
+        model=model,
+        version=version,
+        task=reading.task,
+        ids=reading.ids,
+        times=times,
+        slices=slices,
+        classes=reading.classes,
+        scores=reading.scores,
+        columns=reading.columns,
+        flags=reading.flags,
+        best=reading.best,
+    )
+
+
+class _Groups:
+    """Sort calls into (slice, slot) pairs; nearly always there is one."""
+
+    __slots__ = ("codes", "last_slot", "pairs", "series")
+
+    def __init__(self, series: SeriesCounts, pages: Sequence[Slice] | None, slots: NDArray[np.int64]) -> None:
+        self.series = series
+        self.last_slot = int(slots[-1])
+        first = int(slots.min())
+        if pages is None and first == int(slots.max()):
+            self.pairs: list[tuple[Slice, int]] = [((), first)]
+            self.codes: NDArray[np.int64] | None = None
+            return
+        if pages is None:
+            wanted: list[Slice] = [()]
+            page_codes = np.zeros(len(slots), np.int64)
+        else:
+            where: dict[Slice, int] = {}
+            page_codes = np.fromiter(
+                (where.setdefault(series.page(page or ()), len(where)) for page in pages), np.int64, len(slots)
+            )
+            wanted = list(where)
+        span = int(slots.max()) - first + 1
+        found, self.codes = np.unique(page_codes * span + (slots - first), return_inverse=True)
+        self.pairs = [(wanted[code // span], first + code % span) for code in found.tolist()]
+
+    def entries(self) -> list[tuple[Tally, Any]]:
+        """Return an empty entry for each pair with the rows (an index) that belong to it."""
+        if self.codes is None:
+            return [(Tally(), slice(None))]
+        return [(Tally(), np.flatnonzero(self.codes == which)) for which in range(len(self.pairs))]
+
+    def enter(self, entries: list[tuple[Tally, Any]]) -> None:
+        """Add each entry to its pair's ledger."""
+        for (page, slot), (entry, _) in zip(self.pairs, entries, strict=True):
+            self.series.enter(page, slot, entry)
+
+    def slices(self, source: NDArray[np.int64]) -> Column:
+        """Return the slice of each prediction row, by its call."""
+        if self.codes is None:
+            return Column(np.zeros(len(source), np.int32), (self.pairs[0][0],))
+        where: dict[Slice, int] = {}
+        page_of_pair = np.array([where.setdefault(page, len(where)) for page, _ in self.pairs], np.int32)
+        return Column(page_of_pair[self.codes[source]], tuple(where))
+
+
+def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
+    """Count predictions given apart from a call's return: streamed items, contexts."""
+    times, values, ids, pages = _take(seat.given, 4, limit)
+    wall = moment.wall(_integers(times))
+    groups = _Groups(series, pages, wall // moment.window)
+    reading = read(seat.site.task, values, None if all(given is None for given in ids) else ids)
+    _count_predictions(reading, groups, groups.entries(), series)
+    _submit(seat, reading, wall, groups, store)
+
+
+def _drain_failures(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
+    starts, ends, outcomes, error_types, pages = _take(seat.failures, 5, limit)
+    series.ended += len(starts)
+    keyed = []
+    for start, end, outcome, error_type, page in zip(starts, ends, outcomes, error_types, pages, strict=True):
+        slot = (end + moment.offset) // moment.window
+        keyed.append((series.page(page or ()), slot, outcome, series.error_type(error_type or ""), max(end - start, 0)))
+    keyed.sort()
+    for (page, slot, outcome, error_type), members in groupby(keyed, lambda record: record[:4]):
+        taken = [record[4] for record in members]
+        entry = Tally()
+        entry.counts("calls").add((outcome, error_type), len(taken))
+        entry.durations(f"duration:{outcome}").update(np.array(taken, np.int64))
+        series.enter(page, slot, entry)
+
+
+def _drain_streams(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
+    columns = _take(seat.streams, 9, limit)
+    series.ended += len(columns[0])
+    for start, first, last, end, items, outcome, error_type, page, size in zip(*columns, strict=True):
+        finish = last if outcome == "abandoned" and last is not None else end
+        entry = Tally()
+        entry.counts("calls").add((outcome, series.error_type(error_type or "")), 1)
+        entry.durations(f"duration:{outcome}").add(max(finish - start, 0))
+        entry.counts("items").add((), items)
+        if size is not None:
+            entry.sizes("batch_size").add(max(size, 0))
+        if first is not None:
+            entry.durations("time_to_first_item").add(max(first - start, 0))
+            if items > 1 and last is not None:
+                entry.durations("time_per_item").add(max(last - first, 0) // (items - 1))
+        series.enter(series.page(page or ()), (end + moment.offset) // moment.window, entry)
+
+
+def _take(flat: list[Any], stride: int, limit: int) -> list[list[Any]]:
+    """Remove up to ``limit`` records from the front of a flat buffer and return them as columns."""
+    taken = flat[: min(len(flat) // stride, limit) * stride]
+    del flat[: len(taken)]
+    return [taken[column::stride] for column in range(stride)]
+
+
+def _integers(values: Sequence[int]) -> NDArray[np.int64]:
+    return np.fromiter(values, np.int64, len(values))
+
+
+def _slot_now(moment: Moment, seat: Seat) -> int:
+    return (seat.clock() + moment.offset) // moment.window

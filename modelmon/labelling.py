@@ -1,0 +1,197 @@
+"""Delivering labels, and reading what became of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelmon.errors import RejectedError
+from modelmon.reports import JoinReport
+from modelmon.watching import disabled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelmon.recorder import Recorder
+    from modelmon.snapshot import Snapshot
+
+
+class Labelling:
+    """Deliver labels to the current recorder's store, and answer with snapshots."""
+
+    __slots__ = ()
+    _recorder: Recorder
+
+    def label(
+        self,
+        id: Any,
+        truth: Any,
+        *,
+        at: Any = None,
+        rev: float | None = None,
+        model: str | None = None,
+        version: str | None = None,
+    ) -> JoinReport:
+        """Deliver the label of one prediction.
+
+        Args:
+            id: the prediction's id.
+            truth: what turned out to be true, as the task's classes or numbers.
+            at: when it became known, seconds since the epoch or an aware datetime; orders corrections.
+            rev: explicit revision; a greater one wins over a smaller, whatever the order of arrival.
+            model: reach only this model's prediction; every model's under the id if None.
+            version: with ``model``: only this version's.
+
+        Returns:
+            The report of one label: exactly one outcome is 1.
+
+        Raises:
+            ValueError: for keywords that cannot be, before any effect.
+            StoreError: when the label was not committed.
+        """
+        return self._deliver((id,), (truth,), at=at, revs=None if rev is None else (rev,), model=model, version=version)
+
+    def labels(
+        self,
+        ids: Any,
+        truths: Any,
+        *,
+        at: Any = None,
+        revs: Any = None,
+        model: str | None = None,
+        version: str | None = None,
+    ) -> JoinReport:
+        """Deliver many labels at once; see ``label``.
+
+        Args:
+            ids: ``n`` ids: a sequence, array or series.
+            truths: ``n`` truths.
+            at: one or ``n`` times at which they became known.
+            revs: ``n`` explicit revisions.
+            model: reach only this model's predictions.
+            version: with ``model``: only this version's.
+
+        Returns:
+            How many labels had which outcome; ``total`` is ``n``.
+
+        Raises:
+            ValueError: when lengths differ or keywords cannot be, before any effect.
+            StoreError: when the labels were not committed.
+        """
+        return self._deliver(ids, truths, at=at, revs=revs, model=model, version=version)
+
+    def retract(
+        self,
+        ids: Any,
+        *,
+        at: Any = None,
+        rev: float | None = None,
+        model: str | None = None,
+        version: str | None = None,
+    ) -> JoinReport:
+        """Take back the labels of some ids: they were wrong, and nothing replaces them.
+
+        Args:
+            ids: one id, or ``n``.
+            at: when this became known.
+            rev: explicit revision of the retraction.
+            model: take back only labels given for this model.
+            version: with ``model``: only those given for this version.
+
+        Raises:
+            ValueError: for keywords that cannot be, before any effect.
+            StoreError: when it was not committed.
+        """
+        if disabled():
+            return JoinReport()
+        from modelmon.intake import retraction  # noqa: PLC0415  (numpy loads at the first need)
+
+        return self._commit(retraction(ids, at=at, rev=rev, model=model, version=version))
+
+    async def alabel(
+        self,
+        id: Any,
+        truth: Any,
+        *,
+        at: Any = None,
+        rev: float | None = None,
+        model: str | None = None,
+        version: str | None = None,
+    ) -> JoinReport:
+        """Deliver one label without blocking the event loop; see ``label``."""
+        return await self._aside(self.label, id, truth, at=at, rev=rev, model=model, version=version)
+
+    async def alabels(
+        self,
+        ids: Any,
+        truths: Any,
+        *,
+        at: Any = None,
+        revs: Any = None,
+        model: str | None = None,
+        version: str | None = None,
+    ) -> JoinReport:
+        """Deliver labels without blocking the event loop; see ``labels``."""
+        return await self._aside(self.labels, ids, truths, at=at, revs=revs, model=model, version=version)
+
+    def forget(self, ids: Any) -> int:
+        """Erase everything kept under some ids, for privacy; the counts they turned into stay.
+
+        Args:
+            ids: one id, or ``n``.
+
+        Returns:
+            How many predictions and labels were erased.
+        """
+        if disabled():
+            return 0
+        from modelmon.intake import many_ids  # noqa: PLC0415  (numpy loads at the first need)
+
+        wanted = many_ids(ids)
+        with self._recorder.drained() as recorder:
+            return recorder.store.forget(wanted)
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is known now, frozen.
+
+        Raises:
+            BusyError: in a signal handler or finaliser that interrupted this library in the same thread.
+        """
+        from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
+
+        if disabled():
+            return Snapshot()
+        with self._recorder.drained() as recorder:
+            parts = recorder.parts()
+        return Snapshot(parts)
+
+    def check_invariants(self) -> None:
+        """Check the conservation laws of the join, and that calls started = calls ended + calls active.
+
+        Raises:
+            InvariantError: naming the law and the two numbers that differ.
+        """
+        with self._recorder.drained() as recorder:
+            recorder.check_invariants()
+
+    def _deliver(self, ids: Any, truths: Any, *, at: Any, revs: Any, model: str | None, version: str | None) -> JoinReport:
+        if disabled():
+            return JoinReport()
+        from modelmon.intake import delivery  # noqa: PLC0415  (numpy loads at the first need)
+
+        return self._commit(delivery(ids, truths, at=at, revs=revs, model=model, version=version))
+
+    def _commit(self, labels: Any) -> JoinReport:
+        with self._recorder.drained() as recorder:
+            report = JoinReport(recorder.label(labels))
+            strict = recorder.settings.strict
+        if strict and report["invalid"]:
+            msg = f"{report['invalid']} of {report.total} label(s) were invalid: {report!r}"
+            raise RejectedError(msg)
+        return report
+
+    async def _aside(self, deliver: Callable[..., JoinReport], *arguments: Any, **keywords: Any) -> JoinReport:
+        if not self._recorder.store.blocking:
+            return deliver(*arguments, **keywords)
+        import asyncio  # noqa: PLC0415  (loaded only where a store does input and output)
+
+        return await asyncio.to_thread(deliver, *arguments, **keywords)

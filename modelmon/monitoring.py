@@ -1,0 +1,199 @@
+"""The monitor: what users hold; it declares what is watched, takes labels, answers with snapshots and feeds readers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from modelmon.errors import ConfigurationError
+from modelmon.forking import renew_in_child
+from modelmon.labelling import Labelling
+from modelmon.recorder import Recorder
+from modelmon.settings import Settings, setting_names
+from modelmon.watching import Watching, disabled
+
+if TYPE_CHECKING:
+    from modelmon.probes.seats import Site
+    from modelmon.readers import Reader
+    from modelmon.snapshot import Snapshot
+    from modelmon.stores.contract import Store
+    from modelmon.tasks import Task
+
+R = TypeVar("R", bound="Reader")
+
+
+class Monitor(Watching, Labelling):
+    """Watch models: count and time their calls, and join their predictions with labels that arrive later.
+
+    ``modelmon.monitor`` is the one most programs use; others are private.
+    A forked child begins anew, from zero.
+    """
+
+    __slots__ = ("__weakref__", "_contexts", "_home", "_readers", "_recorder", "_settings", "_tasks")
+
+    def __init__(self, **settings: Any) -> None:
+        """Take the settings of ``configure``.
+
+        Raises:
+            ConfigurationError: when a setting is unknown or cannot work.
+        """
+        self._contexts: dict[tuple[Any, ...], Site] = {}
+        self._tasks: dict[tuple[str, str], Task | None] = {}
+        self._readers: list[Any] = []
+        self._settings = changed(Settings(), settings)
+        self._recorder = self._home = Recorder(self._settings, self._make_store)
+        renew_in_child(self)
+
+    def configure(self, **settings: Any) -> None:
+        """Set this monitor up, before anything is recorded; settings left out stay as they are.
+
+        Args:
+            settings: ``store=None | "memory" | a store``, ``clock=None``, ``ttl="30d"``, ``early_ttl="1d"``,
+                ``correction_horizon="30d"``, ``forget_after="7d"``, ``window="1h"``, ``history="90d"``,
+                ``max_awaiting=1_000_000``, ``max_awaiting_bytes=None``, ``sample_rate=1.0``, ``on_conflict="first"``,
+                ``flush_interval=0.5``, ``strict=False``.
+                Spans of time are seconds, or text such as ``"90s"`` or ``"30d"``.
+
+        Raises:
+            ConfigurationError: when a setting is unknown or cannot work, or something was recorded already.
+        """
+        wanted = changed(self._settings, settings)
+        if self._recorder.used:
+            msg = "configure() comes before the first recorded call or label; make a Monitor(...) of your own instead"
+            raise ConfigurationError(msg)
+        self._settings = wanted
+        self.install(Recorder(wanted, self._make_store))
+        self._home = self._recorder
+
+    def add(self, reader: R) -> R:
+        """Attach an exporter, or any other reader, and return it; adding one twice does nothing.
+
+        Raises:
+            ConfigurationError: when this is no reader.
+        """
+        if not callable(getattr(reader, "attach", None)) or not callable(getattr(reader, "close", None)):
+            msg = f"{reader!r} is no reader: give an exporter, or every(seconds, function)"
+            raise ConfigurationError(msg)
+        if not disabled() and not any(known is reader for known in self._readers):
+            self._readers.append(reader)
+            reader.attach(Source(self))
+        return reader
+
+    def flush(self, timeout: float = 5) -> bool:
+        """Count everything recorded so far and have every push exporter export now.
+
+        Args:
+            timeout: seconds, for all exporters together.
+
+        Returns:
+            Whether all of that ended in time.
+        """
+        if disabled():
+            return True
+        with self._recorder.drained() as recorder:
+            end = recorder.monotonic() + timeout
+        if self._recorder is not self._home:
+            return True
+        flushing = [reader for reader in self._readers if hasattr(reader, "flush")]
+        return all([reader.flush(max(0.0, end - recorder.monotonic())) for reader in flushing])
+
+    def close(self, timeout: float = 5) -> None:
+        """Export a last time and stop every reader; calls and labels are still counted afterwards.
+
+        Args:
+            timeout: seconds, for all readers together.
+        """
+        end = self._recorder.monotonic() + timeout
+        readers, self._readers = self._readers, []
+        for reader in reversed(readers):
+            reader.close(max(0.0, end - self._recorder.monotonic()))
+
+    def install(self, recorder: Recorder) -> Recorder:
+        """Record into another recorder from now on and return the one before; capturing and forking do this."""
+        previous, self._recorder = self._recorder, recorder
+        seats = {id(seat.site): seat for seat in recorder.seats}
+        for seat in list(previous.seats):
+            site = seat.site
+            if not site.gone:
+                site.seat = seats.get(id(site)) or recorder.seat(site)
+        return previous
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: nothing counted, no lock held, readers attached at the first call."""
+        recorder = Recorder(self._settings, self._make_store)
+        self.install(recorder)
+        self._home = recorder
+        if self._readers:
+            recorder.wake = self._wake
+
+    def __reduce__(self) -> Any:
+        """Pickle the default monitor by name, a private one by its settings; what was counted stays here."""
+        if self is globals().get("monitor"):
+            return "monitor"
+        given = {name: getattr(self._settings, name) for name in setting_names()}
+        return _rebuilt, (given,)
+
+    def __copy__(self) -> Monitor:
+        """Return this monitor: a copy would count the same calls twice."""
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Monitor:
+        """Return this monitor: a copy would count the same calls twice."""
+        return self
+
+    def _wake(self) -> None:
+        for reader in list(self._readers):
+            reader.attach(Source(self))
+
+    def _make_store(self) -> Store:
+        from modelmon.stores.memory import MemoryStore  # noqa: PLC0415  (numpy loads at the first drain)
+
+        chosen = self._settings.store
+        if chosen is None or chosen == "memory" or isinstance(chosen, MemoryStore):
+            return MemoryStore()
+        return chosen  # type: ignore[no-any-return]  # anything else was checked by configure
+
+
+class Source:
+    """What readers read: the monitor's own recorder, also while a test captures the monitor."""
+
+    __slots__ = ("_monitor",)
+
+    def __init__(self, monitor: Monitor) -> None:
+        """Read this monitor."""
+        self._monitor = monitor
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is known now, frozen."""
+        from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
+
+        with self._monitor._home.drained() as recorder:
+            parts = recorder.parts()
+        return Snapshot(parts)
+
+    def count_failure(self, exporter: str, reason: str) -> None:
+        """Count an export that failed."""
+        self._monitor._home.fail_export(exporter, reason)
+
+
+def changed(settings: Settings, changes: dict[str, Any]) -> Settings:
+    """Return settings with some replaced.
+
+    Raises:
+        ConfigurationError: when one is unknown or cannot work.
+    """
+    unknown = [name for name in changes if name not in setting_names()]
+    if unknown:
+        msg = f"unknown setting {', '.join(map(repr, unknown))}; there are {', '.join(setting_names())}"
+        raise ConfigurationError(msg)
+    store = changes.get("store")
+    if store is not None and store != "memory" and not callable(getattr(store, "predict", None)):
+        msg = f'store={store!r} is no store: this version has "memory" (the default) and store objects'
+        raise ConfigurationError(msg)
+    return settings.changed(**changes)
+
+
+def _rebuilt(given: dict[str, Any]) -> Monitor:
+    return Monitor(**given)
+
+
+monitor = Monitor()

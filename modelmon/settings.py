@@ -1,0 +1,92 @@
+"""What ``configure`` takes, read once into seconds and checked before anything starts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from modelmon.errors import ConfigurationError
+from modelmon.timespans import seconds
+
+_SPANS = ("ttl", "early_ttl", "correction_horizon", "forget_after", "window", "history", "flush_interval")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Hold the settings of one monitor; spans are seconds.
+
+    Attributes:
+        store: None or ``"memory"`` for the memory store, or a store object.
+        clock: an object with ``time()`` (seconds) and ``monotonic_ns()``, or None for the machine's clocks.
+        ttl: how long a prediction awaits its label.
+        early_ttl: how long a label waits for its prediction.
+        correction_horizon: how long after its join a label may still be corrected.
+        forget_after: how long closed, expired and evicted predictions are remembered.
+        window: width of the slots keyed by prediction time.
+        history: how long slots are kept apart before they fold into the total.
+        max_awaiting: predictions that may await a label; past it a sample by id is kept.
+        max_awaiting_bytes: the same as a bound in bytes, or None.
+        sample_rate: share of ids kept from the start, in (0, 1].
+        on_conflict: which of two different predictions under one id counts, ``"first"`` or ``"last"``.
+        flush_interval: longest wait before a durable store is written.
+        strict: raise where the library would otherwise count; for tests and staging.
+    """
+
+    store: Any = None
+    clock: Any = None
+    ttl: float = 30 * 86400.0
+    early_ttl: float = 86400.0
+    correction_horizon: float = 30 * 86400.0
+    forget_after: float = 7 * 86400.0
+    window: float = 3600.0
+    history: float = 90 * 86400.0
+    max_awaiting: int = 1_000_000
+    max_awaiting_bytes: int | None = None
+    sample_rate: float = 1.0
+    on_conflict: str = "first"
+    flush_interval: float = 0.5
+    strict: bool = False
+
+    def changed(self, **changes: Any) -> Settings:
+        """Return these settings with some replaced.
+
+        Raises:
+            ConfigurationError: when a setting cannot work; the message names it and what would.
+        """
+        for name in _SPANS:
+            if name in changes:
+                changes[name] = seconds(changes[name], name)
+        settings = replace(self, **changes)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        for name in ("ttl", "window"):
+            if getattr(self, name) <= 0:
+                _refuse(f"{name} must be more than 0 seconds")
+        if self.history < self.ttl + self.correction_horizon:
+            _refuse(
+                f"history ({self.history:g} s) must cover ttl + correction_horizon "
+                f"({self.ttl + self.correction_horizon:g} s), or a late label would find its window gone",
+            )
+        for name in ("max_awaiting", "max_awaiting_bytes"):
+            bound = getattr(self, name)
+            if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int) or bound < 1):
+                _refuse(f"{name}={bound!r} must be a whole number, 1 or more")
+        rate = self.sample_rate
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not math.isfinite(rate) or not 0 < rate <= 1:
+            _refuse(f"sample_rate={rate!r} must be in (0, 1]")
+        if self.on_conflict not in ("first", "last"):
+            _refuse(f'on_conflict={self.on_conflict!r} must be "first" or "last"')
+        if self.clock is not None and not all(callable(getattr(self.clock, name, None)) for name in ("time", "monotonic_ns")):
+            _refuse("clock needs the methods time() and monotonic_ns()")
+
+
+def setting_names() -> tuple[str, ...]:
+    """Return the names of all settings."""
+    return tuple(field.name for field in fields(Settings))
+
+
+def _refuse(message: str) -> None:
+    raise ConfigurationError(message)

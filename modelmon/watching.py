@@ -1,0 +1,261 @@
+"""Declaring what is watched: the decorator, the context manager, and predictions that no call produced."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from modelmon.errors import ConfigurationError, RejectedError
+from modelmon.probes.seats import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from modelmon.probes.contexts import CallContext
+    from modelmon.probes.seats import Seat
+    from modelmon.recorder import Recorder
+    from modelmon.tasks import Task
+
+F = TypeVar("F", bound="Callable[..., Any]")
+SERIES_BUDGET = 1000
+OTHER = "__other__"
+
+
+class Watching:
+    """Make sites and give them seats in the current recorder."""
+
+    __slots__ = ()
+    _recorder: Recorder
+    _contexts: dict[tuple[Any, ...], Site]
+    _tasks: dict[tuple[str, str], Task | None]
+
+    @overload
+    def __call__(self, function: F, /) -> F: ...
+
+    @overload
+    def __call__(
+        self,
+        function: None = None,
+        /,
+        *,
+        model: str | None = None,
+        version: str = "",
+        task: Task | None = None,
+        id: str | Callable[[Mapping[str, Any]], Any] | None = None,
+        output: Callable[[Any], Any] | None = None,
+        attributes: Iterable[str] | Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        batch_size: str | Callable[[Mapping[str, Any]], int] | None = None,
+        tokens: Callable[[Any], int] | None = None,
+        sync: None = None,
+    ) -> Callable[[F], F]: ...
+
+    def __call__(
+        self,
+        function: F | None = None,
+        /,
+        *,
+        model: str | None = None,
+        version: str = "",
+        task: Task | None = None,
+        id: str | Callable[[Mapping[str, Any]], Any] | None = None,
+        output: Callable[[Any], Any] | None = None,
+        attributes: Iterable[str] | Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        batch_size: str | Callable[[Mapping[str, Any]], int] | None = None,
+        tokens: Callable[[Any], int] | None = None,
+        sync: None = None,
+    ) -> F | Callable[[F], F]:
+        """Watch a function, coroutine, generator, method or callable object; used as a decorator.
+
+        Args:
+            function: what to watch, where the decorator is used bare.
+            model: the model's name; the function's module and qualified name if left out.
+            version: its version.
+            task: how outputs are read: ``Binary``, ``Multiclass``, ``Multilabel`` or ``Regression``.
+            id: name of the parameter that holds the prediction id (or a sequence of ids for a batch), a function of
+                the bound arguments (a mapping by name), or ``"auto"`` to have ids issued.
+            output: function of the returned value, or of a streamed item, that gives the prediction.
+            attributes: names of parameters, or a function of the bound arguments, that give the slice.
+            batch_size: name of a parameter, or a function of the bound arguments, that tells the rows of a call.
+            tokens: function of a streamed item that tells how many items it stands for.
+            sync: None, host time.
+
+        Returns:
+            The watched callable, of the same kind, signature and type; with ``MODELMON_DISABLED=1`` the function itself.
+
+        Raises:
+            ConfigurationError: when an argument cannot work; never later, from a call.
+            TypeError: when this cannot be watched; the message says what to decorate instead.
+        """
+        options = {
+            "version": version,
+            "task": task,
+            "id": id,
+            "output": output,
+            "attributes": attributes,
+            "batch_size": batch_size,
+            "tokens": tokens,
+            "sync": sync,
+        }
+        if function is None:
+            return lambda wanted: self._watch(wanted, model, options)
+        return self._watch(function, model, options)
+
+    def call(
+        self,
+        *,
+        model: str,
+        version: str = "",
+        task: Task | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
+        sync: None = None,
+    ) -> CallContext:
+        """Watch a block: ``with monitor.call(model="fraud") as call:``, or ``async with``.
+
+        In the block, ``call.prediction(id, value)`` and ``call.predictions(ids, values)`` record predictions and
+        ``call.item()`` marks a streamed item; ``call.ids`` are the ids of its predictions.
+
+        Args:
+            model: the model's name.
+            version: its version.
+            task: how predictions are read.
+            attributes: the slice, as attribute name to value.
+            batch_size: rows of this call; counted from the predictions if left out.
+            sync: None, host time.
+
+        Raises:
+            ConfigurationError: when an argument cannot work.
+        """
+        from modelmon.probes.contexts import CallContext  # noqa: PLC0415  (only for those who use it)
+
+        if disabled():
+            return CallContext(None)
+        key = (model, version, task)
+        site = self._contexts.get(key)
+        if site is None:
+            site = self._contexts[key] = self._site(model, {"version": version, "task": task, "sync": sync})
+        return CallContext(site, attributes=attributes, batch_size=batch_size)
+
+    def predictions(
+        self,
+        ids: Any,
+        values: Any,
+        *,
+        model: str,
+        version: str = "",
+        task: Task | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        at: Any = None,
+    ) -> None:
+        """Record predictions that no watched call produced: a batch job, a replay, another service.
+
+        Args:
+            ids: ``n`` prediction ids, or None where nothing awaits a label.
+            values: ``n`` predictions, as a watched function would return them.
+            model: the model's name.
+            version: its version.
+            task: how the values are read.
+            attributes: the slice of all of them, as attribute name to value.
+            at: when they were made: one or ``n`` seconds since the epoch, aware datetimes or timestamps; now if None.
+
+        Raises:
+            ValueError: when lengths differ or ``at`` cannot be read; nothing is recorded then.
+        """
+        if disabled():
+            return
+        from modelmon.intake import record_predictions  # noqa: PLC0415  (numpy loads at the first need)
+
+        key = (model, version, task)
+        site = self._contexts.get(key)
+        if site is None:
+            site = self._contexts[key] = self._site(model, {"version": version, "task": task})
+        rejected = record_predictions(self._recorder, site, ids, values, attributes=attributes, at=at)
+        if rejected and self._recorder.settings.strict:
+            msg = f"rejected predictions of {model!r}, by reason: {rejected}"
+            raise RejectedError(msg)
+
+    def seat(self, site: Site) -> Seat:
+        """Return a seat for a site in the current recorder; a site that was unpickled here calls this."""
+        return self._recorder.seat(site)
+
+    def _watch(self, function: Any, model: str | None, options: dict[str, Any]) -> Any:
+        if disabled():
+            return function
+        from modelmon.probes import watch  # noqa: PLC0415  (code generation loads with the first decoration)
+
+        site = self._site(model_name(function) if model is None else model, options)
+        watched = watch(function, site)
+        try:
+            site.watcher = weakref.ref(watched)
+        except TypeError:  # a classmethod object cannot be referenced weakly; its class keeps it anyway
+            site.watcher = None
+        return watched
+
+    def _site(self, model: str, options: dict[str, Any]) -> Site:
+        version = options.get("version", "")
+        _check(model, options)
+        known = self._tasks
+        if (model, version) not in known and len(known) >= SERIES_BUDGET:
+            self._recorder.count("overflow", "series")
+            model, version = OTHER, ""
+            options = {**options, "version": ""}
+        task = _agreed(model, version, known.get((model, version)), options.get("task"))
+        known[model, version] = task
+        return Site(model, home=self, **{**options, "task": task})
+
+
+def disabled() -> bool:
+    """Tell whether ``MODELMON_DISABLED`` switches the library off."""
+    return os.environ.get("MODELMON_DISABLED", "").strip().lower() in ("1", "true")
+
+
+def model_name(function: Any) -> str:
+    """Return the default name of a model: module and qualified name of what is watched.
+
+    >>> model_name(model_name)
+    'modelmon.watching.model_name'
+    """
+    inner = function
+    while not hasattr(inner, "__qualname__"):
+        deeper = getattr(inner, "__func__", None) or getattr(inner, "func", None)
+        if deeper is None:
+            inner = type(inner)
+            break
+        inner = deeper
+    module = getattr(inner, "__module__", None)
+    return f"{module}.{inner.__qualname__}" if module else str(inner.__qualname__)
+
+
+def _check(model: str, options: Mapping[str, Any]) -> None:
+    version, attributes, identify = options.get("version", ""), options.get("attributes"), options.get("id")
+    if not isinstance(model, str) or not model:
+        _refuse(f"model={model!r} must be text, and not empty")
+    if not isinstance(version, str):
+        _refuse(f'version={version!r} must be text, such as "2026.10"')
+    if isinstance(attributes, str):
+        _refuse(f"attributes={attributes!r} is one text: give a tuple of names, ({attributes!r},)")
+    if attributes is not None and not callable(attributes) and not all(isinstance(name, str) for name in attributes):
+        _refuse("attributes must be names of parameters, or one function of the bound arguments")
+    if identify is not None and not isinstance(identify, str) and not callable(identify):
+        _refuse(f'id={identify!r} must be the name of a parameter, a function of the bound arguments, or "auto"')
+    for name in ("output", "tokens"):
+        if options.get(name) is not None and not callable(options[name]):
+            _refuse(f"{name}={options[name]!r} must be a function")
+    if options.get("sync") is not None:
+        _refuse(f"sync={options['sync']!r}: this version measures host time only, sync=None")
+    task = options.get("task")
+    if task is not None and (isinstance(task, type) or not hasattr(task, "declared")):
+        _refuse(f"task={task!r} must be a Binary(...), Multiclass(...), Multilabel(...) or Regression()")
+
+
+def _agreed(model: str, version: str, known: Task | None, wanted: Task | None) -> Task | None:
+    if known is None or wanted is None:
+        return known if wanted is None else wanted
+    if type(known) is not type(wanted) or known.declared != wanted.declared:
+        _refuse(f"model {model!r} version {version!r} was declared as {known!r}; {wanted!r} needs a version of its own")
+    return wanted
+
+
+def _refuse(message: str) -> None:
+    raise ConfigurationError(message)
