@@ -1,0 +1,43 @@
+"""A web service: predictions and labels come over HTTP, Prometheus scrapes /metrics of the same application.
+
+Run it with ``uvicorn fastapi_service:app``; as a program it sends itself two requests and a scrape.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from modelmon import Binary, monitor
+from modelmon.exporters.prometheus import PrometheusExporter
+
+app = FastAPI()
+exporter = monitor.add(PrometheusExporter(port=None))
+app.mount("/metrics", exporter.asgi_app)
+
+
+@monitor(model="fraud", version="2026.10", task=Binary(positive="fraud", negative="ok"), id="order_id")
+def score(order_id: str, amount: float) -> float:
+    """Return how likely an order is a fraud."""
+    return min(1.0, amount / 1000)
+
+
+@app.post("/orders/{order_id}")
+async def order(order_id: str, amount: float) -> dict[str, float]:
+    """Score an order."""
+    return {"score": score(order_id, amount)}
+
+
+@app.post("/orders/{order_id}/truth")
+async def truth(order_id: str, label: str) -> dict[str, int]:
+    """Take the truth about an order, whenever it comes and however often."""
+    return dict(await monitor.alabel(order_id, label))
+
+
+if __name__ == "__main__":
+    from fastapi.testclient import TestClient
+
+    with TestClient(app) as client:
+        print(client.post("/orders/17?amount=950").json())
+        print(client.post("/orders/17/truth?label=fraud").json())
+        text = client.get("/metrics/").text
+    print("\n".join(line for line in text.splitlines() if line.startswith("modelmon_confusion_total")))

@@ -1,0 +1,3 @@
+"""The demo: two real models watched live, and our numbers beside scikit-learn's at the end."""
+
+from modelmon.demo.stage import play as play
