@@ -37,7 +37,8 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from modelmon.probes.outcomes import ending
+from modelmon.probes import auto_ids
+from modelmon.probes.outcomes import OK, ending, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 FAILURE_FIELDS: Final = ("start", "end", "outcome", "error_type", "slice")
 STREAM_FIELDS: Final = ("start", "first", "last", "end", "items", "outcome", "error_type", "slice")
 GIVEN_FIELDS: Final = ("time", "value", "id", "slice")
+_SHORT: Final = 256  # characters of text that are kept without a look at how much they are
+_BEFORE_RELIEF: Final = 8192  # columns in the lists of failures, streams, given
+_AT_MOST: Final = 524_288  # columns in each of them, reached only while nobody can drain
 PLAIN: Final = frozenset({int, float, bool, type(None)})
 """Types whose values are kept as they are; text too, but its length is looked at first."""
 
@@ -174,6 +178,7 @@ class Seat:
         relieve: called with the seat every ``mask + 1`` calls and when much has gathered; may drain.
         mask: one less than a power of two; 0 calls ``relieve`` after every call.
         kept_bytes: about how many bytes the kept values take.
+        bytes_before_relief: past so many, ``relieve`` is called.
         prefix: of the ids issued here, with ``id="auto"``.
     """
 
@@ -183,6 +188,7 @@ class Seat:
         "_void",
         "begin",
         "buffer",
+        "bytes_before_relief",
         "clock",
         "extend",
         "failures",
@@ -194,6 +200,7 @@ class Seat:
         "rejections",
         "relieve",
         "site",
+        "slices",
         "streams",
         "stride",
     )
@@ -212,10 +219,12 @@ class Seat:
         self.given: list[Any] = []
         self.rejections: list[tuple[str, int]] = []
         self.kept_bytes = 0
+        self.bytes_before_relief = 16 << 20
         self._begun, self._void, self._lost = count(), count(), count()
         self.begin: Callable[[], int] = self._begun.__next__
         self.extend: Callable[[Iterable[Any]], None] = self.buffer.extend
-        self.prefix = ""
+        self.prefix = auto_ids.new_prefix() if site.id == "auto" else ""
+        self.slices: dict[tuple[str, ...], Slice] = {}
 
     @property
     def started(self) -> int:
@@ -235,23 +244,88 @@ class Seat:
         """Keep records again."""
         self.extend = self.buffer.extend
 
-    def keep(self, value: Any) -> Any:
-        """Return what of a value may be kept, or ``UNREADABLE`` after counting why not."""
-        if type(value) is str and len(value) <= 256:  # noqa: PLR2004
+    def keep(self, value: Any, reason: str = "") -> Any:
+        """Return what of a value may be kept, or ``UNREADABLE`` after counting why not (``reason``, if given)."""
+        if type(value) is str and len(value) <= _SHORT:
             return value
-        from modelmon import copies  # noqa: PLC0415
+        from modelmon import copies  # noqa: PLC0415  (needed only by calls that return more than scalars)
 
         kept = copies.keep(value)
         if type(kept) is copies.Rejection:
-            self.rejections.append((kept.reason, 1))
+            self.reject(reason or kept.reason, 1 if reason else kept.rows)
             return UNREADABLE
         self.kept_bytes += copies.kept_bytes(kept)
+        if self.kept_bytes > self.bytes_before_relief:
+            self.relieve(self)
         return kept
+
+    def reject(self, reason: str, rows: int = 1) -> None:
+        """Count values that could not be read."""
+        if len(self.rejections) < _AT_MOST:
+            self.rejections.append((reason, rows))
+
+    def issue(self, number: int, kept: Any) -> int:
+        """Issue the ids of a call that returned, for ``current_prediction_ids``; the record holds the call's number."""
+        auto_ids.publish(self.prefix, number, auto_ids.rows_of(kept))
+        return number
 
     def fail(self, start: int, error: BaseException, slice: Slice = ()) -> None:  # noqa: A002
         """Record a call that did not return; no reference to what it raised is kept."""
         end = self.clock()
-        self.failures.extend((start, end, *ending(error), slice))
+        self._write(self.failures, (start, end, *ending(error), slice))
+
+    def end(
+        self,
+        start: int,
+        first: int | None,
+        last: int | None,
+        items: int,
+        error: BaseException | None,
+        slice: Slice = (),  # noqa: A002
+    ) -> None:
+        """Record a stream that ended, exhausted where there is no error."""
+        end = self.clock()
+        outcome = (OK, "") if error is None else ending(error)
+        self._write(self.streams, (start, first, last, end, items, *outcome, slice))
+
+    def give(self, time: int, call: int, item: int, value: Any, ident: Any = None, slice: Slice = ()) -> None:  # noqa: A002
+        """Record the prediction of a streamed item, counted from 1; of a sequence of ids it takes its own."""
+        if self.prefix:
+            auto_ids.publish(self.prefix, call, item)
+            ident = f"{self.prefix}-{call}-{item - 1}"
+        elif type(ident) in {tuple, list}:
+            ident = ident[item - 1] if item <= len(ident) else None
+        self._write(self.given, (time, value, ident, slice))
+
+    def mend(self, start: int | None, error: BaseException) -> bool:
+        """Put right a record that something interrupted, and tell whether to raise what did.
+
+        Args:
+            start: of the call, if its record may be missing.
+            error: what was raised while this library recorded: a fault of ours, or of a signal handler.
+        """
+        if start is not None and self.buffer[-self.stride : 1 - self.stride] != [start]:
+            columns = {"start": start, "end": self.clock(), "slice": (), "size": -1, "value": UNREADABLE}
+            self.extend([columns.get(field) for field in self.fields])
+        if not is_ours(error):
+            return True
+        self.reject("internal")
+        return False
+
+    def void(self) -> None:
+        """Uncount a call whose arguments turned out not to bind."""
+        next(self._void)
+
+    def _write(self, records: list[Any], record: tuple[Any, ...]) -> None:
+        if len(records) > _AT_MOST:
+            next(self._lost)
+            return
+        records.extend(record)
+        if self.mask == 0 or len(records) > _BEFORE_RELIEF:
+            try:
+                self.relieve(self)
+            except Exception:
+                self.reject("internal")
 
     def _lose(self, _record: Iterable[Any]) -> None:
         next(self._lost)

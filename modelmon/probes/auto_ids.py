@@ -1,0 +1,65 @@
+"""Prediction ids issued by the library: a prefix of the process and the seat, and the call's number.
+
+A scalar result has the id ``prefix-number``; the rows of a batch have ``prefix-number-0``, ``prefix-number-1``, ...
+The prefix is 64 random bits, new in every process, so that ids of workers, forks and restarts never meet.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b32encode
+from contextvars import ContextVar
+from typing import Any, Final
+
+# What the last call in this context issued: prefix, number, rows (None for a scalar).
+_current: Final[ContextVar[tuple[str, int, int | None] | None]] = ContextVar("modelmon_prediction_ids", default=None)
+
+
+def new_prefix() -> str:
+    """Return 13 characters that no other process or seat draws."""
+    return b32encode(os.urandom(8)).decode().rstrip("=").lower()
+
+
+def issued(prefix: str, number: int, rows: int | None) -> list[str]:
+    """Write out the ids of one call.
+
+    Args:
+        prefix: of the seat.
+        number: of the call.
+        rows: how many predictions the call returned, or None where it returned a single one.
+
+    >>> issued("a", 7, None), issued("a", 7, 2), issued("a", 7, 0)
+    (['a-7'], ['a-7-0', 'a-7-1'], [])
+    """
+    stem = f"{prefix}-{number}"
+    return [stem] if rows is None else [f"{stem}-{row}" for row in range(rows)]
+
+
+def publish(prefix: str, number: int, rows: int | None) -> None:
+    """Let ``current_prediction_ids`` in this context return the ids of this call; no token is held."""
+    _current.set((prefix, number, rows))
+
+
+def current_prediction_ids() -> list[str]:
+    """Return the ids issued to the predictions of the last watched call in this context.
+
+    Returns:
+        One id for a scalar result, one per row for a batch, none where no call issued any.
+    """
+    last = _current.get()
+    return [] if last is None else issued(*last)
+
+
+def rows_of(kept: Any) -> int | None:
+    """Return the rows of a kept value, or None for a single prediction.
+
+    >>> rows_of(0.5), rows_of("cat"), rows_of((0.1, 0.9)), rows_of([])
+    (None, None, 2, 0)
+    """
+    if type(kept) is tuple or type(kept) is list:
+        return len(kept)
+    for inner in (kept, getattr(kept, "codes", None), getattr(kept, "data", None)):
+        shape = getattr(inner, "shape", None)  # numpy's own arrays, and the classes of our own that hold them
+        if shape is not None:
+            return int(shape[0]) if len(shape) else None
+    return getattr(kept, "rows", None)

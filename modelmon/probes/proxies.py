@@ -1,0 +1,127 @@
+"""Proxies of callables that are no plain functions; ``wrapt`` does the binding and the pretending.
+
+wrapt's own proxies cannot be pickled; these can, by name where the name leads to the proxy, else by what they hold.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from modelmon.errors import ConfigurationError
+from modelmon.probes.texts import ASYNC_GENERATOR, GENERATOR, PLAIN_CALL, Signature, kind_of
+from modelmon.probes.wrappers import columns_with, made, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from modelmon.probes.seats import Site
+
+
+class BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
+    """A watched callable bound to an instance."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle as the attribute of the instance that it is."""
+        return getattr, (self._self_instance, self.__name__)
+
+
+class Proxy(wrapt.FunctionWrapper):  # type: ignore[misc]
+    """A watched callable object."""
+
+    __bound_function_wrapper__ = BoundProxy
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle by name where the name leads here, else as what is wrapped and what was asked for."""
+        from modelmon.probes.aliases import means  # noqa: PLC0415
+
+        if hasattr(self, "__qualname__") and means(self):
+            return self.__qualname__
+        return watch, (self.__wrapped__, self._self_site)
+
+    def __copy__(self) -> Any:
+        """Copy what is wrapped; the copy is watched as the same model."""
+        import copy  # noqa: PLC0415
+
+        return self if _immutable(self.__wrapped__) else watch(copy.copy(self.__wrapped__), self._self_site)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy what is wrapped; the copy is watched as the same model."""
+        import copy  # noqa: PLC0415
+
+        if _immutable(self.__wrapped__):
+            return self
+        return watch(copy.deepcopy(self.__wrapped__, memo), self._self_site)
+
+
+def proxy(function: Any, site: Site) -> Proxy:
+    """Wrap any callable.
+
+    Raises:
+        ConfigurationError: when a setting names a parameter, and the callable does not tell its parameters or has none
+            of that name.
+    """
+    kind = _kind(function)
+    stream = kind in {GENERATOR, ASYNC_GENERATOR}
+    arguments = _arguments(function, site)
+    bound = "@reading.bound(@s, @arguments, @args, @kwargs)"
+    ident = page = size = ""
+    if site.id is not None and site.id != "auto":
+        ident = f"@reading.bound_identity(@s, {bound})"
+    if site.attributes is not None:
+        page = f"@reading.bound_page(@s, {bound})"
+    if site.batch_size is not None:
+        size = f"@reading.bound_size(@s, {bound})"
+    columns = columns_with(site, ident, page, size, stream=stream)
+    wrapper = made(kind, _FORWARDING, columns, site, None, arguments)
+    made_proxy = Proxy(function, wrapper)
+    made_proxy._self_site = site  # noqa: SLF001  (wrapt keeps what is the proxy's own under this prefix)
+    return made_proxy
+
+
+_FORWARDING = Signature(("@call", "@instance", "@args", "@kwargs"))
+
+
+def _kind(function: Any) -> str:
+    inner = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    if isinstance(inner, MethodType):
+        inner = inner.__func__
+    if type(inner) is not FunctionType:
+        called = getattr(type(inner), "__call__", None)
+        inner = getattr(inner, "__wrapped__", None) if type(called) is not FunctionType else called
+    return kind_of(inner.__code__) if type(inner) is FunctionType else PLAIN_CALL
+
+
+def _arguments(function: Any, site: Site) -> Callable[..., Mapping[str, Any]] | None:
+    """Return what binds arguments to names, or None where nothing asks for it."""
+    asked = [name for name in (site.id, site.batch_size) if isinstance(name, str) and name != "auto"]
+    if not callable(site.attributes):
+        asked.extend(site.attributes or ())
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        signature = None
+    missing = [name for name in asked if signature is None or name not in signature.parameters]
+    if missing:
+        known = "tells no parameters" if signature is None else f"has {', '.join(signature.parameters) or 'none'}"
+        msg = f"{missing[0]!r} is no parameter of the callable, which {known}; give a function of the arguments instead"
+        raise ConfigurationError(msg)
+    if signature is None:
+        return lambda *args, **kwargs: {"args": args, "kwargs": kwargs}
+
+    def bind(*args: Any, **kwargs: Any) -> Mapping[str, Any]:
+        found = signature.bind(*args, **kwargs)
+        found.apply_defaults()
+        return found.arguments
+
+    return bind
+
+
+def _immutable(function: Any) -> bool:
+    return isinstance(function, FunctionType) or type(function).__name__ == "builtin_function_or_method"

@@ -1,0 +1,130 @@
+"""What is read from a call after its function returned: hooks of the user's, ids, slices, sizes.
+
+1. A hook that raises is counted as rejected (``"hook"``) and changes nothing else; the call is still recorded.
+2. ``KeyboardInterrupt`` and ``SystemExit`` pass: they come from a signal handler.
+3. No method of a value that the user made is called, but those that `modelmon.copies.keep` knows to be safe.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from modelmon.identity import canonical_class
+from modelmon.probes.seats import PLAIN, UNREADABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from modelmon.probes.seats import Seat, Slice
+
+UNKNOWN_SIZE: Final = -1
+INVALID: Final = "__invalid__"
+_SLICES_REMEMBERED: Final = 256
+_ARRAY_LIBRARIES: Final = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "pandas", "polars", "scipy"})
+
+
+def hooked(seat: Seat, hook: Callable[..., Any], *given: Any) -> Any:
+    """Call a hook of the user's; ``UNREADABLE`` where it raised."""
+    try:
+        return hook(*given)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        seat.reject("hook")
+        return UNREADABLE
+
+
+def output(seat: Seat, result: Any) -> Any:
+    """Read the prediction from a result through ``output=``."""
+    value = hooked(seat, seat.site.output, result)  # type: ignore[arg-type]
+    return value if type(value) in PLAIN or value is UNREADABLE else seat.keep(value)
+
+
+def identity(seat: Seat, arguments: Mapping[str, Any]) -> Any:
+    """Read the id through a function of the bound arguments."""
+    value = hooked(seat, seat.site.id, arguments)  # type: ignore[arg-type]
+    return value if type(value) in PLAIN or value is UNREADABLE else seat.keep(value, "bad_id")
+
+
+def page(seat: Seat, values: tuple[Any, ...]) -> Slice:
+    """Return the slice of the named arguments."""
+    for value in values:
+        if type(value) is not str:  # anything else might run the user's ``__hash__``, and 1 would find True
+            return _written(seat, zip(seat.site.attributes, values, strict=True))
+    found = seat.slices.get(values)
+    if found is None:
+        found = _written(seat, zip(seat.site.attributes, values, strict=True))
+        if len(seat.slices) < _SLICES_REMEMBERED:
+            seat.slices[values] = found
+    return found
+
+
+def page_of(seat: Seat, arguments: Mapping[str, Any]) -> Slice:
+    """Return the slice that a function of the bound arguments gives."""
+    given = hooked(seat, seat.site.attributes, arguments)
+    return page_from(seat, given)
+
+
+def page_from(seat: Seat, given: Any) -> Slice:
+    """Return the slice that a mapping gives."""
+    if given is UNREADABLE or given is None:
+        return ()
+    pairs = hooked(seat, lambda: [(str(name), value) for name, value in dict(given).items()])
+    return () if pairs is UNREADABLE else _written(seat, pairs)
+
+
+def attribute_text(value: Any) -> str | None:
+    """Return an attribute's value as text, or None for what is none.
+
+    >>> attribute_text("DE"), attribute_text(1), attribute_text(True), attribute_text(None), attribute_text([1])
+    ('DE', '1', 'True', 'None', None)
+    """
+    if value is None or type(value) is bool:
+        return str(value)
+    known = canonical_class(value)
+    if isinstance(known, str):
+        return known
+    if isinstance(known, (int, float)):
+        return str(known)
+    return "" if type(value) is str else None
+
+
+def size(seat: Seat, value: Any) -> int:
+    """Return the rows that an argument tells or has; -1 where it does not say."""
+    kind = type(value)
+    if kind is int:
+        return value if value >= 0 else UNKNOWN_SIZE  # type: ignore[no-any-return]
+    if kind in {list, tuple, dict, set}:
+        return len(value)
+    if value is UNREADABLE:
+        return UNKNOWN_SIZE
+    if kind.__module__.partition(".")[0] in _ARRAY_LIBRARIES:
+        rows = hooked(seat, lambda: int(value.shape[0]))
+        return UNKNOWN_SIZE if rows is UNREADABLE else rows  # type: ignore[no-any-return]
+    seat.reject("batch_size")
+    return UNKNOWN_SIZE
+
+
+def size_of(seat: Seat, arguments: Mapping[str, Any]) -> int:
+    """Return the rows that a function of the bound arguments tells."""
+    return size(seat, hooked(seat, seat.site.batch_size, arguments))  # type: ignore[arg-type]
+
+
+def tokens(seat: Seat, item: Any) -> int:
+    """Return how many items a streamed item stands for; 1 where the hook does not say."""
+    count = hooked(seat, seat.site.tokens, item)  # type: ignore[arg-type]
+    if type(count) is int and count >= 0:
+        return count
+    if count is not UNREADABLE:
+        seat.reject("hook")
+    return 1
+
+
+def _written(seat: Seat, pairs: Any) -> Slice:
+    texts = []
+    for name, value in pairs:
+        text = hooked(seat, attribute_text, value)
+        if text is None:
+            seat.reject("attributes")
+        texts.append((name, text if type(text) is str else INVALID))
+    return tuple(sorted(texts))

@@ -1,0 +1,346 @@
+"""The text of a wrapper: written once per signature and per set of things asked for, compiled, and shown in tracebacks.
+
+1. Every name of ours starts with a prefix that no parameter of the user's starts with.
+2. The user's call stands alone in its ``try``; what is ours stands in a second one, whose handler is `Seat.mend`.
+   The call is begun inside the first ``try``, so that a signal that strikes right after it still ends the call.
+3. Hooks and parameters are read after the function returned and after the clock was read.
+4. Items of a stream are counted by the loop variable itself, and the clock is read at every item unless items come
+   faster than every two microseconds; then it is read at every 2nd, 4th, ... 64th. So the time of the last item is
+   exact for streams in which it matters; otherwise the stream's end stands for it.
+"""
+
+from __future__ import annotations
+
+import linecache
+from dataclasses import dataclass
+from functools import lru_cache
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+PLAIN_CALL: Final = "function"
+COROUTINE: Final = "coroutine"
+ITERABLE_COROUTINE: Final = "iterable coroutine"
+GENERATOR: Final = "generator"
+ASYNC_GENERATOR: Final = "async generator"
+
+FREE: Final = ("@site", "@call", "@arguments", "@compiling", "@plain", "@reading", "@type", "@range")
+"""Parameters of every factory, in order."""
+
+_TAKEN: Final = frozenset({"BaseException", "GeneratorExit", "StopIteration", "StopAsyncIteration"})
+_VARARGS, _VARKEYWORDS, _GENERATOR, _COROUTINE, _ITERABLE, _ASYNC_GENERATOR = 0x04, 0x08, 0x20, 0x80, 0x100, 0x200
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Name the parameters of a function, as its code object has them.
+
+    Attributes:
+        positional: names that may only be given by position.
+        named: names that may be given either way.
+        rest: name after ``*``, or ``""``.
+        keywords: keyword-only names.
+        more: name after ``**``, or ``""``.
+    """
+
+    positional: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    rest: str = ""
+    keywords: tuple[str, ...] = ()
+    more: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, in order."""
+        return tuple(name for name in (*self.positional, *self.named, self.rest, *self.keywords, self.more) if name)
+
+    @property
+    def parameters(self) -> str:
+        """The text between the parentheses of the definition; defaults are set on the function as objects."""
+        return ", ".join(
+            [
+                *self.positional,
+                *(["/"] if self.positional else []),
+                *self.named,
+                *([f"*{self.rest}"] if self.rest else ["*"] if self.keywords else []),
+                *self.keywords,
+                *([f"**{self.more}"] if self.more else []),
+            ]
+        )
+
+    @property
+    def forwarded(self) -> str:
+        """The text between the parentheses of the call."""
+        return ", ".join(
+            [
+                *self.positional,
+                *self.named,
+                *([f"*{self.rest}"] if self.rest else []),
+                *(f"{name}={name}" for name in self.keywords),
+                *([f"**{self.more}"] if self.more else []),
+            ]
+        )
+
+    @property
+    def writable(self) -> bool:
+        """Whether every name can stand in a text, and hides none that the text needs."""
+        return all(name.isidentifier() and not iskeyword(name) and name not in _TAKEN for name in self.names)
+
+
+def signature_of(code: CodeType) -> Signature:
+    """Read the parameters from a code object; unlike ``inspect`` this costs no import and believes no attribute."""
+    count, keywords = code.co_argcount, code.co_kwonlyargcount
+    names, at = code.co_varnames, code.co_argcount + code.co_kwonlyargcount
+    rest = names[at] if code.co_flags & _VARARGS else ""
+    more = names[at + bool(rest)] if code.co_flags & _VARKEYWORDS else ""
+    only = code.co_posonlyargcount
+    return Signature(names[:only], names[only:count], rest, names[count : count + keywords], more)
+
+
+def kind_of(code: CodeType) -> str:
+    """Name the kind of function that a code object makes."""
+    flags = code.co_flags
+    if flags & _ITERABLE:
+        return ITERABLE_COROUTINE
+    if flags & _COROUTINE:
+        return COROUTINE
+    if flags & _ASYNC_GENERATOR:
+        return ASYNC_GENERATOR
+    return GENERATOR if flags & _GENERATOR else PLAIN_CALL
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Say which text reads each column of a record.
+
+    ``@`` stands for the prefix of our names; ``@s`` is the seat, ``@n`` the call's number, ``@v`` the kept value.
+
+    Attributes:
+        value: reads the prediction from the result ``@r``; for a stream, from an item ``@v``, or empty.
+        id: reads the id, or empty.
+        slice: reads the slice, or empty.
+        size: reads the batch size, or empty.
+        tokens: for a stream: counts an item ``@v``, or empty.
+        compiling: whether to step aside while ``torch.compile`` traces.
+    """
+
+    value: str
+    id: str = ""
+    slice: str = ""
+    size: str = ""
+    tokens: str = ""
+    compiling: bool = False
+
+    @property
+    def record(self) -> str:
+        """The tuple that a call which returned appends."""
+        columns = ["@t", "@s.clock()", self.value, self.id, self.slice, self.size]
+        return ", ".join(column for column in columns if column)
+
+    @property
+    def slice_argument(self) -> str:
+        """What follows the other arguments where a call is recorded that did not return."""
+        return f", {self.slice}" if self.slice else ""
+
+
+_CALL: Final = """\
+{define} @wrapper({parameters}):{aside}
+    @s = @site.seat
+    @t = @s.clock()
+    try:
+        @n = @s.begin()
+        @r = {wait}@call({forwarded})
+    except BaseException as @e:
+        @s.fail(@t, @e{slice_argument})
+        raise
+    try:
+        @s.extend(({record}))
+        @t = None
+        if not @n & @s.mask:
+            @s.relieve(@s)
+    except BaseException as @e:
+        if @s.mend(@t, @e):
+            raise
+    return @r
+"""
+
+_ENDED: Final = """\
+    except BaseException as @e:
+        @s.end(@t, @first, @last, @n, @e{slice_argument})
+        raise
+    try:
+        @s.end(@t, @first, @last, @n, None{slice_argument})
+    except BaseException as @e:
+        if @s.mend(None, @e):
+            raise
+"""
+
+_GENERATOR_HEAD: Final = """\
+def @wrapper({parameters}):
+    @s = @site.seat
+    @t = @s.clock()
+    @first = @last = None
+    @n = 0
+    @thrown = []
+    try:
+        @number = @s.begin()
+        @g = @call({forwarded})
+        @send = @g.send
+"""
+
+# The loop yields item @n and receives item @n + 1, so the loop variable counts what was yielded.
+_COUNTED: Final = (
+    _GENERATOR_HEAD
+    + """\
+        try:
+            @v = @send(None)
+            @first = @last = @s.clock()
+            @n = @at = @stride = 1
+            while True:
+                try:
+                    if @thrown:
+                        @v = @g.throw(@thrown.pop())
+                        @n += 1
+                        @last, @at, @stride = @s.clock(), @n, 1
+                    while True:
+                        for @n in @range(@n, @n + @stride):
+                            @v = @send((yield @v))
+                        @n += 1
+                        @now = @s.clock()
+                        @stride = (64 if @stride > 32 else 2 * @stride) if @now - @last < 2000 * @stride else 1
+                        @last, @at = @now, @n
+                except GeneratorExit:
+                    @g.close()
+                    raise
+                except BaseException as @e:
+                    if @g.gi_frame is None:
+                        raise
+                    @thrown.append(@e)
+        except StopIteration as @e:
+            @r = @e.value
+            if @n and @at != @n:
+                @last = @s.clock()
+"""
+    + _ENDED
+    + "    return @r\n"
+)
+
+_READ_ITEM: Final = """\
+                @last = @s.clock()
+                if @first is None:
+                    @first = @last
+                try:
+                    @n += {tokens}
+{give}
+                except BaseException as @e:
+                    if @s.mend(None, @e):
+                        raise
+"""
+
+_READ: Final = (
+    _GENERATOR_HEAD
+    + """\
+        try:
+            @v = @send(None)
+            while True:
+"""
+    + _READ_ITEM
+    + """\
+                try:
+                    @v = @send((yield @v))
+                    continue
+                except GeneratorExit:
+                    @g.close()
+                    raise
+                except BaseException as @e:
+                    if @g.gi_frame is None:
+                        raise
+                    @thrown.append(@e)
+                @v = @g.throw(@thrown.pop())
+        except StopIteration as @e:
+            @r = @e.value
+"""
+    + _ENDED
+    + "    return @r\n"
+)
+
+_READ_ASYNC: Final = (
+    _GENERATOR_HEAD.replace("def ", "async def ", 1).replace("@g.send", "@g.asend")
+    + """\
+        try:
+            @v = await @send(None)
+            while True:
+"""
+    + _READ_ITEM
+    + """\
+                try:
+                    @sent = yield @v
+                except GeneratorExit:
+                    await @g.aclose()
+                    raise
+                except BaseException as @e:
+                    @thrown.append(@e)
+                if @thrown:
+                    @v = await @g.athrow(@thrown.pop())
+                else:
+                    @v = await @send(@sent)
+        except StopAsyncIteration:
+            pass
+"""
+    + _ENDED
+)
+
+_ASIDE: Final = "\n    if @compiling():\n        return {wait}@call({forwarded})"
+_CALLS: Final = {
+    PLAIN_CALL: ("def", ""),
+    COROUTINE: ("async def", "await "),
+    ITERABLE_COROUTINE: ("def", "yield from "),
+}
+
+
+def text_of(kind: str, signature: Signature, columns: Columns) -> str:
+    """Write the text of a factory that takes ``@site, @call, @plain, ...`` and returns the wrapper."""
+    fields = {
+        "parameters": signature.parameters,
+        "forwarded": signature.forwarded,
+        "record": columns.record,
+        "slice_argument": columns.slice_argument,
+    }
+    if kind in _CALLS:
+        define, wait = _CALLS[kind]
+        aside = _ASIDE.format(wait=wait, **fields) if columns.compiling else ""
+        body = _CALL.format(define=define, wait=wait, aside=aside, **fields)
+    elif kind == GENERATOR and not columns.value and not columns.tokens:
+        body = _COUNTED.format(**fields)
+    else:
+        given = ", ".join(("@last", "@number", "@n", columns.value, columns.id or "None", columns.slice or "()"))
+        give = f"                    @s.give({given})" if columns.value else ""
+        template = _READ if kind == GENERATOR else _READ_ASYNC
+        body = template.format(tokens=columns.tokens or "1", give=give, **fields)
+    prefix = _prefix(signature.names)
+    inner = "".join(f"    {line}\n" for line in body.splitlines() if line)
+    return f"def @make({', '.join(FREE)}):\n{inner}    return @wrapper\n".replace("@", prefix)
+
+
+
+
+def _prefix(names: tuple[str, ...]) -> str:
+    prefix = "_mm_"
+    while any(name.startswith(prefix) for name in names):
+        prefix += "_"
+    return prefix
+
+
+@lru_cache(maxsize=512)
+def factory(text: str) -> Callable[..., Any]:
+    """Compile a text and register it, so that tracebacks and debuggers can show its lines."""
+    import linecache  # noqa: PLC0415  (not worth its import time before the first decoration)
+
+    filename = f"<modelmon wrapper {hash(text) & 0xFFFFFFFF:08x}>"  # the frame itself shows the function's name
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    scope: dict[str, Any] = {"__name__": "modelmon.probes.generated"}
+    exec(compile(text, filename, "exec"), scope)  # noqa: S102  (our own text; names are checked identifiers)
+    return next(value for name, value in scope.items() if name.endswith("make"))

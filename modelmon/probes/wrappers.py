@@ -1,0 +1,185 @@
+"""``watch``: from any callable to one of the same kind that records its calls.
+
+==================================== =================================================================================
+what                                 how it is wrapped
+==================================== =================================================================================
+function, lambda, coroutine,         a generated function of the same signature, one frame more
+generator, async generator
+the same, where its name already     the generated function in an `Alias`, which pickles by value
+means the function itself
+method, class method, static         the function inside is wrapped, and bound again as it was
+method, partialmethod
+callable object, partial, builtin,   a wrapt proxy (`modelmon.probes.proxies`)
+C function, ``lru_cache``
+class, property                      refused; the message names what to decorate instead
+==================================== =================================================================================
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from _weakref import ref
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from modelmon.errors import ConfigurationError
+from modelmon.probes import reading
+from modelmon.probes.aliases import Alias, means
+from modelmon.probes.seats import PLAIN
+from modelmon.probes.texts import (
+    ASYNC_GENERATOR,
+    COROUTINE,
+    GENERATOR,
+    ITERABLE_COROUTINE,
+    PLAIN_CALL,
+    Columns,
+    Signature,
+    factory,
+    kind_of,
+    signature_of,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelmon.probes.seats import Site
+
+_STREAMS = (GENERATOR, ASYNC_GENERATOR)
+
+
+def watch(function: Any, site: Site) -> Any:
+    """Return a callable of the same kind that records its calls in the site's current seat.
+
+    Args:
+        function: a function or coroutine function, a generator or async generator function, a method, class method or
+            static method, a partial, any callable object.
+        site: what is watched; its seat may be exchanged at any time.
+
+    Raises:
+        TypeError: for a class, a property or what cannot be called; the message says what to decorate instead.
+        ConfigurationError: when an argument that the site names is no parameter.
+    """
+    if type(function) is FunctionType:
+        return _watch_function(function, site)
+    if isinstance(function, (classmethod, staticmethod)):
+        rewrapped = type(function)(watch(function.__func__, site))
+        rewrapped.__dict__.update({k: v for k, v in function.__dict__.items() if k not in rewrapped.__dict__})
+        return rewrapped
+    if isinstance(function, functools.partialmethod):
+        return type(function)(watch(function.func, site), *function.args, **function.keywords)
+    if type(function) is MethodType and type(function.__func__) is FunctionType:
+        return MethodType(generated(function.__func__, site), function.__self__)
+    _refuse_others(function)
+    from modelmon.probes.proxies import proxy  # noqa: PLC0415  (wrapt loads only where a proxy is needed)
+
+    return _registered(proxy(function, site), site)
+
+
+def generated(function: FunctionType, site: Site) -> Any:
+    """Return the generated wrapper of a plain function."""
+    signature = signature_of(function.__code__)
+    if not signature.writable:
+        from modelmon.probes.proxies import proxy  # noqa: PLC0415  (wrapt loads only where a proxy is needed)
+
+        return proxy(function, site)
+    kind = kind_of(function.__code__)
+    if kind == PLAIN_CALL and "_is_coroutine_mark" in function.__dict__:
+        kind = COROUTINE
+    wrapper = made(kind, signature, columns_of(site, signature, stream=kind in _STREAMS), site, function)
+    code = function.__code__
+    names = {"co_name": code.co_name}
+    if sys.version_info >= (3, 11):
+        names["co_qualname"] = code.co_qualname
+    wrapper.__code__ = wrapper.__code__.replace(**names)
+    wrapper.__defaults__ = function.__defaults__
+    wrapper.__kwdefaults__ = function.__kwdefaults__
+    if kind == ITERABLE_COROUTINE:
+        from types import coroutine  # noqa: PLC0415  (rare)
+
+        wrapper = coroutine(wrapper)
+    return functools.update_wrapper(wrapper, function)
+
+
+def made(kind: str, signature: Signature, columns: Columns, site: Site, function: Any, arguments: Any = None) -> Any:
+    """Compile a wrapper and close it over what it needs."""
+    make = factory(text_of(kind, signature, columns))
+    return make(site, function, arguments, _compiling(), PLAIN, reading, type, range)
+
+
+def columns_of(site: Site, signature: Signature, *, stream: bool) -> Columns:
+    """Write how each column is read from named parameters.
+
+    Raises:
+        ConfigurationError: when an argument that the site names is no parameter.
+    """
+    names = signature.names
+    everything = "{" + ", ".join(f"{name!r}: {name}" for name in names) + "}"
+    ident = page = size = ""
+    if isinstance(site.id, str) and site.id != "auto":
+        name = _parameter("id", site.id, names)
+        ident = f"{name} if @type({name}) in @plain else @s.keep({name}, 'bad_id')"
+    elif site.id is not None and site.id != "auto":
+        ident = f"@reading.identity(@s, {everything})"
+    if callable(site.attributes):
+        page = f"@reading.page_of(@s, {everything})"
+    elif site.attributes is not None:
+        values = "".join(f"{_parameter('attributes', name, names)}, " for name in site.attributes)
+        page = f"@reading.page(@s, ({values}))"
+    if callable(site.batch_size):
+        size = f"@reading.size_of(@s, {everything})"
+    elif site.batch_size is not None:
+        size = f"@reading.size(@s, {_parameter('batch_size', site.batch_size, names)})"
+    return columns_with(site, ident, page, size, stream=stream)
+
+
+def columns_with(site: Site, ident: str, page: str, size: str, *, stream: bool) -> Columns:
+    """Add how the value is read, which does not depend on the signature."""
+    compiling = _compiling() is not None
+    if stream:
+        value = "@reading.output(@s, @v)" if site.output is not None else ""
+        tokens = "@reading.tokens(@s, @v)" if site.tokens is not None else ""
+        return Columns(value, ident, page, size, tokens, compiling=compiling)
+    value = "@r if @type(@r) in @plain else @s.keep(@r)" if site.output is None else "@reading.output(@s, @r)"
+    if site.id == "auto":
+        value, ident = f"(@v := {value})", "@s.issue(@n, @v)"
+    return Columns(value, ident, page, size, compiling=compiling)
+
+
+def _watch_function(function: FunctionType, site: Site) -> Any:
+    watched = generated(function, site)
+    if type(watched) is FunctionType and means(function):
+        watched = Alias(watched, site)
+    return _registered(watched, site)
+
+
+def _registered(watched: Any, site: Site) -> Any:
+    site.watcher = ref(watched)
+    return watched
+
+
+def _parameter(setting: str, name: str, names: tuple[str, ...]) -> str:
+    if name not in names:
+        msg = f"{setting}={name!r} is no parameter of the function, which has {', '.join(names) or 'none'}"
+        raise ConfigurationError(msg)
+    return name
+
+
+def _compiling() -> Callable[[], bool] | None:
+    """Return torch's own question whether it is tracing, where torch was imported before the decoration."""
+    compiler = sys.modules.get("torch.compiler")
+    return getattr(compiler, "is_dynamo_compiling", None)
+
+
+def _refuse_others(function: Any) -> None:
+    if isinstance(function, type):
+        _refuse(f"a class cannot be watched: decorate a method of {function.__qualname__}, or watch one instance")
+    if isinstance(function, (property, functools.cached_property)):
+        _refuse(f"a {type(function).__name__} cannot be watched: decorate the function below the {type(function).__name__}")
+    if not callable(function):
+        _refuse(f"an object of type {type(function).__name__} cannot be called, so there is nothing to watch")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TypeError(message)
