@@ -43,6 +43,7 @@ class StoreClock:
 
     tolerance = 1.0
     readings = 3
+    apart_ns = 1_000_000_000
 
     def __init__(self, clock: Clock) -> None:
         """Start at the clock's own time."""
@@ -80,7 +81,7 @@ class StoreClock:
         else:
             self._agreeing, self._first_seen = 1, mono
         self._candidate = ahead
-        if self._agreeing >= self.readings and mono - self._first_seen >= 1_000_000_000:
+        if self._agreeing >= self.readings and mono - self._first_seen >= self.apart_ns:
             self._agreeing, self._stepping = 0, False
             return expected + ahead
         return expected

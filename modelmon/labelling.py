@@ -173,7 +173,9 @@ class Labelling:
         with self._recorder.drained() as recorder:
             recorder.check_invariants()
 
-    def _deliver(self, ids: Any, truths: Any, *, at: Any, revs: Any, model: str | None, version: str | None) -> JoinReport:
+    def _deliver(
+        self, ids: Any, truths: Any, *, at: Any, revs: Any, model: str | None, version: str | None
+    ) -> JoinReport:
         if disabled():
             return JoinReport()
         from modelmon.intake import delivery  # noqa: PLC0415  (numpy loads at the first need)

@@ -26,9 +26,13 @@ class Monitor(Watching, Labelling):
 
     ``modelmon.monitor`` is the one most programs use; others are private.
     A forked child begins anew, from zero.
+
+    Attributes:
+        settings: what ``configure`` was given.
+        home: the recorder that exporters read, also while a test captures the monitor.
     """
 
-    __slots__ = ("__weakref__", "_contexts", "_home", "_readers", "_recorder", "_settings", "_tasks")
+    __slots__ = ("__weakref__", "_contexts", "_readers", "_recorder", "_tasks", "home", "settings")
 
     def __init__(self, **settings: Any) -> None:
         """Take the settings of ``configure``.
@@ -39,8 +43,8 @@ class Monitor(Watching, Labelling):
         self._contexts: dict[tuple[Any, ...], Site] = {}
         self._tasks: dict[tuple[str, str], Task | None] = {}
         self._readers: list[Any] = []
-        self._settings = changed(Settings(), settings)
-        self._recorder = self._home = Recorder(self._settings, self._make_store)
+        self.settings = changed(Settings(), settings)
+        self._recorder = self.home = Recorder(self.settings, self._make_store)
         renew_in_child(self)
 
     def configure(self, **settings: Any) -> None:
@@ -56,13 +60,13 @@ class Monitor(Watching, Labelling):
         Raises:
             ConfigurationError: when a setting is unknown or cannot work, or something was recorded already.
         """
-        wanted = changed(self._settings, settings)
+        wanted = changed(self.settings, settings)
         if self._recorder.used:
             msg = "configure() comes before the first recorded call or label; make a Monitor(...) of your own instead"
             raise ConfigurationError(msg)
-        self._settings = wanted
+        self.settings = wanted
         self.install(Recorder(wanted, self._make_store))
-        self._home = self._recorder
+        self.home = self._recorder
 
     def add(self, reader: R) -> R:
         """Attach an exporter, or any other reader, and return it; adding one twice does nothing.
@@ -91,10 +95,11 @@ class Monitor(Watching, Labelling):
             return True
         with self._recorder.drained() as recorder:
             end = recorder.monotonic() + timeout
-        if self._recorder is not self._home:
+        if self._recorder is not self.home:
             return True
         flushing = [reader for reader in self._readers if hasattr(reader, "flush")]
-        return all([reader.flush(max(0.0, end - recorder.monotonic())) for reader in flushing])
+        flushed = [reader.flush(max(0.0, end - recorder.monotonic())) for reader in flushing]
+        return all(flushed)
 
     def close(self, timeout: float = 5) -> None:
         """Export a last time and stop every reader; calls and labels are still counted afterwards.
@@ -119,9 +124,9 @@ class Monitor(Watching, Labelling):
 
     def renew(self) -> None:
         """Begin anew in a forked child: nothing counted, no lock held, readers attached at the first call."""
-        recorder = Recorder(self._settings, self._make_store)
+        recorder = Recorder(self.settings, self._make_store)
         self.install(recorder)
-        self._home = recorder
+        self.home = recorder
         if self._readers:
             recorder.wake = self._wake
 
@@ -129,7 +134,7 @@ class Monitor(Watching, Labelling):
         """Pickle the default monitor by name, a private one by its settings; what was counted stays here."""
         if self is globals().get("monitor"):
             return "monitor"
-        given = {name: getattr(self._settings, name) for name in setting_names()}
+        given = {name: getattr(self.settings, name) for name in setting_names()}
         return _rebuilt, (given,)
 
     def __copy__(self) -> Monitor:
@@ -147,7 +152,7 @@ class Monitor(Watching, Labelling):
     def _make_store(self) -> Store:
         from modelmon.stores.memory import MemoryStore  # noqa: PLC0415  (numpy loads at the first drain)
 
-        chosen = self._settings.store
+        chosen = self.settings.store
         if chosen is None or chosen == "memory" or isinstance(chosen, MemoryStore):
             return MemoryStore()
         return chosen  # type: ignore[no-any-return]  # anything else was checked by configure
@@ -166,13 +171,13 @@ class Source:
         """Return all that is known now, frozen."""
         from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
 
-        with self._monitor._home.drained() as recorder:
+        with self._monitor.home.drained() as recorder:
             parts = recorder.parts()
         return Snapshot(parts)
 
     def count_failure(self, exporter: str, reason: str) -> None:
         """Count an export that failed."""
-        self._monitor._home.fail_export(exporter, reason)
+        self._monitor.home.fail_export(exporter, reason)
 
 
 def changed(settings: Settings, changes: dict[str, Any]) -> Settings:

@@ -58,34 +58,37 @@ class Settings:
             if name in changes:
                 changes[name] = seconds(changes[name], name)
         settings = replace(self, **changes)
-        settings._check()
+        _check(settings)
         return settings
-
-    def _check(self) -> None:
-        for name in ("ttl", "window"):
-            if getattr(self, name) <= 0:
-                _refuse(f"{name} must be more than 0 seconds")
-        if self.history < self.ttl + self.correction_horizon:
-            _refuse(
-                f"history ({self.history:g} s) must cover ttl + correction_horizon "
-                f"({self.ttl + self.correction_horizon:g} s), or a late label would find its window gone",
-            )
-        for name in ("max_awaiting", "max_awaiting_bytes"):
-            bound = getattr(self, name)
-            if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int) or bound < 1):
-                _refuse(f"{name}={bound!r} must be a whole number, 1 or more")
-        rate = self.sample_rate
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not math.isfinite(rate) or not 0 < rate <= 1:
-            _refuse(f"sample_rate={rate!r} must be in (0, 1]")
-        if self.on_conflict not in ("first", "last"):
-            _refuse(f'on_conflict={self.on_conflict!r} must be "first" or "last"')
-        if self.clock is not None and not all(callable(getattr(self.clock, name, None)) for name in ("time", "monotonic_ns")):
-            _refuse("clock needs the methods time() and monotonic_ns()")
 
 
 def setting_names() -> tuple[str, ...]:
     """Return the names of all settings."""
     return tuple(field.name for field in fields(Settings))
+
+
+def _check(settings: Settings) -> None:
+    for name in ("ttl", "window"):
+        if getattr(settings, name) <= 0:
+            _refuse(f"{name} must be more than 0 seconds")
+    if settings.history < settings.ttl + settings.correction_horizon:
+        _refuse(
+            f"history ({settings.history:g} s) must cover ttl + correction_horizon "
+            f"({settings.ttl + settings.correction_horizon:g} s), or a late label would find its window gone",
+        )
+    for name in ("max_awaiting", "max_awaiting_bytes"):
+        bound = getattr(settings, name)
+        if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int) or bound < 1):
+            _refuse(f"{name}={bound!r} must be a whole number, 1 or more")
+    rate = settings.sample_rate
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not math.isfinite(rate) or not 0 < rate <= 1:
+        _refuse(f"sample_rate={rate!r} must be in (0, 1]")
+    if settings.on_conflict not in ("first", "last"):
+        _refuse(f'on_conflict={settings.on_conflict!r} must be "first" or "last"')
+    if settings.clock is not None and not all(
+        callable(getattr(settings.clock, name, None)) for name in ("time", "monotonic_ns")
+    ):
+        _refuse("clock needs the methods time() and monotonic_ns()")
 
 
 def _refuse(message: str) -> None:

@@ -97,14 +97,13 @@ def capture(clock: Any = None, monitor: Monitor = default_monitor) -> Iterator[C
         Afterwards the monitor goes on where it stood.
     """
     followed = FakeClock() if clock is None else clock
-    settings = replace(monitor._settings, store=None, clock=followed)
+    settings = replace(monitor.settings, store=None, clock=followed)
     recorder = Recorder(settings, _memory_store)
     previous = monitor.install(recorder)
     try:
         yield Captured(recorder, followed)
     finally:
-        if monitor._recorder is recorder:
-            monitor.install(previous)
+        monitor.install(previous)
 
 
 def _memory_store() -> Store:
