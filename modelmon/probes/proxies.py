@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+from dataclasses import replace
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 from modelmon.errors import ConfigurationError
-from modelmon.probes.texts import ASYNC_GENERATOR, GENERATOR, PLAIN_CALL, Signature, kind_of
+from modelmon.probes.texts import ASYNC_GENERATOR, GENERATOR, PLAIN_CALL, Forwarding, kind_of
 from modelmon.probes.wrappers import columns_with, made, watch
 
 if TYPE_CHECKING:
@@ -67,23 +68,19 @@ def proxy(function: Any, site: Site) -> Proxy:
     """
     kind = _kind(function)
     stream = kind in {GENERATOR, ASYNC_GENERATOR}
-    arguments = _arguments(function, site)
-    bound = "@reading.bound(@s, @arguments, @args, @kwargs)"
-    ident = page = size = ""
-    if site.id is not None and site.id != "auto":
-        ident = f"@reading.bound_identity(@s, {bound})"
-    if site.attributes is not None:
-        page = f"@reading.bound_page(@s, {bound})"
-    if site.batch_size is not None:
-        size = f"@reading.bound_size(@s, {bound})"
+    bound = "@reading.bound(@s, @arguments, @instance, @args, @kwargs)"
+    ident = f"@reading.bound_identity(@s, {bound})" if site.id is not None and site.id != "auto" else ""
+    page = f"@reading.bound_page(@s, {bound})" if site.attributes is not None else ""
+    size = f"@reading.bound_size(@s, {bound})" if site.batch_size is not None else ""
     columns = columns_with(site, ident, page, size, stream=stream)
-    wrapper = made(kind, _FORWARDING, columns, site, None, arguments)
+    failed = f"@reading.failed(@s, @t, @e, @arguments, @instance, @args, @kwargs{', ' + page if page else ''})"
+    wrapper = made(kind, _FORWARDING, replace(columns, failed=failed), site, None, _arguments(function, site))
     made_proxy = Proxy(function, wrapper)
     made_proxy._self_site = site  # noqa: SLF001  (wrapt keeps what is the proxy's own under this prefix)
     return made_proxy
 
 
-_FORWARDING = Signature(("@call", "@instance", "@args", "@kwargs"))
+_FORWARDING = Forwarding(("@call", "@instance", "@args", "@kwargs"))
 
 
 def _kind(function: Any) -> str:
@@ -99,7 +96,7 @@ def _kind(function: Any) -> str:
 
 
 def _arguments(function: Any, site: Site) -> Callable[..., Mapping[str, Any]] | None:
-    """Return what binds arguments to names, or None where nothing asks for it."""
+    """Return what binds arguments to names, or None where the callable does not tell its parameters."""
     asked = [name for name in (site.id, site.batch_size) if isinstance(name, str) and name != "auto"]
     if not callable(site.attributes):
         asked.extend(site.attributes or ())
@@ -113,12 +110,13 @@ def _arguments(function: Any, site: Site) -> Callable[..., Mapping[str, Any]] | 
         msg = f"{missing[0]!r} is no parameter of the callable, which {known}; give a function of the arguments instead"
         raise ConfigurationError(msg)
     if signature is None:
-        return lambda *args, **kwargs: {"args": args, "kwargs": kwargs}
+        return None
+    binds = hasattr(type(function), "__get__") and getattr(function, "__self__", None) is None
 
-    def bind(*args: Any, **kwargs: Any) -> Mapping[str, Any]:
-        found = signature.bind(*args, **kwargs)
-        found.apply_defaults()
-        return found.arguments
+    def bind(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
+        known = signature.bind(*((instance,) if binds and instance is not None else ()), *args, **kwargs)
+        known.apply_defaults()
+        return known.arguments
 
     return bind
 

@@ -120,6 +120,57 @@ def tokens(seat: Seat, item: Any) -> int:
     return 1
 
 
+def bound(seat: Seat, bind: Callable[..., Any] | None, instance: Any, args: Any, kwargs: Any) -> Any:
+    """Return the arguments of a proxied call by name; packed, where the callable does not tell its parameters."""
+    return {"args": args, "kwargs": kwargs} if bind is None else hooked(seat, bind, instance, args, kwargs)
+
+
+def bound_identity(seat: Seat, arguments: Any) -> Any:
+    """Read the id of a proxied call."""
+    if arguments is UNREADABLE or not isinstance(seat.site.id, str):
+        return UNREADABLE if arguments is UNREADABLE else identity(seat, arguments)
+    return seat.keep(arguments[seat.site.id], "bad_id")
+
+
+def bound_page(seat: Seat, arguments: Any) -> Slice:
+    """Read the slice of a proxied call."""
+    if arguments is UNREADABLE:
+        return ()
+    if callable(seat.site.attributes):
+        return page_of(seat, arguments)
+    return page(seat, tuple(arguments[name] for name in seat.site.attributes))
+
+
+def bound_size(seat: Seat, arguments: Any) -> int:
+    """Read the batch size of a proxied call."""
+    if arguments is UNREADABLE or not isinstance(seat.site.batch_size, str):
+        return UNKNOWN_SIZE if arguments is UNREADABLE else size_of(seat, arguments)
+    return size(seat, arguments[seat.site.batch_size])
+
+
+def failed(
+    seat: Seat,
+    start: int,
+    error: BaseException,
+    bind: Callable[..., Any] | None,
+    instance: Any,
+    args: Any,
+    kwargs: Any,
+    slice: Slice = (),  # noqa: A002
+) -> None:
+    """Record a proxied call that raised; one whose arguments do not bind was no call."""
+    trace = error.__traceback__
+    if type(error) is TypeError and bind is not None and trace is not None and trace.tb_next is None:
+        try:
+            bind(instance, args, kwargs)
+        except TypeError:
+            seat.void()
+            return
+        except Exception:
+            seat.reject("hook")
+    seat.fail(start, error, slice)
+
+
 def _written(seat: Seat, pairs: Any) -> Slice:
     texts = []
     for name, value in pairs:

@@ -90,6 +90,16 @@ class Signature:
         return all(name.isidentifier() and not iskeyword(name) and name not in _TAKEN for name in self.names)
 
 
+@dataclass(frozen=True, slots=True)
+class Forwarding(Signature):
+    """Be the signature of a function that a proxy calls with what it wraps, the instance, and the arguments packed."""
+
+    @property
+    def forwarded(self) -> str:
+        """The text between the parentheses of the call."""
+        return "*@args, **@kwargs"
+
+
 def signature_of(code: CodeType) -> Signature:
     """Read the parameters from a code object; unlike ``inspect`` this costs no import and believes no attribute."""
     count, keywords = code.co_argcount, code.co_kwonlyargcount
@@ -125,6 +135,7 @@ class Columns:
         size: reads the batch size, or empty.
         tokens: for a stream: counts an item ``@v``, or empty.
         compiling: whether to step aside while ``torch.compile`` traces.
+        failed: records a call that raised ``@e``; empty where the seat does it alone.
     """
 
     value: str
@@ -133,6 +144,7 @@ class Columns:
     size: str = ""
     tokens: str = ""
     compiling: bool = False
+    failed: str = ""
 
     @property
     def record(self) -> str:
@@ -154,7 +166,7 @@ _CALL: Final = """\
         @n = @s.begin()
         @r = {wait}@call({forwarded})
     except BaseException as @e:
-        @s.fail(@t, @e{slice_argument})
+        {failed}
         raise
     try:
         @s.extend(({record}))
@@ -308,6 +320,7 @@ def text_of(kind: str, signature: Signature, columns: Columns) -> str:
         "forwarded": signature.forwarded,
         "record": columns.record,
         "slice_argument": columns.slice_argument,
+        "failed": columns.failed or f"@s.fail(@t, @e{columns.slice_argument})",
     }
     if kind in _CALLS:
         define, wait = _CALLS[kind]
