@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from modelmon.accumulators.confusion import Confusion
 from modelmon.accumulators.counts import Counts
@@ -33,6 +33,8 @@ Accumulator: TypeAlias = (
     "Counts | Histogram | Confusion | Losses | Residuals | LabelMatrix | ScoreHistogram | ClassScores"
 )
 
+Kind = TypeVar("Kind")
+
 NANOSECOND = 1e-9
 
 _KINDS: dict[str, type[Any]] = {
@@ -40,6 +42,7 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (Counts, Histogram, Confusion, Losses, Residuals, LabelMatrix, ScoreHistogram, ClassScores)
 }
 _CODED = (Confusion, LabelMatrix, ClassScores)
+_BUFFERED = (ScoreHistogram, ClassScores)
 
 
 class Tally(Mapping[str, Any]):
@@ -113,7 +116,7 @@ class Tally(Mapping[str, Any]):
         """Return the one-vs-rest score histograms, for writing; ``capacity`` keys per class if new."""
         return self._writable("scores", ClassScores, capacity)
 
-    def merge(self, other: Mapping[str, Accumulator]) -> None:
+    def merge(self, other: Mapping[str, Any]) -> None:
         """Add every accumulator of ``other``."""
         for name, theirs in other.items():
             ours = self._held.get(name)
@@ -122,12 +125,20 @@ class Tally(Mapping[str, Any]):
                 self._own.discard(name)
                 _lend(other, name)
             elif type(ours) is type(theirs):
-                self._writable(name, type(ours)).merge(theirs)
+                held: Any = self._writable(name, type(ours))
+                held.merge(theirs)
 
     def copy(self) -> Tally:
         """Return a tally equal to this one now, whatever is counted later."""
+        self.settle()
         self._own.clear()
         return Tally(self._held)
+
+    def settle(self) -> None:
+        """Take in rows that wait in buffers, so that reading changes nothing."""
+        for name in self._own:
+            if isinstance(self._held[name], _BUFFERED):
+                self._held[name].flush()
 
     def relabel(self, mapping: NDArray[np.int64], size: int) -> None:
         """Move every class-coded count from code ``c`` to code ``mapping[c]`` of ``size`` codes."""
@@ -154,15 +165,15 @@ class Tally(Mapping[str, Any]):
             held[name] = _KINDS[kind].from_state(inner)
         return cls(held)
 
-    def _writable(self, name: str, kind: type[Any], *arguments: Any) -> Any:
-        held = self._held.get(name)
+    def _writable(self, name: str, kind: type[Kind], *arguments: Any) -> Kind:
+        held: Any = self._held.get(name)
         if held is None:
             held = self._held[name] = kind(*arguments)
             self._own.add(name)
         elif name not in self._own:
             held = self._held[name] = held.copy()
             self._own.add(name)
-        return held
+        return cast("Kind", held)
 
 
 def _lend(other: Mapping[str, Any], name: str) -> None:
@@ -226,10 +237,12 @@ class Ledger:
                 self.slot(number).merge(tally)
             else:
                 self.slots[number] = tally
-                other._own.discard(number)  # noqa: SLF001 - shared from now on, so neither side may write in place
+                other._own.discard(number)
 
     def copy(self) -> Ledger:
         """Return a ledger equal to this one now, whatever is counted later."""
+        for number in self._own:
+            self.slots[number].settle()
         self._own.clear()
         return Ledger(self.total.copy(), self.slots)
 

@@ -2,15 +2,163 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from modelmon.accumulators.counts import Counts
+from modelmon.snapshot import joins, text
+from modelmon.snapshot.model import ModelSnapshot
+from modelmon.snapshot.selection import Selection, Source
+from modelmon.tallies import Tally
 
 if TYPE_CHECKING:
-    from modelmon.parts import Part
+    from collections.abc import Iterator
+
+    from modelmon.parts import Part, SeriesKey
+    from modelmon.points import Point
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Hold parts by (origin, epoch)."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
+    """Read every model as it stood at one moment.
+
+    Keys are (model, version); a bare model name works where the model has one version.
+    A snapshot is a set of parts by (origin, epoch): merging keeps the newest part of each, and parts of different
+    origins add up, so merging is associative, commutative and idempotent, and ``Snapshot()`` changes nothing.
+    """
 
     parts: tuple[Part, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Keep the newest part of each origin and epoch, in their order."""
+        newest: dict[tuple[str, int], Part] = {}
+        for part in self.parts:
+            held = newest.get((part.origin, part.epoch))
+            if held is None or _is_newer(part, held):
+                newest[part.origin, part.epoch] = part
+        object.__setattr__(self, "parts", tuple(newest[key] for key in sorted(newest)))
+
+    def __getitem__(self, key: SeriesKey | str) -> ModelSnapshot:
+        """Return the snapshot of one model and version.
+
+        Raises:
+            KeyError: when there is none; the message names the models there are.
+        """
+        found = self._found(key)
+        if found is None:
+            raise KeyError(self._missing(key))
+        return ModelSnapshot(found, Selection(self._sources[found], self.taken_at))
+
+    def __iter__(self) -> Iterator[SeriesKey]:
+        """Iterate over (model, version), sorted."""
+        return iter(sorted(self._sources))
+
+    def __len__(self) -> int:
+        """Return how many models and versions there are."""
+        return len(self._sources)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is such a model and version, or such a model with one version."""
+        return self._found(key) is not None
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all parts."""
+        return isinstance(other, Snapshot) and self.parts == other.parts
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Show one line per model and version."""
+        lines = [f"Snapshot of {len(self)} model(s), {len(self.parts)} part(s)"]
+        for (model, version), reading in self.items():
+            lines.append(f"  {model!r}, {version!r}: {reading.calls:,} calls, {reading.labelled:,} labelled")
+        return "\n".join(lines)
+
+    @property
+    def taken_at(self) -> float:
+        """When the newest part was taken, seconds since the epoch; 0 without parts."""
+        return max((part.taken_at for part in self.parts), default=0.0)
+
+    @property
+    def label_events(self) -> Counter[str]:
+        """Delivered labels by outcome, each counted once."""
+        return Counter({str(key[0]): n for key, n in self.counts("label_events").items()})
+
+    @property
+    def transitions(self) -> Counter[tuple[str, str]]:
+        """Moves of labels that came before their predictions, by (from, to)."""
+        return joins.moves(self.counts("transitions"))
+
+    @property
+    def occupancy(self) -> Counter[str]:
+        """Labels that came before their predictions, by state."""
+        return joins.occupancy(self.transitions)
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Outputs of any model that could not be read as predictions, by reason."""
+        return sum((reading.rejected for reading in self.values()), Counter())
+
+    def counts(self, name: str) -> Counts:
+        """Return counts that belong to no model, added up over origins."""
+        tally = Tally()
+        for part in self.parts:
+            held = part.counts.get(name)
+            if isinstance(held, Counts):
+                tally.merge({name: held})
+        found = tally.get(name)
+        return found if isinstance(found, Counts) else Counts()
+
+    def merge(self, *others: Snapshot) -> Snapshot:
+        """Return a snapshot of all parts of this and the others."""
+        return Snapshot(tuple(part for snapshot in (self, *others) for part in snapshot.parts))
+
+    def to_json(self) -> str:
+        """Return the snapshot as JSON text, from which ``from_json`` makes an equal one."""
+        return text.write(self.parts)
+
+    def points(self) -> list[Point]:
+        """Return every exported number of the snapshot."""
+        from modelmon.points import points  # noqa: PLC0415 - only who exports loads the catalogue
+
+        return list(points(self))
+
+    @classmethod
+    def from_json(cls, document: str) -> Snapshot:
+        """Return the snapshot that ``to_json`` wrote.
+
+        Raises:
+            ValueError: when the text is no snapshot, or was written by a version with a newer schema.
+        """
+        return cls(text.read(document))
+
+    @cached_property
+    def _sources(self) -> dict[SeriesKey, tuple[Source, ...]]:
+        sources: dict[SeriesKey, list[Source]] = {}
+        for part in self.parts:
+            for key, series in part.series.items():
+                sources.setdefault(key, []).append(Source(series, part.window))
+        return {key: tuple(found) for key, found in sources.items()}
+
+    def _found(self, key: Any) -> SeriesKey | None:
+        if isinstance(key, str):
+            versions = [found for found in self._sources if found[0] == key]
+            return versions[0] if len(versions) == 1 else None
+        return key if key in self._sources else None
+
+    def _missing(self, key: Any) -> str:
+        if isinstance(key, str) and any(model == key for model, _ in self._sources):
+            versions = ", ".join(repr(version) for model, version in sorted(self._sources) if model == key)
+            return f"{key!r} has several versions; ask for one: {versions}"
+        known = ", ".join(f"({model!r}, {version!r})" for model, version in sorted(self._sources)[:50])
+        return f"no model {key!r}; models: {known or 'none yet'}"
+
+
+def _is_newer(part: Part, held: Part) -> bool:
+    if part.taken_at != held.taken_at or part is held:
+        return part.taken_at > held.taken_at
+    # Parts of one moment are equal, unless two origins share a name; then any order will do that is always the same.
+    return part != held and text.write([part]) > text.write([held])

@@ -1,0 +1,149 @@
+"""Readings of calls: how many, how they ended, how long they took, and what they predicted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelmon.accumulators.counts import Counts
+from modelmon.accumulators.durations import Histogram
+from modelmon.identity import class_order
+from modelmon.snapshot.distributions import Distribution
+
+if TYPE_CHECKING:
+    from modelmon.parts import ClassValue, SeriesKey
+    from modelmon.snapshot.selection import Selection
+    from modelmon.tasks import Task
+
+OUTCOMES = ("ok", "error", "cancelled", "abandoned")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SeriesReadings:
+    """Hold what readings of one model and version read from."""
+
+    key: SeriesKey
+    selection: Selection
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.key[0]
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+        return self.key[1]
+
+    @property
+    def task(self) -> Task | None:
+        """How the outputs are read, or None where nobody said and nothing told."""
+        return self.selection.task
+
+    @property
+    def classes(self) -> tuple[ClassValue, ...]:
+        """The classes in reading order: as declared, else numbers, then text, ``"__other__"`` last."""
+        return self.selection.classes
+
+    def _counts(self, name: str) -> Counts:
+        return self.selection.gather(name, Counts) or Counts()
+
+    def _single(self, name: str) -> Counter[str]:
+        return Counter({str(key[0]): n for key, n in self._counts(name).items()})
+
+
+class CallReadings(SeriesReadings):
+    """Read what happened when the model was called, in this and other processes."""
+
+    @property
+    def calls(self) -> int:
+        """Calls that ended."""
+        return self._counts("calls").total
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """Calls by outcome: ok, error, cancelled, abandoned."""
+        outcomes: Counter[str] = Counter()
+        for (outcome, _), n in self._counts("calls").items():
+            outcomes[str(outcome)] += n
+        return outcomes
+
+    @property
+    def errors(self) -> Counter[str]:
+        """Calls that raised, by the exception's class name."""
+        errors: Counter[str] = Counter()
+        for (outcome, name), n in self._counts("calls").items():
+            if outcome == "error":
+                errors[str(name)] += n
+        return errors
+
+    @property
+    def in_flight(self) -> int:
+        """Calls running when the snapshot was taken."""
+        return self.selection.active
+
+    @property
+    def predictions(self) -> int:
+        """Predicted values seen."""
+        return self._counts("predicted").total
+
+    @property
+    def predicted(self) -> Counter[ClassValue]:
+        """Predicted values by class; declared classes read 0 until they come."""
+        counts = {key[0]: n for key, n in self._counts("predicted").items() if key}
+        declared = (self.task.declared if self.task is not None else None) or ()
+        order = (*declared, *sorted(set(counts).difference(declared), key=class_order))
+        return Counter({value: counts.get(value, 0) for value in order})
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Outputs that could not be read as predictions, by reason."""
+        return self._single("rejected")
+
+    @property
+    def items(self) -> int:
+        """Items that streams delivered."""
+        return self._counts("items").total
+
+    @property
+    def duration(self) -> Distribution:
+        """Time that calls took, whatever their outcome, in seconds."""
+        whole = Histogram(1e-9)
+        held = [self.selection.gather(f"duration:{outcome}", Histogram) for outcome in OUTCOMES]
+        held = [histogram for histogram in held if histogram is not None]
+        if len(held) == 1:
+            return Distribution(held[0])
+        for histogram in held:
+            if histogram is not None:
+                whole.merge(histogram)
+        return Distribution(whole)
+
+    @property
+    def durations(self) -> dict[str, Distribution]:
+        """Time that calls took in seconds, by outcome, for the outcomes that occurred."""
+        held = {outcome: self._distribution(f"duration:{outcome}") for outcome in OUTCOMES}
+        return {outcome: distribution for outcome, distribution in held.items() if distribution.count}
+
+    @property
+    def time_to_first_item(self) -> Distribution:
+        """Time from the first request of a stream to its first item, in seconds."""
+        return self._distribution("time_to_first_item")
+
+    @property
+    def time_per_item(self) -> Distribution:
+        """Mean time between the items of one stream, in seconds."""
+        return self._distribution("time_per_item")
+
+    @property
+    def device_duration(self) -> Distribution:
+        """Time that calls occupied the device, in seconds."""
+        return self._distribution("device_duration")
+
+    @property
+    def batch_size(self) -> Distribution:
+        """Rows in one call."""
+        return self._distribution("batch_size")
+
+    def _distribution(self, name: str) -> Distribution:
+        return Distribution(self.selection.gather(name, Histogram))

@@ -1,0 +1,205 @@
+"""Readings of the confusion matrix."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from modelmon.accumulators.confusion import Confusion
+from modelmon.accumulators.multilabel import LabelMatrix
+from modelmon.identity import Missing, canonical_class
+from modelmon.quality import matrix as quality
+from modelmon.quality import multilabel
+from modelmon.snapshot.calls import SeriesReadings
+from modelmon.tasks import Binary, Multilabel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modelmon.parts import ClassValue
+
+Average: TypeAlias = Literal["micro", "macro", "weighted", "samples"]
+Unset: TypeAlias = Literal["default"]
+Reading: TypeAlias = "float | dict[ClassValue, float]"
+AVERAGES = ("micro", "macro", "weighted", "samples")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionMatrix:
+    """Hold a confusion matrix of labelled predictions.
+
+    Attributes:
+        classes: what the ``k`` rows and columns are.
+        matrix: int64 ``(k, k)``, rows true, columns predicted; for several labels per row ``(L, 2, 2)``, one matrix per
+            label with its absence first.
+    """
+
+    classes: tuple[ClassValue, ...]
+    matrix: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        """Show classes and counts."""
+        return f"ConfusionMatrix(classes={self.classes!r}, matrix={self.matrix.tolist()!r})"
+
+
+class ClassReadings(SeriesReadings):
+    """Read how predicted classes met true ones."""
+
+    @property
+    def confusion(self) -> ConfusionMatrix:
+        """The confusion matrix; its size is the square of the number of classes, so mind thousands of them.
+
+        Raises:
+            ValueError: when so many classes met that only their margins are kept.
+        """
+        size = len(self.classes)
+        if isinstance(self.task, Multilabel):
+            matrix = np.zeros((size, 2, 2), dtype=np.int64)
+            counted = self._labels.matrix()
+            matrix[: len(counted)] = counted
+            return ConfusionMatrix(self.classes, matrix)
+        return ConfusionMatrix(self.classes, self._cells.matrix(size))
+
+    @property
+    def margins(self) -> quality.Margins:
+        """Diagonal and margins of the confusion matrix, which stay small whatever the number of classes."""
+        if isinstance(self.task, Multilabel):
+            return quality.label_margins(self.confusion.matrix)
+        hits, support, predicted = self._cells.marginals(len(self.classes))
+        return quality.Margins(hits, support, predicted, np.full(len(hits), support.sum()))
+
+    @property
+    def support(self) -> dict[ClassValue, int]:
+        """Labelled predictions by true class."""
+        return dict(zip(self.classes, self.margins.support.tolist(), strict=True))
+
+    @property
+    def accuracy(self) -> float:
+        """The share of labelled predictions that are right; for several labels per row, right in every label."""
+        if isinstance(self.task, Multilabel):
+            return multilabel.subset_accuracy(self._labels.hits, self._labels.complete)
+        return quality.accuracy(self.margins)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean recall of the classes that have rows."""
+        return self._of_single(quality.balanced_accuracy)
+
+    @property
+    def mcc(self) -> float:
+        """Matthews' correlation coefficient, of any number of classes."""
+        return self._of_single(quality.matthews)
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa."""
+        return self._of_single(quality.kappa)
+
+    @property
+    def hamming_loss(self) -> float:
+        """The share of single labels that are wrong, for several labels per row."""
+        return multilabel.hamming_loss(self.confusion.matrix) if isinstance(self.task, Multilabel) else math.nan
+
+    def precision(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
+        """Return how much of what was predicted as a class is of it; see ``ratio``."""
+        return self.ratio("precision", of, average=average)
+
+    def recall(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
+        """Return how much of a class was predicted as it; see ``ratio``."""
+        return self.ratio("recall", of, average=average)
+
+    def f1(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
+        """Return the harmonic mean of precision and recall; see ``ratio``."""
+        return self.ratio("f1", of, average=average)
+
+    def specificity(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
+        """Return how much of what is not of a class was not predicted as it; see ``ratio``."""
+        return self.ratio("specificity", of, average=average)
+
+    def negative_predictive_value(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
+        """Return how much of what was not predicted as a class is not of it; see ``ratio``."""
+        return self.ratio("negative_predictive_value", of, average=average)
+
+    def jaccard(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
+        """Return how much of what is of a class or predicted as it is both; see ``ratio``."""
+        return self.ratio("jaccard", of, average=average)
+
+    def ratio(self, name: quality.Ratio, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
+        """Return a ratio of one class, or averaged over classes.
+
+        Args:
+            name: which ratio.
+            of: the class; without it and without ``average`` it is the positive class of a binary task, else the macro
+                average.
+            average: ``"micro"``, ``"macro"``, ``"weighted"``, for several labels per row also ``"samples"``; None gives
+                a dict of all classes.
+
+        Raises:
+            KeyError: when there is no such class.
+            ValueError: when both a class and an average are asked for, or the average has no such name.
+        """
+        place, how = self.resolve(of, average)
+        if how == "samples":
+            return self._samples(name)
+        if place is not None:
+            return float(quality.by_class(name, self.margins)[place])
+        if how is None:
+            return dict(zip(self.classes, quality.by_class(name, self.margins).tolist(), strict=True))
+        return quality.averaged(name, self.margins, how)
+
+    def resolve(self, of: Any, average: Average | Unset | None) -> tuple[int | None, Average | None]:
+        """Return the class's place or the average that is meant.
+
+        Raises:
+            KeyError: when there is no such class.
+            ValueError: when both are given, or the average has no such name.
+        """
+        if of is not None:
+            if average != "default":
+                msg = f"give a class ({of!r}) or an average ({average!r}), not both"
+                raise ValueError(msg)
+            return self.place(of), None
+        if average == "default":
+            return (1, None) if isinstance(self.task, Binary) else (None, "macro")
+        if average is not None and average not in AVERAGES:
+            msg = f"average={average!r}: there are {', '.join(AVERAGES)} and None"
+            raise ValueError(msg)
+        return None, average
+
+    def place(self, of: Any) -> int:
+        """Return a class's place in ``classes``.
+
+        Raises:
+            KeyError: when there is no such class; the message names those there are.
+        """
+        value = canonical_class(of)
+        if isinstance(value, Missing) or value not in self.classes:
+            known = ", ".join(map(repr, self.classes[:20])) or "none"
+            msg = f"{self.model!r} has no class {of!r}; classes: {known}"
+            raise KeyError(msg)
+        return self.classes.index(value)
+
+    def _of_single(self, function: Any) -> float:
+        return math.nan if isinstance(self.task, Multilabel) else float(function(self.margins))
+
+    @property
+    def _cells(self) -> Confusion:
+        return self.selection.gather("confusion", Confusion) or Confusion()
+
+    @property
+    def _labels(self) -> LabelMatrix:
+        return self.selection.gather("multilabel", LabelMatrix) or LabelMatrix(len(self.classes))
+
+    def _samples(self, name: quality.Ratio) -> float:
+        sums = {
+            "precision": (self._labels.precision, self._labels.precision_rows),
+            "recall": (self._labels.recall, self._labels.recall_rows),
+            "f1": (self._labels.f1, self._labels.f1_rows),
+        }
+        if name not in sums or not isinstance(self.task, Multilabel):
+            return math.nan
+        total, rows = sums[name]
+        return float(total.fraction() / rows) if rows else math.nan
