@@ -1,4 +1,4 @@
-"""Read what a label call was given: truths, when they became known, and their revisions.
+"""Read the truths that a label call was given.
 
 A truth of a multilabel task is an object of one of three forms, made of plain values so that it compares and
 serialises: ``("row", (1, 0, None))``, one element per label; ``("set", ("cat", "dog"))``, the labels that hold, sorted;
@@ -7,8 +7,6 @@ serialises: ``("row", (1, 0, None))``, one element per label; ``("set", ("cat", 
 
 from __future__ import annotations
 
-import datetime
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +14,26 @@ import numpy as np
 from modelmon.classcodes import class_codes
 from modelmon.columns import INVALID_CODE, MISSING_CODE, Truths
 from modelmon.copies import Nullable, Rejection, keep
-from modelmon.identity import Missing, canonical_class, class_order, plain
+from modelmon.identity import Missing, canonical_class, class_order
+from modelmon.moments import instants, revisions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+__all__ = [
+    "NOTHING",
+    "NUMBER",
+    "OBJECT",
+    "RETRACTION",
+    "UNKNOWN_FLAG",
+    "flags_of",
+    "instants",
+    "retractions",
+    "revisions",
+    "truths",
+]
 
 RETRACTION, NUMBER, OBJECT, NOTHING = 0, 1, 2, 3
 """The kinds of a truth."""
@@ -30,7 +42,6 @@ UNKNOWN_FLAG = 255
 """Stands in a row of flags for a label of which nothing is known."""
 
 _EXACT_INTEGERS = 1 << 53
-_MAXIMUM_REVISION = 1 << 100
 _ROW_DIMENSIONS = 2
 
 
@@ -154,26 +165,27 @@ def _row_keys(rows: NDArray[Any]) -> list[Any]:
 def _rows(values: Sequence[Any], keys: Sequence[Any] | None = None) -> Truths:
     """Read truths of which some have parts, each distinct one once."""
     codes = np.full(len(values), INVALID_CODE, np.int32)
-    found: dict[Any, int] = {}
+    seen: dict[Any, int] = {}
+    found: dict[str, int] = {}
     classes: list[Any] = []
     for position, value in enumerate(values):
-        key = repr(value) if keys is None else keys[position]
-        code = found.get(key)
+        row = value.tolist() if isinstance(value, np.ndarray) else value
+        key = repr(row) if keys is None else keys[position]
+        code = seen.get(key)
         if code is None:
-            canonical = _canonical(value)
-            code = len(classes)
+            canonical = _canonical(row)
             if isinstance(canonical, Missing):
                 code = MISSING_CODE if canonical is Missing.MISSING else INVALID_CODE
             else:
-                classes.append(canonical)
-            found[key] = code
+                code = found.setdefault(repr(canonical), len(classes))
+                if code == len(classes):
+                    classes.append(canonical)
+            seen[key] = code
         codes[position] = code
     return _classes(codes, classes)
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        value = value.tolist() if value.ndim == 1 else Rejection("shape")
     if isinstance(value, _Mapping):
         return _canonical_map(value)
     if not isinstance(value, (tuple, list, frozenset)):
@@ -240,105 +252,3 @@ def flags_of(truth: Any, labels: Sequence[Any]) -> NDArray[np.uint8] | None:
             return None
         flags[known[label]] = flag
     return flags
-
-
-def instants(at: Any, n: int) -> NDArray[np.float64]:
-    """Read points in time.
-
-    Args:
-        at: None, one instant or ``n``: seconds since the epoch, aware datetimes, or timestamps of numpy or pandas
-            (arrays of datetimes without a zone are UTC).
-        n: how many there should be.
-
-    Returns:
-        float64 ``(n,)``, seconds since the epoch, nan where missing.
-
-    Raises:
-        ValueError: when the number differs, a datetime has no zone, or something is no instant.
-    """
-    if at is None:
-        return np.full(n, np.nan)
-    if hasattr(at, "dtype"):
-        return _sized(_instant_column(at), n, "at")
-    if isinstance(at, (list, tuple)):
-        return _sized(np.array([_instant(value) for value in at], np.float64), n, "at")
-    return np.full(n, _instant(at))
-
-
-def _instant_column(at: Any) -> NDArray[np.float64]:
-    if str(getattr(at.dtype, "kind", "")) == "M":
-        values = at.to_numpy() if hasattr(at, "to_numpy") else at
-        values = np.asarray(values, "datetime64[ns]")
-        whole = values.astype("datetime64[s]")
-        seconds = whole.astype(np.int64) + (values - whole).astype(np.int64) / 1e9
-        return np.where(np.isnat(values), np.nan, seconds)
-    kept = keep(at)
-    if isinstance(kept, np.ndarray) and kept.dtype.kind in "iuf":
-        return kept.astype(np.float64)
-    if isinstance(kept, Nullable) and kept.data.dtype.kind in "iuf":
-        return np.where(kept.absent, np.nan, kept.data.astype(np.float64))
-    values = at.to_list() if hasattr(at, "to_list") else at.tolist()
-    return np.array([_instant(value) for value in (values if isinstance(values, list) else [values])], np.float64)
-
-
-def _instant(value: Any) -> float:
-    if isinstance(value, datetime.datetime) and type(value).__name__ != "NaTType":
-        if value.tzinfo is None:
-            msg = f"at={value!r} has no time zone: give an aware datetime, or seconds since the epoch"
-            raise ValueError(msg)
-        return value.timestamp()
-    if hasattr(value, "dtype") and value.dtype.kind == "M":
-        return float(_instant_column(value))
-    number = plain(value)
-    if number is Missing.MISSING:
-        return math.nan
-    if isinstance(value, (bool, str, bytes)) or not isinstance(number, (int, float)):
-        msg = f"at={value!r} is no instant: give seconds since the epoch or an aware datetime"
-        raise ValueError(msg)
-    return float(number)
-
-
-def _sized(values: NDArray[np.float64], n: int, name: str) -> NDArray[np.float64]:
-    values = np.atleast_1d(values)
-    if values.shape == (n,):
-        return values
-    if values.shape == (1,):
-        return np.full(n, values[0])
-    msg = f"{name} has {len(values)} elements for {n} ids"
-    raise ValueError(msg)
-
-
-def revisions(revs: Any, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Read revision numbers as exact pairs.
-
-    Args:
-        revs: None, one number or ``n``; integers up to 2**100 are exact.
-        n: how many there should be.
-
-    Returns:
-        The upper and lower parts, float64 ``(n,)`` each, whose sum is the revision; nan where missing.
-
-    Raises:
-        ValueError: when the number differs or something is no finite number.
-    """
-    if revs is None:
-        return np.full(n, np.nan), np.full(n, np.nan)
-    kept = keep(revs)
-    if isinstance(kept, np.ndarray):
-        kept = kept.tolist()
-    elif isinstance(kept, Nullable):
-        kept = np.where(kept.absent, None, kept.data.astype(object)).tolist()
-    pairs = [_revision(value) for value in (kept if isinstance(kept, (list, tuple)) else (kept,))]
-    halves = np.array(pairs, np.float64).reshape(len(pairs), 2)
-    return _sized(halves[:, 0], n, "revs"), _sized(halves[:, 1], n, "revs")
-
-
-def _revision(value: Any) -> tuple[float, float]:
-    number = plain(value)
-    if number is Missing.MISSING:
-        return (math.nan, math.nan)
-    if isinstance(value, bool) or not isinstance(number, (int, float)) or abs(number) > _MAXIMUM_REVISION:
-        msg = f"rev={value!r} is no revision: give a finite number up to 2**100"
-        raise ValueError(msg)
-    high = float(number)
-    return (high, float(number - int(high)) if isinstance(number, int) else 0.0)
