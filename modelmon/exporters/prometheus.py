@@ -107,9 +107,10 @@ class PrometheusExporter:
         """Show what ``source`` knows; start the endpoint and register, where that is asked for.
 
         Raises:
-            OSError: when the port cannot be had and ``source.strict`` is true; else that is counted and said once.
+            OSError: when the port cannot be had and ``source.strict`` is true; else, and in a forked child, that is
+                counted and said once.
         """
-        self._source = source
+        first, self._source = self._source is None, source
         if self._registry is not None:
             self._register(self._registry)
         if self._endpoint is None:
@@ -118,7 +119,7 @@ class PrometheusExporter:
             self._endpoint.start()
         except (OSError, RuntimeError) as error:
             self._count("bind_failed" if isinstance(error, OSError) else "no_thread")
-            if getattr(source, "strict", False):
+            if first and getattr(source, "strict", False):
                 raise
             warn(f"{_NAME}:start", f"the Prometheus endpoint could not start ({error}); the process goes on without")
 
@@ -175,7 +176,7 @@ class PrometheusExporter:
 
 
 class _Collector:
-    """Collect for one registry what all exporters registered there show, each monitor once."""
+    """Collect for one registry what all exporters registered there show; merging counts each monitor once."""
 
     def __init__(self) -> None:
         self.exporters: dict[PrometheusExporter, None] = {}
@@ -195,8 +196,8 @@ class _Collector:
         yield from families
 
     def _families(self) -> list[Metric]:
-        sources = {id(exporter._source): exporter._source for exporter in list(self.exporters)}  # noqa: SLF001
-        snapshots = [source.snapshot() for source in sources.values() if source is not None]
+        sources = [exporter._source for exporter in list(self.exporters)]  # noqa: SLF001
+        snapshots = [source.snapshot() for source in sources if source is not None]
         if not snapshots:
             return []
         families: dict[str, Metric] = {}

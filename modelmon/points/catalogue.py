@@ -7,7 +7,7 @@ Rules:
 3. ``per_model`` instruments carry ``model``, ``version`` and the slice attributes of a sliced model before their own.
 4. A row stands here only while something fills it.
 
-To add a number: add its row here, one line in ``reading.py`` that fills it, and its row in ``docs/points.md``.
+To add a number: add its row here, the line that fills it in the room of its subject, and its row in ``docs/points.md``.
 """
 
 from __future__ import annotations
@@ -100,14 +100,6 @@ _ROWS = (
     Instrument("modelmon.call.duration", "histogram", "s", "Time a call took.", ("outcome",), bounds=DURATION_BOUNDS),
     Instrument("modelmon.call.active", "updown", "{call}", "Calls that run at this moment."),
     Instrument("modelmon.call.batch_size", "histogram", "{row}", "Rows in one call.", bounds=SIZE_BOUNDS),
-    Instrument(
-        "modelmon.call.device_duration",
-        "histogram",
-        "s",
-        "Time a call occupied the device.",
-        ("timing",),
-        bounds=DURATION_BOUNDS,
-    ),
     Instrument(
         "modelmon.stream.time_to_first_item",
         "histogram",

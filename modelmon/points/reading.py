@@ -1,15 +1,90 @@
-"""A snapshot read into points."""
+"""A snapshot read into points.
+
+Rules:
+
+1. A model whose calls have attributes is shown slice by slice and never also in total, so that sums over slices are
+   right; what is kept for the whole only (areas under curves) is shown without slice attributes.
+2. What is undefined gives no point.
+3. Numbers that belong to no model carry neither model nor version.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modelmon.points.calls import fill_calls, fill_predictions
+from modelmon.points.joins import fill_joins
+from modelmon.points.matrices import fill_matrices
+from modelmon.points.qualities import fill_quality
+from modelmon.points.sheets import Sheet, series_attributes
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from modelmon.parts import Slice
     from modelmon.points.catalogue import Point
-    from modelmon.snapshot import Snapshot
+    from modelmon.snapshot import ModelSnapshot, Snapshot
+
+TOTAL = "total"
+_SELF = {
+    "modelmon.self.dropped": "self:dropped",
+    "modelmon.self.internal_errors": "self:internal_errors",
+    "modelmon.self.sanitized": "self:sanitized",
+    "modelmon.self.overflow": "self:overflow",
+    "modelmon.exporter.failures": "exporter_failures",
+}
 
 
-def points(snapshot: Snapshot) -> list[Point]:
-    """Return every point of a snapshot."""
-    del snapshot
-    return []
+def points(snapshot: Snapshot, *, windows: Sequence[str] = ()) -> list[Point]:
+    """Return every exported number of a snapshot.
+
+    Args:
+        snapshot: what to read.
+        windows: spans such as ``"1h"``, newest first; quality and coverage are shown for each beside the total.
+    """
+    found: list[Point] = []
+    for (model, version), whole in snapshot.items():
+        for page, view in _views(whole).items():
+            sheet = Sheet(series_attributes(model, version, page))
+            _fill(sheet, view, windows)
+            found += sheet.points
+        sheet = Sheet(series_attributes(model, version, ()))
+        for window, seen in _windows(whole, windows):
+            fill_quality(sheet, seen, window=window, shared=True)
+        found += sheet.points
+    return found + _process_points(snapshot)
+
+
+def _views(whole: ModelSnapshot) -> dict[Slice, ModelSnapshot]:
+    """Return every slice of a model as a model of its own; a model without slices is its only one."""
+    pages = whole.selection.slices
+    return whole.slices() if len(pages) > 1 else {pages[0] if pages else (): whole}
+
+
+def _windows(model: ModelSnapshot, windows: Sequence[str]) -> Iterator[tuple[str, ModelSnapshot]]:
+    yield TOTAL, model
+    for window in windows:
+        yield window, model.window(window)
+
+
+def _fill(sheet: Sheet, model: ModelSnapshot, windows: Sequence[str]) -> None:
+    fill_calls(sheet, model)
+    fill_predictions(sheet, model)
+    fill_joins(sheet, model)
+    fill_matrices(sheet, model)
+    for window, seen in _windows(model, windows):
+        sheet.add("modelmon.label.coverage", seen.coverage, window)
+        fill_quality(sheet, seen, window=window, shared=False)
+
+
+def _process_points(snapshot: Snapshot) -> list[Point]:
+    sheet = Sheet()
+    for name, counted in _SELF.items():
+        for key, n in snapshot.counts(counted).items():
+            sheet.add(name, n, *map(str, key))
+    # Labels that wait for a prediction belong to no model yet.
+    for (before, after), n in snapshot.transitions.items():
+        sheet.add("modelmon.join.transitions", n, before, after)
+    for state, n in snapshot.occupancy.items():
+        sheet.add("modelmon.join.occupancy", n, state)
+    return sheet.points

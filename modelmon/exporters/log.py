@@ -1,0 +1,121 @@
+"""The log: one structured record per model and version, every so often, for whatever collects the application's log.
+
+The logger's level, handlers and propagation are the application's own and never touched.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+from modelmon.identity import class_texts
+from modelmon.points.attributes import safe_text
+from modelmon.points.qualities import SCALARS
+from modelmon.readers import Periodic
+
+if TYPE_CHECKING:
+    from modelmon.snapshot import ModelSnapshot, Snapshot
+    from modelmon.snapshot.distributions import Distribution
+
+_QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_CLASSES = 32
+
+
+class LogExporter(Periodic):
+    """Log what is known of every model and version, once per period, at level INFO.
+
+    The message is for people; the same numbers stand in the record's attribute ``modelmon``, a dict that ``json.dumps``
+    takes as it is (undefined is None).
+    """
+
+    def __init__(self, every: float | str = 60, logger: str = "modelmon") -> None:
+        """Prepare; the first records come one period after the exporter was added.
+
+        Args:
+            every: the period, in seconds or as text such as ``"5m"``.
+            logger: the name of the logger.
+
+        Raises:
+            ConfigurationError: when the period is not a positive span of time.
+        """
+        super().__init__(every, self.export, name="log")
+        self._logger = logging.getLogger(logger)
+
+    def export(self, snapshot: Snapshot) -> None:
+        """Log a snapshot now."""
+        if self._logger.isEnabledFor(logging.INFO):
+            for model in snapshot.values():
+                record = summarise(model)
+                self._logger.info("%s", sentence(record), extra={"modelmon": record})
+
+
+def summarise(model: ModelSnapshot) -> dict[str, Any]:
+    """Return the numbers of one model and version as plain JSON values; undefined is None."""
+    predicted = model.predicted
+    record: dict[str, Any] = {
+        "model": safe_text(model.model),
+        "version": safe_text(model.version),
+        "calls": model.calls,
+        "outcomes": dict(model.outcomes),
+        "errors": {safe_text(name): n for name, n in model.errors.items()},
+        "in_flight": model.in_flight,
+        "duration_seconds": _spread(model.duration),
+        "predictions": model.predictions,
+        "predicted": dict(list(zip(class_texts(predicted), predicted.values(), strict=True))[:_CLASSES]),
+        "rejected": dict(model.rejected),
+    }
+    if model.prediction_events:
+        record |= {
+            "awaiting": model.awaiting,
+            "labelled": model.labelled,
+            "expired": model.expired,
+            "coverage": _number(model.coverage),
+            "label_delay_seconds": _spread(model.label_delay),
+        }
+        metrics = {name: _number(getattr(model, name)) for name in SCALARS.get(type(model.task), ())}
+        record["quality"] = {name: value for name, value in metrics.items() if value is not None}
+        record["interval"] = _interval(model)
+    return record
+
+
+def sentence(record: dict[str, Any]) -> str:
+    r"""Return a record as one line for people, without anything that a terminal or a log parser could take for its own.
+
+    >>> sentence({"model": "a\nb", "version": "", "calls": 1200, "errors": {}, "duration_seconds": {}})
+    'a\\nb: 1,200 calls'
+    """
+    name = " ".join(one_line(record[key]) for key in ("model", "version") if record[key])
+    said = [f"{record['calls']:,} calls"]
+    if record["errors"]:
+        said[0] += f" ({sum(record['errors'].values()):,} errors)"
+    duration = record["duration_seconds"]
+    if duration.get("p50") is not None:
+        said.append(f"p50 {duration['p50'] * 1e3:.3g} ms, p99 {duration['p99'] * 1e3:.3g} ms")
+    if record.get("coverage") is not None:
+        said.append(f"{record['labelled']:,} labelled ({record['coverage']:.1%}), {record['awaiting']:,} awaiting")
+    metrics = [f"{metric} {value:.4g}" for metric, value in list(record.get("quality", {}).items())[:2]]
+    return f"{name}: {'; '.join([*said, *metrics])}"
+
+
+def one_line(text: str) -> str:
+    r"""Return text with everything unprintable (line breaks, escape sequences, direction marks) spelled out.
+
+    >>> one_line("a\x1b[31mb\n")
+    'a\\x1b[31mb\\n'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _spread(values: Distribution) -> dict[str, float | int | None]:
+    found: dict[str, float | int | None] = {"count": values.count, "mean": _number(values.mean)}
+    return found | {name: _number(values.quantile(q)) for name, q in _QUANTILES.items()}
+
+
+def _interval(model: ModelSnapshot) -> dict[str, list[float | None]]:
+    names = SCALARS.get(type(model.task), ())[:1]
+    return {name: [_number(end) for end in model.interval(name)] for name in names}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

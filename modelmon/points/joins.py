@@ -1,0 +1,27 @@
+"""Points about the join: what became of predictions that came with an id, and of their labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelmon.snapshot.joins import STATES
+
+if TYPE_CHECKING:
+    from modelmon.points.sheets import Sheet
+    from modelmon.snapshot import ModelSnapshot
+
+
+def fill_joins(sheet: Sheet, model: ModelSnapshot) -> None:
+    """Add events, transitions, occupancy and delays, once a prediction came with an id."""
+    for outcome, n in model.prediction_events.items():
+        sheet.add("modelmon.prediction.events", n, outcome)
+    for outcome, n in model.label_events.items():
+        sheet.add("modelmon.label.events", n, outcome)
+    transitions = model.transitions
+    for (before, after), n in transitions.items():
+        sheet.add("modelmon.join.transitions", n, before, after)
+    if transitions:
+        held = model.occupancy
+        for state in STATES:
+            sheet.add("modelmon.join.occupancy", held[state], state)
+        sheet.distribute("modelmon.label.delay", model.label_delay)
