@@ -4,8 +4,8 @@ Two keys serve a score histogram.
 The fine key is the float's own bits put in order: one key per float, so nothing is lost and the float can be read back.
 The coarse key is made to be cut short (shifted right): it spends its range where models put their scores.
 Within [0, 1] it is logarithmic towards 0 and, as 1 - x, towards 1, with a linear part of 16 octaves' weight laid over, so
-that clusters in the middle are resolved too; outside it is logarithmic in the magnitude.
-Octaves below 2**-40 and above 2**40 weigh 1/64, lest a few extreme scores take the range from all others.
+that clusters in the middle are resolved too; octaves below 2**-40 weigh 1/8.
+Outside it is logarithmic in the magnitude: octaves from 2**-4 to 2**16 weigh 8, those beyond 2**-40 and 2**40 weigh 1/64.
 0 and 1, where saturated models pile up, have a zone each that no shift merges with a neighbour.
 """
 
@@ -19,7 +19,6 @@ ZONE_BITS = 60
 _ZONE = 1 << ZONE_BITS
 _ZERO_ZONE, _ONE_ZONE = 0, 2
 _MIRROR = -(1 << 63)
-_EXTREME_BITS = 6
 _LINEAR = 2.0**56
 
 
@@ -27,11 +26,10 @@ def _bits(value: float) -> int:
     return int(np.float64(value).view(np.int64))
 
 
-_LOW, _HIGH = _bits(2.0**-40), _bits(2.0**40)
-_LOW_KEY = _LOW >> _EXTREME_BITS
-_HIGH_KEY = _HIGH - _LOW + _LOW_KEY
-_HALF_KEY = _bits(0.5) - _LOW + _LOW_KEY
-_ONE_KEY = _bits(1.0) - _LOW + _LOW_KEY
+_TINY, _NEAR, _FAR, _HUGE = (_bits(2.0**power) for power in (-40, -4, 16, 40))
+_TINY_DIVISOR, _EXTREME_DIVISOR = 3, 6
+_TINY_KEY = _TINY >> _TINY_DIVISOR
+_HALF_KEY = _bits(0.5) - _TINY + _TINY_KEY
 
 
 def fine_keys(scores: Floats) -> Ints:
@@ -61,8 +59,8 @@ def coarse_keys(scores: Floats) -> Ints:
         return np.empty(0, np.int64)
     if float(scores.min()) >= 0.0 and float(scores.max()) <= 1.0:
         return _unit_keys(scores)
-    magnitude = _log_keys(np.abs(scores))
-    keys = np.where(scores < 0.0, -1 - magnitude, 3 * _ZONE + magnitude - _ONE_KEY)
+    magnitude = _outer_keys(np.abs(scores))
+    keys = np.where(scores < 0.0, -1 - magnitude, 3 * _ZONE + magnitude)
     inside = np.flatnonzero((scores >= 0.0) & (scores <= 1.0))
     keys[inside] = _unit_keys(scores[inside])
     return keys
@@ -71,7 +69,7 @@ def coarse_keys(scores: Floats) -> Ints:
 def _unit_keys(scores: Floats) -> Ints:
     lower = scores < 0.5
     # 1 - x is exact for x in [0.5, 1].
-    side = _log_keys(np.where(lower, scores, 1.0 - scores))
+    side = _inner_keys(np.where(lower, scores, 1.0 - scores))
     keys = np.where(lower, side, 2 * _HALF_KEY - side)
     keys += (scores * _LINEAR).astype(np.int64)
     keys += _ZONE
@@ -81,17 +79,26 @@ def _unit_keys(scores: Floats) -> Ints:
     return keys
 
 
-def _log_keys(magnitude: Floats) -> Ints:
+def _inner_keys(magnitude: Floats) -> Ints:
     bits = magnitude.view(np.int64)
-    keys = bits - (_LOW - _LOW_KEY)
-    tiny = np.flatnonzero(bits < _LOW)
-    keys[tiny] = bits[tiny] >> _EXTREME_BITS
-    large = np.flatnonzero(bits > _HIGH)
-    keys[large] = _HIGH_KEY + ((bits[large] - _HIGH) >> _EXTREME_BITS)
+    keys: Ints = bits - (_TINY - _TINY_KEY)
+    tiny = np.flatnonzero(bits < _TINY)
+    if tiny.size:
+        keys[tiny] = bits[tiny] >> _TINY_DIVISOR
+    return keys
+
+
+def _outer_keys(magnitude: Floats) -> Ints:
+    bits = magnitude.view(np.int64)
+    keys: Ints = np.clip(bits, _TINY, _HUGE) - _TINY
+    keys += 7 * (np.clip(bits, _NEAR, _FAR) - _NEAR)
+    keys += np.minimum(bits, _TINY) >> _EXTREME_DIVISOR
+    keys += (np.maximum(bits, _HUGE) - _HUGE) >> _EXTREME_DIVISOR
     return keys
 
 
 def hold_one_score(keys: Ints, shift: int) -> Flags:
     """Tell which coarse keys, shifted right by ``shift``, stand for one score only: exactly 0 or exactly 1."""
     zone = keys >> (ZONE_BITS - shift)
-    return (zone == _ZERO_ZONE) | (zone == _ONE_ZONE)
+    single: Flags = (zone == _ZERO_ZONE) | (zone == _ONE_ZONE)
+    return single

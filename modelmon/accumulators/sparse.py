@@ -1,6 +1,7 @@
 """Counts under sorted integer keys: the storage that histograms and sparse matrices share.
 
-A table is a pair (keys, columns): ``keys`` are int64[n], strictly ascending; ``columns`` are int64[c, n], one row per kind of count.
+A table is a pair (keys, columns): ``keys`` are int64[n], strictly ascending;
+``columns`` are int64[c, n], one row per kind of count.
 """
 
 from __future__ import annotations
@@ -65,13 +66,20 @@ def add_tables(keys: Ints, columns: Ints, more_keys: Ints, more_columns: Ints) -
     if not keys.size:
         return more_keys.copy(), more_columns.copy()
     places = np.searchsorted(keys, more_keys)
-    if places[-1] < keys.size and np.array_equal(keys[places], more_keys):
+    known = keys[np.minimum(places, keys.size - 1)] == more_keys
+    if known.all():
         columns[:, places] += more_columns
         return keys, columns
-    united = unite(keys, more_keys)
-    total = np.zeros((columns.shape[0], united.size), np.int64)
-    total[:, np.searchsorted(united, keys)] = columns
-    total[:, np.searchsorted(united, more_keys)] += more_columns
+    columns[:, places[known]] += more_columns[:, known]
+    fresh = np.flatnonzero(~known)
+    inserted = places[fresh] + np.arange(fresh.size)
+    old = np.ones(keys.size + fresh.size, np.bool_)
+    old[inserted] = False
+    united = np.empty(old.size, np.int64)
+    united[inserted], united[old] = more_keys[fresh], keys
+    total = np.empty((columns.shape[0], old.size), np.int64)
+    for row, more_row, total_row in zip(columns, more_columns, total, strict=True):
+        total_row[inserted], total_row[old] = more_row[fresh], row
     return united, total
 
 
