@@ -5,7 +5,8 @@ Durations and deadlines of calls use the monotonic reading only; wall time serve
 
 from __future__ import annotations
 
-import time
+from time import perf_counter_ns
+from time import time as wall_time
 from typing import Protocol
 
 
@@ -25,8 +26,8 @@ class SystemClock:
     """Read the machine's clocks; both are C functions, so that reading one costs no Python frame."""
 
     __slots__ = ()
-    time = staticmethod(time.time)
-    monotonic_ns = staticmethod(time.perf_counter_ns)
+    time = staticmethod(wall_time)
+    monotonic_ns = staticmethod(perf_counter_ns)
 
 
 class StoreClock:

@@ -17,6 +17,7 @@ from modelmon.columns import Column
 from modelmon.events import Predictions
 from modelmon.outputs import read
 from modelmon.parts import SeriesPart
+from modelmon.probes.seats import FAILURE_FIELDS, GIVEN_FIELDS, STREAM_FIELDS, UNREADABLE
 from modelmon.tallies import Ledger, Tally
 
 if TYPE_CHECKING:
@@ -154,15 +155,29 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
         taken = durations[rows]
         entry.counts("calls").add(("ok", ""), len(taken))
         entry.durations("duration:ok").update(taken)
-    reading = read(seat.site.task, columns["value"], columns.get("id"))
+    reading = _read(seat, series, columns["value"], columns.get("id"))
     sizes = reading.sizes
     if "size" in columns:
-        sizes = np.fromiter((-1 if size is None else size for size in columns["size"]), np.int64, n)
+        sizes = _integers(columns["size"])
     for entry, rows in entries:
         taken = sizes[rows]
         entry.sizes("batch_size").update(taken[taken >= 0])
     _count_predictions(reading, groups, entries, series)
     _submit(seat, reading, moment.wall(ends), groups, store)
+
+
+def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | None) -> Reading:
+    """Read kept outputs; what the probe found unreadable is among the rejections already, and is left out here."""
+    if not (seat.rejections or series.rejected):
+        return read(seat.site.task, values, ids)
+    values = [None if value is UNREADABLE else value for value in values]
+    if ids is None:
+        return read(seat.site.task, values)
+    known = sum(1 for value, given in zip(values, ids, strict=True) if given is UNREADABLE and value is not None)
+    reading = read(seat.site.task, values, [None if given is UNREADABLE else given for given in ids])
+    if known and "bad_id" in reading.rejected:
+        reading.rejected["bad_id"] = max(0, reading.rejected["bad_id"] - known)
+    return reading
 
 
 def _count_predictions(
@@ -177,18 +192,18 @@ def _count_predictions(
 
 
 def _submit(seat: Seat, reading: Reading, wall: NDArray[np.int64], groups: _Groups, store: Store) -> None:
-    if reading.ids is None or not len(reading.source):
+    if reading.ids is None or not len(reading):
         return
-    times = wall[reading.source] / _SECOND
-    store.predict(predictions(seat.site.model, seat.site.version, reading, times, groups.slices(reading.source)))
+    times = wall[reading.rows] / _SECOND
+    store.predict(predictions(seat.site.model, seat.site.version, reading, times, groups.slices(reading.rows)))
 
 
 def count_predicted(reading: Reading, entries: Sequence[Tally], codes: NDArray[np.int64] | None) -> None:
     """Count a reading's predictions by class into the entry of each call's group (all into the first without codes)."""
-    n = len(reading.source)
+    n = len(reading)
     if not n:
         return
-    group = np.zeros(n, np.int64) if codes is None else codes[reading.source]
+    group = np.zeros(n, np.int64) if codes is None else codes[reading.rows]
     if reading.classes is None:
         for which, count in enumerate(np.bincount(group, minlength=len(entries)).tolist()):
             if count:
@@ -246,7 +261,7 @@ class _Groups:
         else:
             where: dict[Slice, int] = {}
             page_codes = np.fromiter(
-                (where.setdefault(series.page(page or ()), len(where)) for page in pages), np.int64, len(slots)
+                (where.setdefault(series.page(page), len(where)) for page in pages), np.int64, len(slots)
             )
             wanted = list(where)
         span = int(slots.max()) - first + 1
@@ -275,21 +290,21 @@ class _Groups:
 
 def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
     """Count predictions given apart from a call's return: streamed items, contexts."""
-    times, values, ids, pages = _take(seat.given, 4, limit)
+    times, values, ids, pages = _take(seat.given, len(GIVEN_FIELDS), limit)
     wall = moment.wall(_integers(times))
     groups = _Groups(series, pages, wall // moment.window)
-    reading = read(seat.site.task, values, None if all(given is None for given in ids) else ids)
+    reading = _read(seat, series, values, None if all(given is None for given in ids) else ids)
     _count_predictions(reading, groups, groups.entries(), series)
     _submit(seat, reading, wall, groups, store)
 
 
 def _drain_failures(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
-    starts, ends, outcomes, error_types, pages = _take(seat.failures, 5, limit)
+    starts, ends, outcomes, error_types, pages = _take(seat.failures, len(FAILURE_FIELDS), limit)
     series.ended += len(starts)
     keyed = []
     for start, end, outcome, error_type, page in zip(starts, ends, outcomes, error_types, pages, strict=True):
         slot = (end + moment.offset) // moment.window
-        keyed.append((series.page(page or ()), slot, outcome, series.error_type(error_type or ""), max(end - start, 0)))
+        keyed.append((series.page(page), slot, outcome, series.error_type(error_type), max(end - start, 0)))
     keyed.sort()
     for (page, slot, outcome, error_type), members in groupby(keyed, lambda record: record[:4]):
         taken = [record[4] for record in members]
@@ -300,21 +315,19 @@ def _drain_failures(seat: Seat, limit: int, moment: Moment, series: SeriesCounts
 
 
 def _drain_streams(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
-    columns = _take(seat.streams, 9, limit)
-    series.ended += len(columns[0])
-    for start, first, last, end, items, outcome, error_type, page, size in zip(*columns, strict=True):
+    columns = dict(zip(STREAM_FIELDS, _take(seat.streams, len(STREAM_FIELDS), limit), strict=True))
+    series.ended += len(columns["start"])
+    for start, first, last, end, items, outcome, error_type, page in zip(*columns.values(), strict=True):
         finish = last if outcome == "abandoned" and last is not None else end
         entry = Tally()
-        entry.counts("calls").add((outcome, series.error_type(error_type or "")), 1)
+        entry.counts("calls").add((outcome, series.error_type(error_type)), 1)
         entry.durations(f"duration:{outcome}").add(max(finish - start, 0))
         entry.counts("items").add((), items)
-        if size is not None:
-            entry.sizes("batch_size").add(max(size, 0))
         if first is not None:
             entry.durations("time_to_first_item").add(max(first - start, 0))
             if items > 1 and last is not None:
                 entry.durations("time_per_item").add(max(last - first, 0) // (items - 1))
-        series.enter(series.page(page or ()), (end + moment.offset) // moment.window, entry)
+        series.enter(series.page(page), (end + moment.offset) // moment.window, entry)
 
 
 def _take(flat: list[Any], stride: int, limit: int) -> list[list[Any]]:

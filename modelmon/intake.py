@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelmon import notices
 from modelmon.columns import Column, encode_ids
-from modelmon.copies import Rejection, keep
+from modelmon.copies import PLAIN, Rejection, keep
 from modelmon.draining import count_predicted, predictions
 from modelmon.events import Labels
 from modelmon.outputs import read
@@ -101,61 +101,71 @@ def record_predictions(
     """Count predictions that no call produced, and have them await labels; return what was rejected, by reason.
 
     Raises:
-        ValueError: when lengths differ, or ``at`` or ``attributes`` cannot be read.
+        ValueError: when lengths differ, or ``ids``, ``at`` or ``attributes`` cannot be read.
     """
-    kept = keep(values)
     page = _page(attributes)
-    if isinstance(kept, Rejection):
-        rejected, reading = {kept.reason: 1}, None
-    else:
-        reading = read(site.task, [kept], None if ids is None else [_kept_ids(ids)])
-        rejected = dict(reading.rejected)
-        if "length" in rejected:
-            msg = f"ids and values differ in length, {rejected['length']} values"
-            raise ValueError(msg)
+    given = _read(site, values, None if ids is None else many_ids(ids))
+    times = None if at is None else instants(at, given.total)
     with recorder.drained():
-        moment = recorder.moment()
+        recorder.entered()
+        now = recorder.now()
         series = recorder.series(site.model, site.version)
-        now = round(recorder.now() * 1e9)
-        if reading is not None:
-            _enter(recorder, site, reading, series.page(page), _times(at, reading, now / 1e9))
-        if rejected:
-            series.reject(rejected, now // moment.window)
-    return rejected
+        slot = round(now * 1e9) // recorder.moment().window
+        if len(given.places):
+            made = np.full(len(given.places), now) if times is None else times[given.places]
+            _enter(recorder, site, given.reading, series.page(page), times=np.where(np.isnan(made), now, made), now=now)
+        if given.reading.rejected:
+            series.reject(given.reading.rejected, slot)
+    return given.reading.rejected
 
 
-def _enter(recorder: Recorder, site: Site, reading: Reading, page: Slice, times: NDArray[np.float64]) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Given:
+    """Hold a reading of one batch, the places of its rows in what was given, and how many were given."""
+
+    reading: Reading
+    places: NDArray[np.int64]
+    total: int
+
+
+def _read(site: Site, values: Any, ids: Ids | None) -> _Given:
+    kept = keep(values)
+    if isinstance(kept, Rejection):
+        kept = (None,) * kept.rows if ids is None else (None,) * len(ids)
+    total = int(read(site.task, [kept]).sizes[0]) if ids is None else len(ids)
+    numbered = 0 if total == 1 and type(kept) in PLAIN else np.arange(total)
+    reading = read(site.task, [kept], [numbered])
+    if "length" in reading.rejected:
+        msg = f"{total} ids but {int(reading.sizes[0])} values: give one id for each prediction"
+        raise ValueError(msg)
+    numbers = None if reading.ids is None else reading.ids.integers
+    places = np.empty(0, np.int64) if numbers is None else numbers
+    rejected = dict(reading.rejected)
+    if ids is not None:
+        ids = ids.take(places)
+        bad = len(ids) - int(np.count_nonzero(ids.valid))
+        if bad:
+            rejected["bad_id"] = bad
+    return _Given(replace(reading, ids=ids, rejected=rejected), places, total)
+
+
+def _enter(
+    recorder: Recorder, site: Site, reading: Reading, page: Slice, *, times: NDArray[np.float64], now: float
+) -> None:
     series, moment = recorder.series(site.model, site.version), recorder.moment()
     if series.task is None:
         series.task = reading.task
-    if not len(reading.source):
-        return
-    slots, codes = np.unique((np.rint(times * 1e9).astype(np.int64)) // moment.window, return_inverse=True)
+    if np.any(times > now + _AHEAD_S):
+        recorder.say("at", "predictions lie more than an hour ahead; at= takes seconds: are these milliseconds?")
+    slots, codes = np.unique(np.rint(times * 1e9).astype(np.int64) // moment.window, return_inverse=True)
     entries = [Tally() for _ in slots]
-    # Each row stands for itself here: one call gave them all, but they may be of many slots.
-    count_predicted(reading, entries, codes, by_row=True)
+    # Each row stands for itself here: one batch gave them all, but they may be of many slots.
+    count_predicted(replace(reading, rows=np.arange(len(times))), entries, codes)
     for slot, entry in zip(slots.tolist(), entries, strict=True):
         series.enter(page, slot, entry)
     if reading.ids is not None:
         column = Column(np.zeros(len(times), np.int32), (page,))
         recorder.store.predict(predictions(site.model, site.version, reading, times, column))
-
-
-def _times(at: Any, reading: Reading, now: float) -> NDArray[np.float64]:
-    total = int(reading.sizes[0])
-    times = np.full(total, now) if at is None else instants(at, total)
-    times = times[reading.rows] if reading.rows is not None else times
-    if np.any(times > now + _AHEAD_S):
-        notices.warn("at", "predictions lie more than an hour ahead; at= takes seconds: are these milliseconds?")
-    return np.where(np.isnan(times), now, times)
-
-
-def _kept_ids(ids: Any) -> Any:
-    kept = keep(ids)
-    if isinstance(kept, Rejection):
-        msg = f"ids cannot be read ({kept.reason}): give a sequence of texts or whole numbers"
-        raise ValueError(msg)  # noqa: TRY004  (label and prediction calls raise ValueError for what they cannot read)
-    return kept
 
 
 def _page(attributes: Mapping[str, Any] | None) -> Slice:

@@ -195,6 +195,10 @@ class Recorder:
         with self._lock:
             self._own[name, what] = self._own.get((name, what), 0) + n
 
+    def say(self, site: str, message: str) -> None:
+        """Have a warning logged once the lock is free; the caller holds the lock."""
+        self._notices.append((site, message))
+
     def fail_export(self, exporter: str, reason: str) -> None:
         """Count an export that failed."""
         with self._lock:
@@ -213,7 +217,7 @@ class Recorder:
         except BaseException as error:
             self.count("internal_errors", f"drain:{type(error).__name__}")
             self.count("dropped", "internal_error", max(series.ended - ended, 0))
-            self._notices.append(("drain", f"modelmon could not count records of {site.model!r}: {error!r}"))
+            self.say("drain", f"modelmon could not count records of {site.model!r}: {error!r}")
             if self.settings.strict or not isinstance(error, Exception):
                 raise
         seat.accept()
