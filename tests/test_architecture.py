@@ -12,8 +12,7 @@ import modelmon
 
 PACKAGE = Path(modelmon.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-# Lowest first. A room (a file of the package, or a folder) imports only rooms named before it, on lower floors or
-# left of it on its own. docs/architecture.md says what each room is for.
+# Lowest first; a room (a file or a folder) imports only rooms named before it; docs/architecture.md says what each is
 FLOORS = (
     "errors notices clocks forking reports identity hashing timespans settings tasks",
     "copies classcodes idtexts moments columns truths events accumulators",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group
@@ -156,10 +156,8 @@ def _quality(models: Mapping[str, ModelSnapshot]) -> Table:
 
 def _metrics(models: Mapping[str, ModelSnapshot]) -> Iterator[tuple[str, str, float, tuple[float, float]]]:
     for name, model in models.items():
-        average: Any = "macro" if name == "digits" else None
         yield name, "accuracy", model.accuracy, model.interval("accuracy")
-        f1 = model.f1(average="macro") if average else model.f1()
-        yield name, "F1", f1, model.interval("f1", average=average)
+        yield name, "F1", model.f1(), model.interval("f1")
         yield name, "AUC", model.auc, model.interval("auc")
 
 
