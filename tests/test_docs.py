@@ -95,3 +95,10 @@ def test_every_page_is_listed() -> None:
     index = (ROOT / "docs" / "index.md").read_text("utf-8")
     missing = [page.name for page in PAGES[1:] if page.name != "index.md" and f"]({page.name})" not in index]
     assert not missing
+
+
+def test_every_room_is_on_the_plan() -> None:
+    """The architecture page has a line for each file and folder of the package."""
+    plan = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "architecture.md").read_text("utf-8")))
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert not rooms - plan
