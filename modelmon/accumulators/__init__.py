@@ -1,4 +1,4 @@
-"""Mergeable counts: integers, or sums kept so exactly that removing a row leaves no trace of it; nothing here divides."""
+"""Mergeable counts: integers, or sums so exact that a row removed leaves no trace; nothing here divides."""
 
 from __future__ import annotations
 

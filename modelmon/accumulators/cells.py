@@ -1,6 +1,7 @@
 """Counts of pairs (true class, predicted class) that only ever rise.
 
-Few classes: one dense array. Many: sorted pairs, or a dense array again once a quarter of the pairs of up to 256 classes occur.
+Few classes: one dense array.
+Many classes: sorted pairs, or a dense array again once a quarter of the pairs of up to 256 classes occur.
 Past 16,384 distinct pairs of more classes, only what each class sums to is kept;
 accuracy, precision, recall, F1, MCC and kappa need no more and stay exact.
 """

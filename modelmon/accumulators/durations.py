@@ -1,7 +1,7 @@
 """Histograms of non-negative integers with three significant decimal digits.
 
-Every number of up to three significant digits is an upper bound of a bin, and a bin holds the values up to and including it,
-so that counts at decimal bounds such as 0.005 s are exact.
+Every number of up to three significant digits is the upper bound of a bin, which holds the values up to and including it,
+so counts at decimal bounds such as 0.005 s are exact.
 Bins 0 to 1000 hold one integer each; above, every decade d has the bounds 101 x 10**d to 1000 x 10**d.
 """
 

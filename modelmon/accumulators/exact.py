@@ -1,9 +1,9 @@
 """Sums of float64 without rounding, so that order never matters and a removed term leaves no trace.
 
 How it works: the sum is the rational number units x 2**exponent, both Python integers.
-An array is added by extraction: with sigma a power of two that outweighs the whole array, (x + sigma) - sigma keeps the
-leading bits of each x as multiples of one common unit, few enough that their float sum is exact in any order.
-What is left of each x is exact as well, and the next round takes it, until nothing is left (two or three rounds for usual data).
+An array is added by extraction: with sigma a power of two that outweighs the whole array, (x + sigma) - sigma keeps
+the leading bits of each x as multiples of one common unit, few enough that their float sum is exact in any order.
+What is left of each x is exact as well: the next round takes it, until nothing is left (two or three rounds for usual data).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from modelmon.accumulators.sparse import Floats, Ints, State
+    from modelmon.accumulators.sparse import Flags, Floats, Ints, State
 
 _FEW = 12
 _HUGE = 2.0**900
@@ -173,6 +173,12 @@ def add_grouped(sums: list[ExactSum], values: Floats, groups: Ints, *, sign: int
     Raises:
         ValueError: A value is nan or infinite; nothing was added.
     """
+    if values.size <= _FEW:
+        if not np.isfinite(values).all():
+            _refuse()
+        for value, group in zip(values.tolist(), groups.tolist(), strict=True):
+            sums[group].add_term(value, sign)
+        return
     for parts in list(partial_sums(values, groups, len(sums))):
         for place, part in enumerate(parts):
             sums[place].add_term(part, sign)
@@ -212,9 +218,10 @@ def partial_sums(values: Floats, groups: Ints | None = None, size: int = 1) -> I
             rest, groups = rest[left], None if groups is None else groups[left]
 
 
-def _is_safe(x: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _is_safe(x: Floats) -> Flags:
     size = np.abs(x)
-    return ((size >= _SAFE_LOW) & (size <= _SAFE_HIGH)) | (size == 0.0)
+    safe: Flags = ((size >= _SAFE_LOW) & (size <= _SAFE_HIGH)) | (size == 0.0)
+    return safe
 
 
 def _product_error(x: Floats, y: Floats, product: Floats) -> Floats:

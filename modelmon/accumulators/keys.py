@@ -1,25 +1,30 @@
 """Integer keys of scores, in the order of the scores.
 
 Two keys serve a score histogram.
-The fine key is the float's own bits put in order: one key per float, so nothing is lost and the float can be read back.
+The fine key is the float's own bits put in order: one key per float, from which the float can be read back.
 The coarse key is made to be cut short (shifted right): it spends its range where models put their scores.
-Within [0, 1] it is logarithmic towards 0 and, as 1 - x, towards 1, with a linear part of 16 octaves' weight laid over, so
-that clusters in the middle are resolved too; octaves below 2**-40 weigh 1/8.
+Within [0, 1] it is logarithmic towards 0 and, as 1 - x, towards 1, with a linear part of 16 octaves' weight laid over,
+so that clusters in the middle are resolved too; octaves below 2**-40 weigh 1/8.
 Outside it is logarithmic in the magnitude: octaves from 2**-4 to 2**16 weigh 8, those beyond 2**-40 and 2**40 weigh 1/64.
 0 and 1, where saturated models pile up, have a zone each that no shift merges with a neighbour.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from modelmon.accumulators.sparse import Flags, Floats, Ints
+if TYPE_CHECKING:
+    from modelmon.accumulators.sparse import Flags, Floats, Ints
+
 
 ZONE_BITS = 60
 _ZONE = 1 << ZONE_BITS
 _ZERO_ZONE, _ONE_ZONE = 0, 2
 _MIRROR = -(1 << 63)
 _LINEAR = 2.0**56
+_HALF = 0.5
 
 
 def _bits(value: float) -> int:
@@ -67,7 +72,7 @@ def coarse_keys(scores: Floats) -> Ints:
 
 
 def _unit_keys(scores: Floats) -> Ints:
-    lower = scores < 0.5
+    lower = scores < _HALF
     # 1 - x is exact for x in [0.5, 1].
     side = _inner_keys(np.where(lower, scores, 1.0 - scores))
     keys = np.where(lower, side, 2 * _HALF_KEY - side)

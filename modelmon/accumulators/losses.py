@@ -1,4 +1,4 @@
-"""What class probabilities cost: log loss, Brier score, calibration, rank of the true class, and fixed score bins for export."""
+"""What class probabilities cost: log loss, Brier score, calibration, ranks, and fixed score bins for export."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelmon.accumulators.exact import ExactSum, add_grouped
+from modelmon.accumulators.sparse import count_codes
 
 if TYPE_CHECKING:
     from modelmon.accumulators.sparse import Flags, Floats, Ints, State
@@ -75,9 +76,8 @@ class Losses:
             sign: +1 or -1.
         """
         score = np.ascontiguousarray(score, np.float64)
-        cells = np.searchsorted(_EDGES, score) + (len(SCORE_EDGES) + 1) * positive
-        bins = np.bincount(cells, minlength=2 * (len(SCORE_EDGES) + 1))
-        self.score_bins[0 if sign > 0 else 1] += bins.reshape(2, -1)
+        cells = _EDGES.searchsorted(score) + (len(SCORE_EDGES) + 1) * positive
+        count_codes(self.score_bins[0 if sign > 0 else 1].reshape(-1), cells)
         inside = (score >= 0.0) & (score <= 1.0)
         if not inside.all():
             self.unscored += sign * int(score.size - np.count_nonzero(inside))
@@ -99,7 +99,7 @@ class Losses:
         known = (actual_column >= 0) & (actual_column < width)
         column = np.where(known, actual_column, 0)
         of_truth = probabilities[np.arange(rows), column]
-        rank = np.where(known, _ranks(probabilities, of_truth, column), RANKS)
+        rank = np.where(known, np.minimum(_ranks(probabilities, of_truth, column), RANKS), RANKS)
         self._count_ranks(rank, sign)
         inside = known & (probabilities >= 0.0).all(axis=1) & (probabilities <= 1.0).all(axis=1)
         if not inside.all():
@@ -123,17 +123,17 @@ class Losses:
         self.unscored += sign * int(rank.size)
 
     def _count_ranks(self, rank: Ints, sign: int) -> None:
-        self.ranks += sign * np.bincount(np.minimum(rank, _UNKNOWN), minlength=RANKS + 2)
+        count_codes(self.ranks, rank, sign)
 
     def _add_terms(self, of_truth: Floats, squared: Floats, sign: int) -> None:
         self.scored += sign * int(of_truth.size)
-        self.log_loss.add(-np.log(np.clip(of_truth, _EPS, 1.0 - _EPS)), sign)
+        self.log_loss.add(-np.log(np.minimum(np.maximum(of_truth, _EPS), 1.0 - _EPS)), sign)
         self.brier.add(squared, sign)
 
     def _calibrate(self, probability: Floats, came_true: Flags, sign: int) -> None:
         tenth = np.minimum((probability * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-        self.calibration_n += sign * np.bincount(tenth, minlength=CALIBRATION_BINS)
-        self.calibration_y += sign * np.bincount(tenth[came_true], minlength=CALIBRATION_BINS)
+        count_codes(self.calibration_n, tenth, sign)
+        count_codes(self.calibration_y, tenth[came_true], sign)
         add_grouped(self.calibration_p, probability, tenth, sign=sign)
 
     @property

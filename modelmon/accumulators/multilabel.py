@@ -125,7 +125,8 @@ class LabelMatrix:
             size: Number of labels afterwards.
         """
         cells = np.zeros((2, size, 2, 2), np.int64)
-        np.add.at(cells, (slice(None), mapping[: self.size]), self._cells)
+        for old, new in enumerate(mapping[: self.size].tolist()):
+            cells[:, new] += self._cells[:, old]
         self._cells = cells
 
     def merge(self, other: LabelMatrix) -> None:

@@ -17,6 +17,7 @@ Flags: TypeAlias = npt.NDArray[np.bool_]
 State: TypeAlias = dict[str, Any]
 
 _WIDEST_SPAN = 1 << 16
+_FEW = 12
 
 
 def count_keys(keys: Ints) -> tuple[Ints, Ints]:
@@ -97,3 +98,18 @@ def drop_empty(keys: Ints, columns: Ints) -> tuple[Ints, Ints]:
     if kept.all():
         return keys, columns
     return keys[kept], np.ascontiguousarray(columns[:, kept])
+
+
+def count_codes(table: Ints, codes: Ints, sign: int = 1) -> None:
+    """Count codes into a table in place.
+
+    Args:
+        table: int64[size].
+        codes: int64[n], 0 to size - 1.
+        sign: +1 or -1.
+    """
+    if codes.size > _FEW:
+        table += sign * np.bincount(codes, minlength=table.size)
+        return
+    for code in codes.tolist():
+        table[code] += sign
