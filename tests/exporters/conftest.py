@@ -1,8 +1,8 @@
-"""Make the doubles of this folder importable by name."""
+"""Make the small worlds of the points' tests importable by name."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "points"))

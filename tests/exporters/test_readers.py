@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from fakes import FakeSource
+from fake_sources import FakeSource
 
 from modelmon import notices
 from modelmon.errors import ConfigurationError
@@ -184,7 +184,7 @@ def test_a_forked_child_can_start_again():
         import os, sys, warnings
         warnings.simplefilter("ignore", DeprecationWarning)
         sys.path.insert(0, sys.argv[1])
-        from fakes import FakeSource
+        from fake_sources import FakeSource
         from modelmon.readers import every
         seen = []
         reader = every("1h", seen.append)
