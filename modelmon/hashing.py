@@ -44,7 +44,8 @@ def _keys(seed: int, count: int) -> Words:
     """Derive ``count`` odd multipliers from a seed (SplitMix64)."""
     state = np.uint64((seed ^ (seed >> 64)) & _MASK)
     steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
-    return mix(steps + mix(np.full(1, state))) | np.uint64(1)
+    keys: Words = mix(steps + mix(np.full(1, state))) | np.uint64(1)
+    return keys
 
 
 def hash_texts(texts: Texts, seed: int) -> tuple[Words, Words]:
@@ -74,12 +75,12 @@ def _hash_block(words: Words, seed: int, low: Words, high: Words) -> None:
     keys = _keys(seed, 3 * width + 2)
     low[:], high[:] = keys[0], keys[1]
     for row, (first, second, third) in zip(words, keys[2:].reshape(width, 3), strict=True):
-        row *= first  # an odd factor keeps words apart, and a word of zeros stays zero
-        row ^= row >> np.uint64(32)
-        row *= np.uint64(_MIX_1)
-        row ^= row >> np.uint64(29)
-        low += row * second
-        high += row * third
+        mixed = row * first  # an odd factor keeps words apart, and a word of zeros stays zero
+        mixed ^= mixed >> np.uint64(32)
+        mixed *= np.uint64(_MIX_1)
+        mixed ^= mixed >> np.uint64(29)
+        low += mixed * second
+        high += mixed * third
     mix(low)
     mix(high)
     high[high == 0] = 1

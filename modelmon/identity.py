@@ -52,7 +52,7 @@ def plain(value: Any) -> int | float | str | bytes | Missing:
     if kind is str or kind is int or kind is bytes:
         return value  # type: ignore[no-any-return]
     if kind is float:
-        return MISSING if value != value else value  # type: ignore[no-any-return]  # noqa: PLR0124
+        return MISSING if value != value else value  # noqa: PLR0124
     if kind is bool:
         return int(value)
     if value is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def _instant_column(at: Any) -> NDArray[np.float64]:
 
 
 def _instant(value: Any) -> float:
-    if isinstance(value, datetime.datetime) and type(value).__name__ != "NaTType":
+    if isinstance(value, dt.datetime) and type(value).__name__ != "NaTType":
         if value.tzinfo is None:
             msg = f"at={value!r} has no time zone: give an aware datetime, or seconds since the epoch"
             raise ValueError(msg)
@@ -69,7 +69,7 @@ def _instant(value: Any) -> float:
         return math.nan
     if isinstance(value, (bool, str, bytes)) or not isinstance(number, (int, float)):
         msg = f"at={value!r} is no instant: give seconds since the epoch or an aware datetime"
-        raise ValueError(msg)
+        raise ValueError(msg)  # noqa: TRY004  # a bad value among the values of a call, as a naive datetime is
     return float(number)
 
 
@@ -99,10 +99,8 @@ def revisions(revs: Any, n: int) -> tuple[NDArray[np.float64], NDArray[np.float6
     if revs is None:
         return np.full(n, np.nan), np.full(n, np.nan)
     kept = keep(revs)
-    if isinstance(kept, np.ndarray):
+    if isinstance(kept, (np.ndarray, Nullable)):
         kept = kept.tolist()
-    elif isinstance(kept, Nullable):
-        kept = np.where(kept.absent, None, kept.data.astype(object)).tolist()
     pairs = [_revision(value) for value in (kept if isinstance(kept, (list, tuple)) else (kept,))]
     halves = np.array(pairs, np.float64).reshape(len(pairs), 2)
     return _sized(halves[:, 0], n, "revs"), _sized(halves[:, 1], n, "revs")

@@ -7,7 +7,6 @@ Only the standard library is needed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelmon.errors import ConfigurationError
@@ -17,8 +16,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class _Declaration:
+    """Make a declaration frozen, comparable and printable, without the cost of importing ``dataclasses``.
+
+    The call half imports tasks, and ``dataclasses`` would bring ``inspect`` along.
+    """
+
+    __slots__ = ()
+    __match_args__: tuple[str, ...] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse: a declaration does not change."""
+        msg = f"{type(self).__name__} is frozen: declare another one to change {name}"
+        raise AttributeError(msg)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse: a declaration does not change."""
+        self.__setattr__(name, None)
+
+    def _settings(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__match_args__)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether another declaration says the same."""
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._settings() == other._settings()
+
+    def __hash__(self) -> int:
+        """Hash what is declared."""
+        return hash((type(self).__name__, self._settings()))
+
+    def __repr__(self) -> str:
+        """Show the call that declares the same."""
+        settings = zip(self.__match_args__, self._settings(), strict=True)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in settings)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the call that declares the same."""
+        return (type(self), self._settings())
+
+
+class Binary(_Declaration):
     """Say that a prediction is one of two classes, or a score of the positive one.
 
     Float outputs are scores; the predicted class is positive where the score is at least the threshold.
@@ -33,23 +72,24 @@ class Binary:
     ((0, 1), ('other', 'fraud'), ('fine', 'fraud'))
     """
 
-    positive: ClassValue = 1
-    negative: ClassValue | None = None
-    threshold: float = 0.5
+    __slots__ = ("negative", "positive", "threshold")
+    __match_args__ = ("positive", "negative", "threshold")
+    positive: ClassValue
+    negative: ClassValue | None
+    threshold: float
 
-    def __post_init__(self) -> None:
+    def __init__(self, positive: Any = 1, negative: Any = None, threshold: float = 0.5) -> None:
         """Make the classes canonical.
 
         Raises:
             ConfigurationError: when a class is missing, both are one class, or the threshold is no finite number.
         """
-        object.__setattr__(self, "positive", _declared_class(self.positive, "positive"))
-        if self.negative is not None:
-            object.__setattr__(self, "negative", _declared_class(self.negative, "negative"))
+        object.__setattr__(self, "positive", _declared_class(positive, "positive"))
+        object.__setattr__(self, "negative", None if negative is None else _declared_class(negative, "negative"))
         if self.shown_negative == self.positive:
             msg = f"Binary needs two classes, and both are {self.positive!r}: name the negative class, negative=…"
             raise ConfigurationError(msg)
-        object.__setattr__(self, "threshold", _threshold(self.threshold))
+        object.__setattr__(self, "threshold", _threshold(threshold))
 
     @property
     def shown_negative(self) -> ClassValue:
@@ -64,8 +104,7 @@ class Binary:
         return (self.shown_negative, self.positive)
 
 
-@dataclass(frozen=True, slots=True)
-class Multiclass:
+class Multiclass(_Declaration):
     """Say that a prediction is one of several classes, or a row of class probabilities.
 
     Attributes:
@@ -76,24 +115,25 @@ class Multiclass:
     ('cat', 'dog')
     """
 
-    classes: Iterable[ClassValue] | None = None
+    __slots__ = ("classes",)
+    __match_args__ = ("classes",)
+    classes: tuple[ClassValue, ...] | None
 
-    def __post_init__(self) -> None:
+    def __init__(self, classes: Iterable[Any] | None = None) -> None:
         """Make the classes a canonical tuple.
 
         Raises:
             ConfigurationError: when the classes are none at all, repeated, missing, or given as one text.
         """
-        object.__setattr__(self, "classes", _declared_classes(self.classes, "Multiclass"))
+        object.__setattr__(self, "classes", _declared_classes(classes, "Multiclass"))
 
     @property
     def declared(self) -> tuple[ClassValue, ...] | None:
         """The classes in declared order, or None."""
-        return self.classes  # type: ignore[return-value]  # a tuple since the initialiser
+        return self.classes
 
 
-@dataclass(frozen=True, slots=True)
-class Multilabel:
+class Multilabel(_Declaration):
     """Say that a prediction is a set of labels, as a row of L flags or of L scores, or as the labels themselves.
 
     Attributes:
@@ -101,28 +141,31 @@ class Multilabel:
         threshold: the least score that predicts a label.
     """
 
-    classes: Iterable[ClassValue] | None = None
-    threshold: float = 0.5
+    __slots__ = ("classes", "threshold")
+    __match_args__ = ("classes", "threshold")
+    classes: tuple[ClassValue, ...] | None
+    threshold: float
 
-    def __post_init__(self) -> None:
+    def __init__(self, classes: Iterable[Any] | None = None, threshold: float = 0.5) -> None:
         """Make the labels a canonical tuple.
 
         Raises:
             ConfigurationError: when the labels are none at all, repeated, missing, or given as one text, or the
                 threshold is no finite number.
         """
-        object.__setattr__(self, "classes", _declared_classes(self.classes, "Multilabel"))
-        object.__setattr__(self, "threshold", _threshold(self.threshold))
+        object.__setattr__(self, "classes", _declared_classes(classes, "Multilabel"))
+        object.__setattr__(self, "threshold", _threshold(threshold))
 
     @property
     def declared(self) -> tuple[ClassValue, ...] | None:
         """The labels in declared order, or None."""
-        return self.classes  # type: ignore[return-value]  # a tuple since the initialiser
+        return self.classes
 
 
-@dataclass(frozen=True, slots=True)
-class Regression:
+class Regression(_Declaration):
     """Say that a prediction is a number."""
+
+    __slots__ = ()
 
     @property
     def declared(self) -> None:
@@ -147,10 +190,9 @@ def to_state(task: Task) -> dict[str, Any]:
     {'kind': 'binary', 'positive': 'fraud', 'negative': None, 'threshold': 0.5}
     """
     state: dict[str, Any] = {"kind": type(task).__name__.lower()}
-    for name in ("positive", "negative", "classes", "threshold"):
-        if hasattr(task, name):
-            value = getattr(task, name)
-            state[name] = list(value) if isinstance(value, tuple) else value
+    for name in task.__match_args__:
+        value = getattr(task, name)
+        state[name] = list(value) if isinstance(value, tuple) else value
     return state
 
 

@@ -91,7 +91,7 @@ def _read(kept: Any) -> Truths:
     if isinstance(kept, np.ndarray) and kept.ndim == _ROW_DIMENSIONS and kept.shape[1] != 1:
         return _rows(kept.tolist(), _row_keys(kept))
     if isinstance(kept, Nullable) and kept.data.ndim == _ROW_DIMENSIONS:
-        return _rows(np.where(kept.absent, None, kept.data.astype(object)).tolist())
+        return _rows(list(map(tuple, kept.tolist())))
     if isinstance(kept, tuple):
         kinds = set(map(type, kept))
         if kinds and kinds <= {int, float, bool}:
@@ -232,8 +232,10 @@ def flags_of(truth: Any, labels: Sequence[Any]) -> NDArray[np.uint8] | None:
     Returns:
         uint8 ``(L,)`` of 0, 1 and 255 for unknown; None where the truth does not fit the labels.
 
-    >>> flags_of(("set", ("dog",)), ("cat", "dog")).tolist(), flags_of(("map", (("cat", True),)), ("cat", "dog")).tolist()
-    ([0, 1], [1, 255])
+    >>> flags_of(("set", ("dog",)), ("cat", "dog")).tolist()
+    [0, 1]
+    >>> flags_of(("map", (("cat", True),)), ("cat", "dog")).tolist()
+    [1, 255]
     """
     if not isinstance(truth, (tuple, list)) or len(truth) != len(("form", "parts")):
         return None

@@ -35,15 +35,23 @@ def keep_array(value: Any, sequence: Callable[[Any], Any]) -> Any:
     if kind in "OT":
         elements = value.tolist()
         return sequence(elements) if dimensions else sequence([elements])
-    if value.dtype.name == "bfloat16":
+    if kind == "V" and value.dtype.name == "bfloat16":  # of ml_dtypes, as JAX and TensorFlow give it
         value, kind = value.astype("float32"), "f"
     if kind not in _NUMBERS and kind not in _TEXT:
         return Rejection("type", rows_of(value))
-    if kind == "f" and value.dtype.itemsize > _DOUBLE:
-        return value.astype("float64", subok=False)
     if dimensions <= 1 and value.size == 1:
-        return value.item()
-    return sys.modules["numpy"].array(value, copy=True, order="C", subok=False)
+        return float(value.reshape(-1)[0]) if kind == "f" else value.item()
+    return _owned(value)
+
+
+def _owned(value: Any) -> Any:
+    """Return a contiguous copy of a plain numpy array, floats at most as wide as those of Python."""
+    numpy = sys.modules["numpy"]
+    if value.dtype.kind == "f" and value.dtype.itemsize > _DOUBLE:
+        return value.astype("float64", subok=False)
+    if type(value) is numpy.ndarray:
+        return value.copy()
+    return numpy.array(value, copy=True, order="C", subok=False)
 
 
 def keep_masked(value: Any, sequence: Callable[[Any], Any]) -> Any:

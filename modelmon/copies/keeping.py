@@ -48,8 +48,6 @@ def keep(value: Any) -> Any:
 def kept_bytes(kept: Any) -> int:
     """Return about how many bytes of memory a kept value holds."""
     kind = type(kept)
-    if kind is int or kind is float or kind is bool or kept is None:
-        return _OBJECT
     if kind is str or kind is bytes:
         return len(kept) + 2 * _OBJECT
     if kind is tuple or kind is frozenset:
@@ -59,8 +57,8 @@ def kept_bytes(kept: Any) -> int:
     if kind is Coded:
         return int(kept.codes.nbytes) + kept_bytes(kept.values)
     if kind is Deferred:
-        return kept.size
-    return int(getattr(kept, "nbytes", _OBJECT))
+        return int(kept.size)
+    return int(getattr(kept, "nbytes", _OBJECT))  # an array, or a number
 
 
 def _sequence_bytes(kept: tuple[Any, ...] | frozenset[Any]) -> int:

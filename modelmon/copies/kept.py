@@ -1,4 +1,4 @@
-"""What the call half keeps of a user's arrays: four small objects of our own beside scalars, tuples and numpy arrays."""
+"""Four small objects of our own that are kept of a user's arrays, beside scalars, tuples and numpy arrays."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ class Nullable:
         """Keep two arrays that nobody else holds."""
         self.data: Final = data
         self.absent: Final = absent
+
+    def tolist(self) -> list[Any]:
+        """Return the elements as objects of Python, None where absent."""
+        objects = self.data.astype(object)
+        objects[self.absent] = None
+        found: list[Any] = objects.tolist()
+        return found
 
 
 class Coded:

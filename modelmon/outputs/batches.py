@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelmon.copies import Coded, Deferred, Nullable, Rejection
-from modelmon.tasks import Binary, Multiclass, Multilabel
+from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,51 +72,55 @@ def gather(values: Sequence[Any], task: Task | None, *, lone: Sequence[bool] | N
         if type(value) is Rejection:
             refusals.add(value.reason, value.rows, call)
             continue
-        key = _group(value, task, None if lone is None else lone[call])
+        key = _group(value, task, lone=None if lone is None else lone[call])
         if key == "row":
             value = _single_row(value)
-            key = _group(value, task, None)
+            key = _group(value, Regression(), lone=None)
         groups.setdefault((call,) if key is None else key, []).append((call, value))
     return [_batch(key, members) for key, members in groups.items()]
 
 
-def _group(value: Any, task: Task | None, lone: bool | None) -> Any:
+def _group(value: Any, task: Task | None, *, lone: bool | None) -> Any:
     """Return a key that outputs which can be laid end to end share, None for one that stays alone."""
     kind = type(value)
     if kind in _SCALARS:
         return ("scalar", kind is float)
-    if kind is np.ndarray:
-        if value.ndim == 1 and _is_row(value, value.dtype.kind, task, lone=lone):
-            return "row"
-        return (value.dtype.str, value.shape[1:])
     if kind is tuple:
-        kinds = set(map(type, value))
-        if not kinds <= _SCALARS | {type(None), Rejection}:
-            return "parts"
-        numeric = kinds <= _NUMBERS
-        code = ("f" if float in kinds else "i") if numeric else "O"
-        if value and _is_row(value, code, task, lone=lone):
-            return "row"
-        return ("flat", "f" if float in kinds and kinds <= _NUMBERS | {type(None)} else code)
-    return "parts" if kind is frozenset else None
+        return _tuple_group(value, task, lone=lone)
+    if kind is not np.ndarray:
+        return "parts" if kind is frozenset else None
+    if value.ndim == 1 and _is_row(value, value.dtype.kind, task, lone=lone):
+        return "row"
+    return (value.dtype.str, value.shape[1:])
+
+
+def _tuple_group(value: tuple[Any, ...], task: Task | None, *, lone: bool | None) -> Any:
+    kinds = set(map(type, value))
+    if not kinds <= _SCALARS | {type(None), Rejection}:
+        return "parts"
+    code = "O" if not kinds <= _NUMBERS else "f" if float in kinds else "i"
+    if value and _is_row(value, code, task, lone=lone):
+        return "row"
+    return ("flat", "f" if float in kinds and kinds <= _NUMBERS | {type(None)} else code)
 
 
 def _is_row(value: Any, code: str, task: Task | None, *, lone: bool | None) -> bool:
     """Tell whether a one-dimensional output is one prediction of many parts, rather than many predictions."""
     size = len(value)
     if isinstance(task, Multilabel):
-        return code in _NUMERIC_KINDS and (lone is None or lone or (task.declared is not None and size == 0))
+        return code in _NUMERIC_KINDS and lone is not False
     if code != "f" or size < _TWO_COLUMNS or lone is False:
         return False
     if isinstance(task, Binary):
         return bool(lone) and size == _TWO_COLUMNS
-    if task is not None and not isinstance(task, Multiclass):
-        return False
-    if lone:
+    if lone and not isinstance(task, Regression):
         return True
-    row = np.asarray(value, np.float64)
-    declared = None if task is None else task.declared
-    if task is None or (declared is not None and len(declared) != size):
+    return isinstance(task, Multiclass) and _looks_probable(np.asarray(value, np.float64), task.declared)
+
+
+def _looks_probable(row: NDArray[np.float64], declared: tuple[Any, ...] | None) -> bool:
+    """Tell whether floats are the probabilities of the classes, rather than classes themselves."""
+    if declared is not None and len(declared) != len(row):
         return False
     integral = bool((row == np.rint(row)).all())
     return not integral and bool((row >= 0).all()) and abs(float(row.sum()) - 1) < _SUM_TOLERANCE
@@ -187,13 +191,14 @@ def _flat_batch(calls: NDArray[np.int64], sizes: NDArray[np.int64], values: Sequ
 def _parts_batch(calls: NDArray[np.int64], sizes: NDArray[np.int64], rows: Iterable[Any]) -> Batch:
     """Lay rows out as a matrix where they are of one length and all numbers, else keep them as they are."""
     parts = [row.tolist() if isinstance(row, np.ndarray) and row.ndim == 1 else row for row in rows]
-    lengths = {len(part) if isinstance(part, (tuple, list)) else None for part in parts}
-    if len(lengths) == 1 and None not in lengths and lengths != {0}:
+    lengths = {len(part) if isinstance(part, (tuple, list)) else 0 for part in parts}
+    if len(lengths) == 1 and 0 not in lengths:
         kinds = set(map(type, chain.from_iterable(parts)))
         if kinds <= _NUMBERS:
             try:
-                matrix = np.array(parts, np.float64 if float in kinds else np.int64)
+                cells = chain.from_iterable(parts)
+                matrix = np.fromiter(cells, np.float64 if float in kinds else np.int64, len(parts) * max(lengths))
             except OverflowError:
                 return Batch(calls, sizes, "parts", tuple(parts))
-            return _array_batch(calls, sizes, matrix)
+            return _array_batch(calls, sizes, matrix.reshape(len(parts), -1))
     return Batch(calls, sizes, "parts", tuple(parts))
