@@ -35,9 +35,8 @@ def issued(prefix: str, number: int, rows: int | None) -> list[str]:
     return [stem] if rows is None else [f"{stem}-{row}" for row in range(rows)]
 
 
-def publish(prefix: str, number: int, rows: int | None) -> None:
-    """Let ``current_prediction_ids`` in this context return the ids of this call; no token is held."""
-    _current.set((prefix, number, rows))
+publish: Final = _current.set
+"""Let ``current_prediction_ids`` in this context return the ids of a call, given as a triple; no token is held."""
 
 
 def current_prediction_ids() -> list[str]:

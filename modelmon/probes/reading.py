@@ -54,7 +54,7 @@ def page(seat: Seat, values: tuple[Any, ...]) -> Slice:
     found = seat.slices.get(values)
     if found is None:
         found = _written(seat, zip(seat.site.attributes, values, strict=True))
-        if len(seat.slices) < _SLICES_REMEMBERED:
+        if len(seat.slices) < _SLICES_REMEMBERED and sum(map(len, values)) < _SLICES_REMEMBERED:
             seat.slices[values] = found
     return found
 

@@ -172,7 +172,8 @@ class Seat:
 
     Attributes:
         site: what is watched.
-        begin: counts a call and returns its number, from 0.
+        begun: counts the calls begun; ``next`` gives a call its number, from 0.
+        begin: counts a call and returns its number.
         clock: monotonic nanoseconds.
         extend: of ``buffer``; while the seat refuses, a sink that counts.
         relieve: called with the seat every ``mask + 1`` calls and when much has gathered; may drain.
@@ -183,10 +184,10 @@ class Seat:
     """
 
     __slots__ = (
-        "_begun",
         "_lost",
         "_void",
         "begin",
+        "begun",
         "buffer",
         "bytes_before_relief",
         "clock",
@@ -220,8 +221,8 @@ class Seat:
         self.rejections: list[tuple[str, int]] = []
         self.kept_bytes = 0
         self.bytes_before_relief = 16 << 20
-        self._begun, self._void, self._lost = count(), count(), count()
-        self.begin: Callable[[], int] = self._begun.__next__
+        self.begun, self._void, self._lost = count(), count(), count()
+        self.begin: Callable[[], int] = self.begun.__next__
         self.extend: Callable[[Iterable[Any]], None] = self.buffer.extend
         self.prefix = auto_ids.new_prefix() if site.id == "auto" else ""
         self.slices: dict[tuple[str, ...], Slice] = {}
@@ -229,7 +230,7 @@ class Seat:
     @property
     def started(self) -> int:
         """Calls begun here, those whose arguments turned out not to bind left out."""
-        return _reached(self._begun) - _reached(self._void)
+        return _reached(self.begun) - _reached(self._void)
 
     @property
     def lost(self) -> int:
@@ -264,11 +265,6 @@ class Seat:
         if len(self.rejections) < _AT_MOST:
             self.rejections.append((reason, rows))
 
-    def issue(self, number: int, kept: Any) -> int:
-        """Issue the ids of a call that returned, for ``current_prediction_ids``; the record holds the call's number."""
-        auto_ids.publish(self.prefix, number, auto_ids.rows_of(kept))
-        return number
-
     def fail(self, start: int, error: BaseException, slice: Slice = ()) -> None:  # noqa: A002
         """Record a call that did not return; no reference to what it raised is kept."""
         end = self.clock()
@@ -288,14 +284,18 @@ class Seat:
         outcome = (OK, "") if error is None else ending(error)
         self._write(self.streams, (start, first, last, end, items, *outcome, slice))
 
-    def give(self, time: int, call: int, item: int, value: Any, ident: Any = None, slice: Slice = ()) -> None:  # noqa: A002
+    def give(self, time: int, value: Any, ident: Any = None, slice: Slice = ()) -> None:  # noqa: A002
+        """Record a prediction apart from a call's return."""
+        self._write(self.given, (time, value, ident, slice))
+
+    def give_item(self, time: int, call: int, item: int, value: Any, ident: Any, slice: Slice) -> None:  # noqa: A002
         """Record the prediction of a streamed item, counted from 1; of a sequence of ids it takes its own."""
         if self.prefix:
-            auto_ids.publish(self.prefix, call, item)
+            auto_ids.publish((self.prefix, call, item))
             ident = f"{self.prefix}-{call}-{item - 1}"
         elif type(ident) in {tuple, list}:
             ident = ident[item - 1] if item <= len(ident) else None
-        self._write(self.given, (time, value, ident, slice))
+        self.give(time, value, ident, slice)
 
     def mend(self, start: int | None, error: BaseException) -> bool:
         """Put right a record that something interrupted, and tell whether to raise what did.
@@ -318,7 +318,10 @@ class Seat:
 
     def _write(self, records: list[Any], record: tuple[Any, ...]) -> None:
         if len(records) > _AT_MOST:
-            next(self._lost)
+            if records is self.given:
+                self.reject("dropped")
+            else:
+                next(self._lost)
             return
         records.extend(record)
         if self.mask == 0 or len(records) > _BEFORE_RELIEF:

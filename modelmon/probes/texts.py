@@ -4,7 +4,9 @@
 2. The user's call stands alone in its ``try``; what is ours stands in a second one, whose handler is `Seat.mend`.
    The call is begun inside the first ``try``, so that a signal that strikes right after it still ends the call.
 3. Hooks and parameters are read after the function returned and after the clock was read.
-4. Items of a stream are counted by the loop variable itself, and the clock is read at every item unless items come
+4. Attributes of the seat are taken into locals before they are called: up to Python 3.11 a method call looks a slot up
+   the slow way. The types of nearly all values are told by identity, which is cheaper than a set.
+5. Items of a stream are counted by the loop variable itself, and the clock is read at every item unless items come
    faster than every two microseconds; then it is read at every 2nd, 4th, ... 64th. So the time of the last item is
    exact for streams in which it matters; otherwise the stream's end stands for it.
 """
@@ -27,8 +29,9 @@ ITERABLE_COROUTINE: Final = "iterable coroutine"
 GENERATOR: Final = "generator"
 ASYNC_GENERATOR: Final = "async generator"
 
-FREE: Final = ("@site", "@call", "@arguments", "@compiling", "@plain", "@reading", "@type", "@range")
-"""Parameters of every factory, in order."""
+BUILTINS: Final = (type, int, float, str, len, next, range)
+FREE: Final = ("@site", "@call", "@arguments", "@compiling", "@plain", "@reading", "@publish", "@rows", *(f"@{b.__name__}" for b in BUILTINS))
+"""Parameters of every factory, in order; built-ins among them, since a parameter of the user's may hide one."""
 
 _TAKEN: Final = frozenset({"BaseException", "GeneratorExit", "StopIteration", "StopAsyncIteration"})
 _VARARGS, _VARKEYWORDS, _GENERATOR, _COROUTINE, _ITERABLE, _ASYNC_GENERATOR = 0x04, 0x08, 0x20, 0x80, 0x100, 0x200
@@ -149,7 +152,7 @@ class Columns:
     @property
     def record(self) -> str:
         """The tuple that a call which returned appends."""
-        columns = ["@t", "@s.clock()", self.value, self.id, self.slice, self.size]
+        columns = ["@t", "@clock()", self.value, self.id, self.slice, self.size]
         return ", ".join(column for column in columns if column)
 
     @property
@@ -161,15 +164,17 @@ class Columns:
 _CALL: Final = """\
 {define} @wrapper({parameters}):{aside}
     @s = @site.seat
-    @t = @s.clock()
+    @clock = @s.clock
+    @t = @clock()
     try:
-        @n = @s.begin()
+        @n = @next(@s.begun)
         @r = {wait}@call({forwarded})
     except BaseException as @e:
         {failed}
         raise
     try:
-        @s.extend(({record}))
+        @extend = @s.extend
+        @extend(({record}))
         @t = None
         if not @n & @s.mask:
             @s.relieve(@s)
@@ -193,12 +198,13 @@ _ENDED: Final = """\
 _GENERATOR_HEAD: Final = """\
 def @wrapper({parameters}):
     @s = @site.seat
-    @t = @s.clock()
+    @clock = @s.clock
+    @t = @clock()
     @first = @last = None
     @n = 0
     @thrown = []
     try:
-        @number = @s.begin()
+        @number = @next(@s.begun)
         @g = @call({forwarded})
         @send = @g.send
 """
@@ -209,19 +215,19 @@ _COUNTED: Final = (
     + """\
         try:
             @v = @send(None)
-            @first = @last = @s.clock()
+            @first = @last = @clock()
             @n = @at = @stride = 1
             while True:
                 try:
                     if @thrown:
                         @v = @g.throw(@thrown.pop())
                         @n += 1
-                        @last, @at, @stride = @s.clock(), @n, 1
+                        @last, @at, @stride = @clock(), @n, 1
                     while True:
                         for @n in @range(@n, @n + @stride):
                             @v = @send((yield @v))
                         @n += 1
-                        @now = @s.clock()
+                        @now = @clock()
                         @stride = (64 if @stride > 32 else 2 * @stride) if @now - @last < 2000 * @stride else 1
                         @last, @at = @now, @n
                 except GeneratorExit:
@@ -234,14 +240,14 @@ _COUNTED: Final = (
         except StopIteration as @e:
             @r = @e.value
             if @n and @at != @n:
-                @last = @s.clock()
+                @last = @clock()
 """
     + _ENDED
     + "    return @r\n"
 )
 
 _READ_ITEM: Final = """\
-                @last = @s.clock()
+                @last = @clock()
                 if @first is None:
                     @first = @last
                 try:
@@ -313,6 +319,15 @@ _CALLS: Final = {
 }
 
 
+def kept(name: str, *, reason: str = "") -> str:
+    """Write what keeps the value of a local: scalars and short text as they are, the rest through the seat."""
+    scalar = f"(@k := @type({name})) is @float or @k is @int or @k is @str and @len({name}) <= 256 or @k in @plain"
+    if reason:  # ids are text more often than numbers
+        scalar = f"(@k := @type({name})) is @str and @len({name}) <= 256 or @k is @int or @k in @plain"
+        return f"{name} if {scalar} else @s.keep({name}, {reason!r})"
+    return f"{name} if {scalar} else @s.keep({name})"
+
+
 def text_of(kind: str, signature: Signature, columns: Columns) -> str:
     """Write the text of a factory that takes ``@site, @call, @plain, ...`` and returns the wrapper."""
     fields = {
@@ -330,7 +345,7 @@ def text_of(kind: str, signature: Signature, columns: Columns) -> str:
         body = _COUNTED.format(**fields)
     else:
         given = ", ".join(("@last", "@number", "@n", columns.value, columns.id or "None", columns.slice or "()"))
-        give = f"                    @s.give({given})" if columns.value else ""
+        give = f"                    @s.give_item({given})" if columns.value else ""
         template = _READ if kind == GENERATOR else _READ_ASYNC
         body = template.format(tokens=columns.tokens or "1", give=give, **fields)
     prefix = _prefix(signature.names)

@@ -26,9 +26,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from modelmon.errors import ConfigurationError
 from modelmon.probes import reading
 from modelmon.probes.aliases import Alias, means
+from modelmon.probes.auto_ids import publish, rows_of
 from modelmon.probes.seats import PLAIN
 from modelmon.probes.texts import (
     ASYNC_GENERATOR,
+    BUILTINS,
     COROUTINE,
     GENERATOR,
     ITERABLE_COROUTINE,
@@ -36,6 +38,7 @@ from modelmon.probes.texts import (
     Columns,
     Signature,
     factory,
+    kept,
     kind_of,
     signature_of,
     text_of,
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
 
     from modelmon.probes.seats import Site
 
+# A token is true, so this both publishes the ids and is the call's number.
+_ISSUE = "@publish((@s.prefix, @n, None if @type(@v) in @plain or @type(@v) is @str else @rows(@v))) and @n"
 _STREAMS = (GENERATOR, ASYNC_GENERATOR)
 
 
@@ -105,7 +110,7 @@ def generated(function: FunctionType, site: Site) -> Any:
 def made(kind: str, signature: Signature, columns: Columns, site: Site, function: Any, arguments: Any = None) -> Any:
     """Compile a wrapper and close it over what it needs."""
     make = factory(text_of(kind, signature, columns))
-    return make(site, function, arguments, _compiling(), PLAIN, reading, type, range)
+    return make(site, function, arguments, _compiling(), PLAIN, reading, publish, rows_of, *BUILTINS)
 
 
 def columns_of(site: Site, signature: Signature, *, stream: bool) -> Columns:
@@ -119,14 +124,15 @@ def columns_of(site: Site, signature: Signature, *, stream: bool) -> Columns:
     ident = page = size = ""
     if isinstance(site.id, str) and site.id != "auto":
         name = _parameter("id", site.id, names)
-        ident = f"{name} if @type({name}) in @plain else @s.keep({name}, 'bad_id')"
+        ident = kept(name, reason="bad_id")
     elif site.id is not None and site.id != "auto":
         ident = f"@reading.identity(@s, {everything})"
     if callable(site.attributes):
         page = f"@reading.page_of(@s, {everything})"
     elif site.attributes is not None:
         values = "".join(f"{_parameter('attributes', name, names)}, " for name in site.attributes)
-        page = f"@reading.page(@s, ({values}))"
+        known = " and ".join(f"@type({name}) is @str" for name in site.attributes) or "True"
+        page = f"{known} and @s.slices.get(({values})) or @reading.page(@s, ({values}))"
     if callable(site.batch_size):
         size = f"@reading.size_of(@s, {everything})"
     elif site.batch_size is not None:
@@ -141,9 +147,9 @@ def columns_with(site: Site, ident: str, page: str, size: str, *, stream: bool) 
         value = "@reading.output(@s, @v)" if site.output is not None else ""
         tokens = "@reading.tokens(@s, @v)" if site.tokens is not None else ""
         return Columns(value, ident, page, size, tokens, compiling=compiling)
-    value = "@r if @type(@r) in @plain else @s.keep(@r)" if site.output is None else "@reading.output(@s, @r)"
+    value = kept("@r") if site.output is None else "@reading.output(@s, @r)"
     if site.id == "auto":
-        value, ident = f"(@v := {value})", "@s.issue(@n, @v)"
+        value, ident = f"(@v := {value})", _ISSUE
     return Columns(value, ident, page, size, compiling=compiling)
 
 

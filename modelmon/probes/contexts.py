@@ -1,0 +1,180 @@
+"""The context manager: a call that is a block of code, not a function.
+
+1. One object is one call; what is done with it before it is entered, twice, or after it ended is counted as rejected
+   (``"misuse"``), and raises only with ``strict=True``.
+2. What the block raises passes untouched.
+3. Predictions are kept when they are given, so that the block may change its arrays afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from modelmon.errors import RejectedError
+from modelmon.probes import auto_ids, reading
+from modelmon.probes.outcomes import OK, ending
+from modelmon.probes.seats import PLAIN, UNREADABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from modelmon.probes.seats import Seat, Site, Slice
+
+_NEW: Final = "not entered yet"
+_OPEN: Final = "open"
+_ENDED: Final = "over"
+
+
+class CallContext:
+    """One watched block; made by ``monitor.call()``, used with ``with`` or ``async with``."""
+
+    __slots__ = ("_call", "_first", "_ids", "_items", "_last", "_page", "_rows", "_seat", "_size", "_start", "_state")
+
+    def __init__(
+        self, site: Site | None, *, attributes: Mapping[str, Any] | None = None, batch_size: int | None = None
+    ) -> None:
+        """Take what is watched, or None to do nothing.
+
+        Args:
+            site: what is watched; its buffer has a slice and a size where ``attributes`` and ``batch_size`` of the
+                site are not None.
+            attributes: the slice, as attribute name to value.
+            batch_size: rows of this call; counted from the predictions if None.
+        """
+        self._seat: Seat | None = None if site is None else site.seat
+        self._state = _NEW
+        self._page: Slice = ()
+        self._size = reading.UNKNOWN_SIZE
+        if self._seat is not None and attributes:
+            self._page = reading.page_from(self._seat, attributes)
+        if self._seat is not None and batch_size is not None:
+            self._size = reading.size(self._seat, batch_size)
+        self._start = self._call = self._items = self._rows = 0
+        self._first: int | None = None
+        self._last: int | None = None
+        self._ids: list[Any] = []
+
+    @property
+    def ids(self) -> list[Any]:
+        """Ids of the predictions of this call, in order: as given, or as issued where none were given."""
+        return list(self._ids)
+
+    def predictions(self, ids: Any, values: Any) -> None:
+        """Record a batch of predictions.
+
+        Args:
+            ids: ``n`` prediction ids, or None to have ids issued, which ``ids`` then returns.
+            values: ``n`` predictions, as a watched function would return them.
+        """
+        seat = self._open("predictions()")
+        if seat is not None:
+            kept = values if type(values) in PLAIN else seat.keep(values)
+            self._give(seat, None if ids is None else seat.keep(ids, "bad_id"), kept)
+
+    def prediction(self, id: Any, value: Any) -> None:  # noqa: A002  (the public name)
+        """Record one prediction; a row of numbers is one prediction here.
+
+        Args:
+            id: its id, or None to have one issued.
+            value: what a watched function would return for one row.
+        """
+        seat = self._open("prediction()")
+        if seat is None:
+            return
+        kept = value if type(value) in PLAIN else seat.keep(value)
+        ident = None if id is None else seat.keep(id, "bad_id")
+        if kept is UNREADABLE or type(kept) in PLAIN or type(kept) is str:
+            self._give(seat, ident, kept)
+        else:
+            row = (kept,) if type(kept) in {tuple, frozenset} else reading.hooked(seat, lambda: kept[None])
+            self._give(seat, ident if ident is None else (ident,), row)
+
+    def item(self, count: int = 1) -> None:
+        """Mark one streamed item, or one that stands for ``count`` tokens."""
+        seat = self._open("item()")
+        if seat is not None:
+            self._last = seat.clock()
+            if self._first is None:
+                self._first = self._last
+            self._items += count if type(count) is int and count >= 0 else 1
+
+    def __enter__(self) -> Self:
+        """Begin the call."""
+        seat = self._seat
+        if seat is None:
+            return self
+        if self._state != _NEW:
+            self._misused(seat, "entered again")
+            return self
+        self._state = _OPEN
+        self._start = seat.clock()
+        self._call = seat.begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the call; what ended it passes."""
+        seat = self._seat
+        if seat is None or self._state != _OPEN:
+            return
+        self._state = _ENDED
+        if self._items:
+            seat.end(self._start, self._first, self._last, self._items, error, self._page)
+        elif error is not None:
+            seat.fail(self._start, error, self._page)
+        else:
+            size = self._rows if self._size == reading.UNKNOWN_SIZE else self._size
+            known = {"start": self._start, "end": seat.clock(), "slice": self._page, "size": size}
+            seat.extend([known.get(field) for field in seat.fields])
+            if not self._call & seat.mask:
+                seat.relieve(seat)
+
+    async def __aenter__(self) -> Self:
+        """Begin the call."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the call; what ended it passes."""
+        self.__exit__(kind, error, trace)
+
+    def _give(self, seat: Seat, ident: Any, kept: Any) -> None:
+        rows = auto_ids.rows_of(kept)
+        if ident is None:
+            ident = self._issued(seat, rows)
+        self._ids.extend(ident if type(ident) in {tuple, list} else _listed(ident))
+        self._rows += 1 if rows is None else rows
+        seat.give(seat.clock(), kept, ident, self._page)
+
+    def _issued(self, seat: Seat, rows: int | None) -> Any:
+        if not seat.prefix:
+            seat.prefix = auto_ids.new_prefix()
+        first = self._rows
+        ids = [f"{seat.prefix}-{self._call}-{row}" for row in range(first, first + (1 if rows is None else rows))]
+        return ids[0] if rows is None else tuple(ids)
+
+    def _open(self, what: str) -> Seat | None:
+        seat = self._seat
+        if seat is not None and self._state != _OPEN:
+            self._misused(seat, f"{what} while the call is {self._state}")
+            return None
+        return seat
+
+    def _misused(self, seat: Seat, how: str) -> None:
+        seat.reject("misuse")
+        if seat.mask == 0:
+            msg = f"call of {seat.site.model!r}: {how}; use each monitor.call() in one with statement, and inside it"
+            raise RejectedError(msg)
+
+
+def _listed(ident: Any) -> list[Any]:
+    tolist = getattr(ident, "tolist", None)  # an array of our own
+    if tolist is None:
+        return [ident]
+    listed = tolist()
+    return listed if type(listed) is list else [listed]
