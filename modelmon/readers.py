@@ -12,14 +12,13 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from modelmon.errors import ConfigurationError
+from modelmon.forking import renew_in_child
 from modelmon.notices import warn
 from modelmon.timespans import seconds as read_span
 
@@ -53,30 +52,6 @@ class Reader(Protocol):
     def close(self, timeout: float) -> None:
         """Send what is left and stop, within ``timeout`` seconds."""
         ...
-
-
-class _Renewable(Protocol):
-    def renew(self) -> None: ...
-
-
-_renewables: weakref.WeakSet[_Renewable] = weakref.WeakSet()
-_hooked: list[bool] = []
-
-
-def renew_in_child(thing: _Renewable) -> None:
-    """Have ``thing.renew()`` called in every forked child, for as long as the thing lives."""
-    _renewables.add(thing)
-    if not _hooked and hasattr(os, "register_at_fork"):
-        _hooked.append(True)
-        os.register_at_fork(after_in_child=_renew_all)
-
-
-def _renew_all() -> None:
-    for thing in list(_renewables):
-        try:
-            thing.renew()
-        except Exception:  # noqa: S112, PERF203 - a fork hook that raises would print into the host's stderr
-            continue
 
 
 def following(due: float, now: float, seconds: float) -> float:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from modelmon.exporters.clients import Client
 from modelmon.exporters.wire import Request, Response, refusal
-from modelmon.readers import renew_in_child
+from modelmon.forking import renew_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
