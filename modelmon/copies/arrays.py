@@ -40,7 +40,7 @@ def keep_array(value: Any, sequence: Callable[[Any], Any]) -> Any:
     if kind not in _NUMBERS and kind not in _TEXT:
         return Rejection("type", rows_of(value))
     if dimensions <= 1 and value.size == 1:
-        return float(value.reshape(-1)[0]) if kind == "f" else value.item()
+        return float(value.item()) if kind == "f" else value.item()  # a long double gives itself
     return _owned(value)
 
 
