@@ -15,19 +15,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from modelmon.accumulators.confusion import Confusion
-from modelmon.accumulators.counts import Counts
-from modelmon.accumulators.durations import Histogram
-from modelmon.accumulators.losses import Losses
-from modelmon.accumulators.multilabel import LabelMatrix
-from modelmon.accumulators.residuals import Residuals
-from modelmon.accumulators.scores import ClassScores, ScoreHistogram
+from modelmon.accumulators import (
+    ClassScores,
+    Confusion,
+    Counts,
+    Histogram,
+    LabelMatrix,
+    Losses,
+    Residuals,
+    ScoreHistogram,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 Accumulator: TypeAlias = (
     "Counts | Histogram | Confusion | Losses | Residuals | LabelMatrix | ScoreHistogram | ClassScores"
@@ -41,7 +41,6 @@ _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (Counts, Histogram, Confusion, Losses, Residuals, LabelMatrix, ScoreHistogram, ClassScores)
 }
-_CODED = (Confusion, LabelMatrix, ClassScores)
 _BUFFERED = (ScoreHistogram, ClassScores)
 
 
@@ -139,12 +138,6 @@ class Tally(Mapping[str, Any]):
         for name in self._own:
             if isinstance(self._held[name], _BUFFERED):
                 self._held[name].flush()
-
-    def relabel(self, mapping: NDArray[np.int64], size: int) -> None:
-        """Move every class-coded count from code ``c`` to code ``mapping[c]`` of ``size`` codes."""
-        for name, held in list(self._held.items()):
-            if isinstance(held, _CODED):
-                self._writable(name, type(held)).relabel(mapping, size)
 
     def to_state(self) -> dict[str, Any]:
         """Return JSON-able state: name to kind and the accumulator's own state."""
@@ -245,12 +238,6 @@ class Ledger:
             self.slots[number].settle()
         self._own.clear()
         return Ledger(self.total.copy(), self.slots)
-
-    def relabel(self, mapping: NDArray[np.int64], size: int) -> None:
-        """Move every class-coded count from code ``c`` to code ``mapping[c]`` of ``size`` codes."""
-        self.total.relabel(mapping, size)
-        for number in list(self.slots):
-            self.slot(number).relabel(mapping, size)
 
     def to_state(self) -> dict[str, Any]:
         """Return JSON-able state; slots as a list of pairs, oldest first."""

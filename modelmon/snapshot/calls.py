@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelmon.accumulators.counts import Counts
-from modelmon.accumulators.durations import Histogram
+from modelmon.accumulators import Counts, Histogram
 from modelmon.identity import class_order
 from modelmon.snapshot.distributions import Distribution
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from modelmon.accumulators.confusion import Confusion
-from modelmon.accumulators.multilabel import LabelMatrix
+from modelmon.accumulators import Confusion, LabelMatrix
 from modelmon.identity import Missing, canonical_class
 from modelmon.quality import matrix as quality
 from modelmon.quality import multilabel

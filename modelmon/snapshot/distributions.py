@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelmon.accumulators.durations import Histogram
+    from modelmon.accumulators import Histogram
 
 
 @dataclass(frozen=True, slots=True)

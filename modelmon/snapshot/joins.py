@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from modelmon.accumulators.durations import Histogram
+from modelmon.accumulators import Histogram
 from modelmon.snapshot.calls import SeriesReadings
 from modelmon.snapshot.distributions import Distribution
 
 if TYPE_CHECKING:
-    from modelmon.accumulators.counts import Counts
+    from modelmon.accumulators import Counts
 
 STATES = ("pending", "joined", "closed", "expired", "evicted", "forgotten")
 

