@@ -146,7 +146,7 @@ def first_of_each(low: Keys, high: Keys) -> NDArray[np.bool_]:
     owner = np.empty(size, np.int64)
     owner[cell[::-1]] = np.arange(n - 1, -1, -1)
     first = owner[cell]
-    alone = first == np.arange(n)
+    alone: NDArray[np.bool_] = first == np.arange(n)
     crowded = np.flatnonzero(~alone)
     if not len(crowded):
         return alone

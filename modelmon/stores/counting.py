@@ -1,0 +1,181 @@
+"""Counting: from what the transition did to ledgers.
+
+What happened is put aside as columns and counted when there is enough of it, or somebody reads: counting many rows at
+once costs a fraction of counting them as they come, and one label costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelmon.stores.partition import partition
+from modelmon.stores.scoring import Rows, count_rows, count_scores
+from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES, STATES
+from modelmon.tallies import Ledger, Tally
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modelmon.stores.groups import Groups, Layout
+
+    Numbers = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+    Bytes = NDArray[np.uint8]
+
+_BUFFERED = 1 << 15
+_BULK = 256
+_LABELS = 16
+_TRANSITIONS = 32
+_EVENTS = 256
+_NANO = 1e9
+SLOT_BYTES = 64 << 20
+
+
+class Counting:
+    """Keep the ledgers of every series and slice."""
+
+    def __init__(self, groups: Groups, window: float, history: float) -> None:
+        """Start at zero; the spans are seconds."""
+        self._groups = groups
+        self._window = window
+        self._history = history
+        self._events: list[tuple[Numbers, Floats, Bytes]] = []
+        self._delays: list[tuple[Numbers, Floats, Floats]] = []
+        self._rows: dict[tuple[Layout, int], list[Rows]] = {}
+        self._waiting = 0
+        self._first_slot = -(1 << 62)
+        self.ledgers: dict[int, Ledger] = {}
+        self.shared: dict[int, Ledger] = {}
+        self.counts = Tally()
+
+    def transitions(self, group: NDArray[Any], time: Floats, before: Bytes, after: Bytes) -> None:
+        """Count rows that went from one state to another."""
+        self._note(group, time, before * np.uint8(len(STATES)) + after + np.uint8(_TRANSITIONS))
+
+    def predictions(self, group: NDArray[Any], time: Floats, outcome: Bytes) -> None:
+        """Count predictions by outcome."""
+        self._note(group, time, outcome)
+
+    def labels(self, group: NDArray[Any], time: Floats, outcome: Bytes) -> None:
+        """Count what labels did to rows, by outcome."""
+        self._note(group, time, outcome + np.uint8(_LABELS))
+
+    def _note(self, group: NDArray[Any], time: Floats, code: Bytes) -> None:
+        self._events.append((group, time, code))
+        self._wait(len(code))
+
+    def delays(self, group: NDArray[Any], time: Floats, now: float) -> None:
+        """Count how long after the prediction its label was joined."""
+        self._delays.append((group, time, np.maximum(now - time, 0.0)))
+
+    def rows(self, layout: Layout, rows: Rows, sign: int) -> None:
+        """Count joined rows of one layout as added (+1) or removed (-1)."""
+        self._rows.setdefault((layout, sign), []).append(rows)
+        self._wait(len(rows.group))
+
+    def _wait(self, n: int) -> None:
+        self._waiting += n
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that it is time to `settle`."""
+        return self._waiting > _BUFFERED
+
+    def settle(self) -> None:
+        """Count what waits."""
+        if not self._waiting:
+            return
+        events, delays, rows = self._events, self._delays, self._rows
+        self._events, self._delays, self._rows, self._waiting = [], [], {}, 0
+        self._settle_events(events)
+        if delays:
+            group, time, delay = (np.concatenate(columns) for columns in zip(*delays, strict=True))
+            spans = np.rint(delay * _NANO).astype(np.int64)
+            for book, chosen in self._books(group, time):
+                for tally in book:
+                    tally.durations("label_delay").update(spans[chosen])
+        for (layout, sign), chunks in sorted(rows.items(), key=lambda item: -item[0][1]):
+            self._settle_rows(layout, sign, chunks)
+
+    def _settle_events(self, events: list[tuple[Numbers, Floats, Bytes]]) -> None:
+        group, time, code = (np.concatenate(columns) for columns in zip(*events, strict=True))
+        for book, chosen in self._books(group, time):
+            cells = np.bincount(code[chosen], minlength=_EVENTS)
+            for cell in np.flatnonzero(cells).tolist():
+                name, key = _NAMES[cell]
+                for tally in book:
+                    tally.counts(name).add(key, int(cells[cell]))
+
+    def _settle_rows(self, layout: Layout, sign: int, chunks: list[Rows]) -> None:
+        columns = [None if column[0] is None else np.concatenate(column) for column in zip(*chunks, strict=True)]
+        rows = Rows(*columns)  # type: ignore[arg-type]
+        slots = self._slots(rows.time)
+        for (number, slot), chosen in partition(self._groups.ledger_of(rows.group), slots):
+            series = self._groups.series[self._groups.ledgers[number][0]]
+            picked = rows.take(chosen)
+            book = self._book(self.ledgers, number, slot)
+            if len(picked.group) < _BULK:
+                for tally in book:
+                    count_rows(tally, series, layout, picked, sign)
+            else:
+                entry = Tally()
+                count_rows(entry, series, layout, picked, sign)
+                for tally in book:
+                    tally.merge(entry)
+        if layout.kind not in ("score", "rows"):
+            return
+        for (number, slot), chosen in partition(self._groups.series_of(rows.group), slots):
+            book = self._book(self.shared, number, slot)
+            count_scores(book, self._groups.series[number], layout, rows.take(chosen), sign)
+
+    def _slots(self, time: Floats) -> Numbers:
+        return np.floor_divide(time, self._window).astype(np.int64)
+
+    def _books(self, group: Numbers, time: Floats) -> list[tuple[list[Tally], Any]]:
+        found = partition(self._groups.ledger_of(group), self._slots(time))
+        return [(self._book(self.ledgers, number, slot), chosen) for (number, slot), chosen in found]
+
+    def _book(self, ledgers: dict[int, Ledger], number: int, slot: int) -> list[Tally]:
+        ledger = ledgers.get(number)
+        if ledger is None:
+            ledger = ledgers[number] = Ledger()
+        return [*ledger.book(slot)] if slot >= self._first_slot else [ledger.total]
+
+    def fold(self, now: float) -> None:
+        """Fold slots older than history away, and make old score histograms coarser where all take too many bytes."""
+        first = int((now - self._history) // self._window)
+        if first > self._first_slot:
+            self._first_slot = first
+            for ledger in (*self.ledgers.values(), *self.shared.values()):
+                ledger.drop(first)
+        held = [
+            (slot, ledger, tally["scores"])
+            for ledger in self.shared.values()
+            for slot, tally in ledger.slots.items()
+            if "scores" in tally
+        ]
+        excess = sum(scores.nbytes for _, _, scores in held) - SLOT_BYTES
+        for slot, ledger, scores in sorted(held, key=lambda item: item[0]):
+            if excess <= 0:
+                break
+            before, coarser = scores.nbytes, ledger.slot(slot).scores()
+            coarser.shrink(max(8, coarser.capacity // 4))
+            excess -= before - coarser.nbytes
+            self.counts.counts("self:overflow").add(("score_slots",))
+
+
+def _names() -> list[tuple[str, tuple[str, ...]]]:
+    names: list[tuple[str, tuple[str, ...]]] = [("", ())] * _EVENTS
+    for place, outcome in enumerate(PREDICTION_OUTCOMES):
+        names[place] = ("prediction_events", (outcome,))
+    for place, outcome in enumerate(LABEL_OUTCOMES):
+        names[_LABELS + place] = ("label_events", (outcome,))
+    for before, name in enumerate(STATES):
+        for after, other in enumerate(STATES):
+            names[_TRANSITIONS + before * len(STATES) + after] = ("transitions", (name, other))
+    return names
+
+
+_NAMES = _names()

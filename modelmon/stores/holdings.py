@@ -1,0 +1,258 @@
+"""Holdings: everything the memory store keeps, and the few ways in which it changes.
+
+Rules:
+
+1. A row changes state only through `transit`, which counts the transition and how many rows await.
+2. A row enters or leaves the quality counts only through `count`.
+3. A record goes only through `drop`, which lets go of its payload, and of registers that cover no row any more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from modelmon.hashing import mix
+from modelmon.stores.counting import Counting
+from modelmon.stores.groups import Groups
+from modelmon.stores.objects import Objects
+from modelmon.stores.partition import partition
+from modelmon.stores.rows import Records
+from modelmon.stores.scoring import Rows
+from modelmon.stores.states import CONSUMED, EARLY, PENDING, STATES
+from modelmon.tasks import Multilabel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modelmon.stores.contract import JoinSettings
+    from modelmon.stores.groups import Layout
+
+    Numbers = NDArray[np.int64]
+    Keys = NDArray[np.uint64]
+    Floats = NDArray[np.float64]
+    Bytes = NDArray[np.uint8]
+    Bools = NDArray[np.bool_]
+
+KEY_SEED = 0x6D6F64656C6D6F6E6C6162656C6A6F69
+"""Fixed, so that the sample by id is the same in every process; whoever picks an id may pick another's anyway."""
+_WHOLE = 2.0**64
+
+
+class Found(NamedTuple):
+    """Hold what is stored under ``n`` ids: one entry per record.
+
+    Attributes:
+        heads: int64 ``(n,)``, first record of each id, -1 where there is none.
+        event: which id each record is under.
+        record: the records.
+        state: their states.
+        group: their groups; of registers, their scopes.
+    """
+
+    heads: Numbers
+    event: Numbers
+    record: Numbers
+    state: Bytes
+    group: NDArray[Any]
+
+    def take(self, chosen: Bools) -> Found:
+        """Return the entries chosen."""
+        return Found(self.heads, self.event[chosen], self.record[chosen], self.state[chosen], self.group[chosen])
+
+    @property
+    def labels(self) -> Found:
+        """The registers among the records."""
+        return self.take(self.state >= EARLY)
+
+    @property
+    def rows(self) -> Found:
+        """The rows among the records."""
+        return self.take(self.state < EARLY)
+
+
+class Holdings:
+    """Keep records, registers, series, objects and counts together."""
+
+    def __init__(self, settings: JoinSettings) -> None:
+        """Start empty."""
+        self.settings = settings
+        self.records = Records(settings.ttl, settings.early_ttl)
+        self.groups = Groups()
+        self.objects = Objects()
+        self.counting = Counting(self.groups, settings.window, settings.history)
+        self.rate = settings.sample_rate
+        self.awaiting = 0
+
+    # -- finding -----------------------------------------------------------------------------------------------------
+
+    def find(self, low: Keys, high: Keys) -> Found:
+        """Return what is stored under ids that are all different."""
+        heads = self.records.index.find(low, high)
+        event, record = self.records.chains(heads)
+        table = self.records.records
+        return Found(heads, event, record, table["state"][record], table["group"][record])
+
+    def sampled(self, low: Keys, high: Keys) -> Bools:
+        """Return whether ids are in the current sample."""
+        if self.rate >= 1.0:
+            return np.ones(len(low), np.bool_)
+        inside: Bools = mix(low ^ mix(high ^ np.uint64(KEY_SEED >> 64))) < np.uint64(int(self.rate * _WHOLE))
+        return inside
+
+    def covering(self, event: Numbers, series: Numbers, labels: Found) -> Numbers:
+        """Return the registers that cover rows, by level: int64 ``(3, m)`` records, -1 where there is none.
+
+        Args:
+            event: which id each row is under.
+            series: the series' number of each row.
+            labels: the registers under these ids.
+        """
+        cover = np.full((3, len(event)), -1, np.int64)
+        if not len(labels.record):
+            return cover
+        by_event = np.empty(len(labels.heads), np.int64)
+        for (number, _), chosen in partition(series, np.zeros_like(series)):
+            for level, scope in enumerate(self.groups.series[number].scopes):
+                mine = labels.group == scope
+                if mine.any():
+                    by_event[:] = -1
+                    by_event[labels.event[mine]] = labels.record[mine]
+                    cover[level, chosen] = by_event[event[chosen]]
+        return cover
+
+    def held(self, cover: Numbers, series: Numbers) -> Floats:
+        """Return what covering registers mean for their rows: float64 ``(3, m)``, nan where nothing."""
+        held = np.full(cover.shape, np.nan)
+        table = self.records.registers.table
+        for level in range(3):
+            there = np.flatnonzero(cover[level] >= 0)
+            if len(there):
+                number = self.records.records["detail"][cover[level, there]]
+                held[level, there] = self.meanings(series[there], table["kind"][number], table["value"][number])
+        return held
+
+    def meanings(self, series: Numbers, kind: Bytes, value: Floats) -> Floats:
+        """Return what label values mean in the series they meet: float64 ``(m,)``, nan where nothing."""
+        parts = partition(series, np.zeros_like(series))
+        if len(parts) == 1:
+            return self.groups.series[parts[0][0][0]].meanings(kind, value)
+        meaning = np.full(len(series), np.nan)
+        for (number, _), chosen in parts:
+            meaning[chosen] = self.groups.series[number].meanings(kind[chosen], value[chosen])
+        return meaning
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    def transit(self, rows: Numbers, before: Bytes, after: Bytes) -> None:
+        """Count that rows went from one state to another."""
+        if len(rows):
+            self.awaiting += int(np.count_nonzero(after == PENDING)) - int(np.count_nonzero(before == PENDING))
+            table = self.records.records
+            self.counting.transitions(table["group"][rows], table["time"][rows], before, after)
+
+    def count(self, rows: Numbers, truth: Floats, sign: int) -> None:
+        """Count rows with their truths into the quality counts (+1), or take them away (-1)."""
+        table = self.records.records
+        group = table["group"][rows]
+        for layout, chosen in self._by_layout(group):
+            picked = rows[chosen]
+            payload = self.payload(layout, picked)
+            columns = (group[chosen], table["time"][picked], table["predicted"][picked], truth[chosen])
+            self.counting.rows(layout, Rows(*columns, payload), sign)
+
+    def _by_layout(self, group: NDArray[Any]) -> list[tuple[Layout, Any]]:
+        if len(self.groups.all) == 1:
+            return [(self.groups.all[0].layout, slice(None))] if len(group) else []
+        found: dict[Layout, int] = {}
+        places = np.array([found.setdefault(entry.layout, len(found)) for entry in self.groups.all], np.int64)
+        layouts = list(found)
+        place = places[group]
+        return [(layouts[which], chosen) for (which, _), chosen in partition(place, np.zeros_like(place))]
+
+    def payload(self, layout: Layout, rows: Numbers) -> NDArray[Any] | None:
+        """Return what rows of one layout keep besides their class."""
+        if layout.kind == "class":
+            return None
+        if layout.kind == "score":
+            scores: NDArray[Any] = self.records.records["score"][rows]
+            return scores
+        values: NDArray[Any] = self.groups.pools[layout]["values"][self.records.records["payload"][rows]]
+        return values
+
+    def store_payload(self, layout: Layout, rows: Numbers, values: NDArray[Any] | None) -> None:
+        """Keep what rows of one layout predicted besides a class."""
+        table = self.records.records
+        if values is None:
+            return
+        pool = self.groups.pool(layout)
+        if pool is None:
+            if "score" not in table:
+                table.add_column("score", np.float64)
+            table["score"][rows] = values
+            return
+        if "payload" not in table:
+            table.add_column("payload", np.int32)
+        places = pool.allocate(len(rows))
+        pool["values"][places] = values
+        table["payload"][rows] = places
+
+    def release_payload(self, rows: Numbers) -> None:
+        """Let go of what rows predicted besides a class."""
+        table = self.records.records
+        for layout, chosen in self._by_layout(table["group"][rows]):
+            pool = self.groups.pools.get(layout)
+            if pool is not None:
+                pool.release(table["payload"][rows[chosen]].astype(np.int64))
+
+    def park(self, before: str, after: Bytes) -> None:
+        """Count that registers, whose state was ``before``, are now in these states."""
+        for state, n in enumerate(np.bincount(after, minlength=len(STATES)).tolist()):
+            if n:
+                self.counting.counts.counts("transitions").add((before, STATES[state]), n)
+
+    def drop(self, gone: Numbers) -> None:
+        """Erase records, and registers that cover no row any more."""
+        if not len(gone):
+            return
+        records = self.records
+        state = records.records["state"][gone]
+        self.release_payload(gone[state < EARLY])
+        low, high = records.keys(np.unique(records.index.find(*records.keys(gone))))
+        records.remove(gone)
+        found = self.find(low, high)
+        labels = found.take(found.state == CONSUMED)
+        if not len(labels.record):
+            return
+        rows = found.rows
+        cover = self.covering(rows.event, self.groups.series_of(rows.group), labels)
+        idle = labels.record[~np.isin(labels.record, cover)]
+        if len(idle):
+            records.remove(idle)
+
+    def compact_objects(self) -> None:
+        """Drop objects that no register and no row uses any more."""
+        registers, settled = self.records.registers, self.records.settled
+        table = self.records.records
+        rows = np.flatnonzero(self._counts_flags())
+        details = table["detail"][rows]
+        truths = settled["truth"][details]
+        used = np.unique(np.concatenate([registers.object_codes(), truths.astype(np.int64)]))
+        mapping = self.objects.compact(used.tolist())
+        registers.recode(mapping)
+        settled["truth"][details] = mapping[truths.astype(np.int64)]
+        for page in self.groups.series:
+            page.forget_readings()
+
+    def _counts_flags(self) -> Bools:
+        """Return, per record, whether it is a row that counts with a code of flags."""
+        table = self.records.records
+        state = table["state"][: table.top]
+        chosen = (state > PENDING) & (state < EARLY)
+        flagged = np.array([isinstance(page.task, Multilabel) for page in self.groups.series], np.bool_)
+        rows = np.flatnonzero(chosen)
+        keep = flagged[self.groups.series_of(table["group"][rows])]
+        keep &= ~np.isnan(self.records.settled["truth"][table["detail"][rows]])
+        chosen[rows] = keep
+        return chosen

@@ -1,0 +1,200 @@
+"""Labelling: fetch what labels meet in the holdings, and write back what becomes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from modelmon.stores import transition
+from modelmon.stores.holdings import KEY_SEED
+from modelmon.stores.index import first_of_each
+from modelmon.stores.registers import Given
+from modelmon.stores.rounds import LabelOrder, LabelRound
+from modelmon.stores.series import NOTHING, OBJECT, RETRACTED, TEXTUAL
+from modelmon.stores.states import EARLY, JOINED, LABEL_OUTCOMES, NONE, PENDING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modelmon.events import Labels
+    from modelmon.stores.holdings import Found, Holdings
+    from modelmon.stores.rounds import LabelEffects
+
+    Numbers = NDArray[np.int64]
+
+_INVALID = LABEL_OUTCOMES.index("invalid")
+_CORRECTED = LABEL_OUTCOMES.index("corrected")
+_TRUTH_OBJECT, _TRUTH_NOTHING = 2, 3
+
+
+class _Batch(NamedTuple):
+    """Hold labels of one scope as columns ready to be applied."""
+
+    now: float
+    level: int
+    scope: int
+    low: NDArray[np.uint64]
+    high: NDArray[np.uint64]
+    readable: NDArray[np.bool_]
+    given: Given
+
+    def take(self, chosen: Any) -> _Batch:
+        columns = (self.low[chosen], self.high[chosen], self.readable[chosen], self.given.take(chosen))
+        return _Batch(self.now, self.level, self.scope, *columns)
+
+
+def label(holdings: Holdings, labels: Labels, now: float) -> NDArray[np.uint8]:
+    """Apply labels and return the outcome of each, as an index of ``LABEL_OUTCOMES``."""
+    outcome = np.full(len(labels.ids), _INVALID, np.uint8)
+    scope = holdings.groups.scope(labels.model, labels.version)
+    if scope is None:
+        holdings.counting.counts.counts("self:overflow").add(("scopes",), len(outcome))
+        return outcome
+    part = _batch(holdings, labels, scope, now)
+    waiting = np.arange(len(outcome))
+    while len(waiting):
+        first = first_of_each(part.low, part.high)
+        if first.all():
+            outcome[waiting] = _round(holdings, part)
+            break
+        outcome[waiting[first]] = _round(holdings, part.take(first))
+        waiting, part = waiting[~first], part.take(~first)
+    return outcome
+
+
+def _batch(holdings: Holdings, labels: Labels, scope: int, now: float) -> _Batch:
+    truths = labels.truths
+    kind = truths.kind.copy()
+    value = np.where((kind == RETRACTED) | (kind == _TRUTH_NOTHING), 0.0, truths.number)
+    objects = np.flatnonzero(kind == _TRUTH_OBJECT)
+    kind[kind == _TRUTH_NOTHING] = NOTHING
+    if len(objects):
+        kind[objects] = TEXTUAL if labels.textual else OBJECT
+        used = np.unique(truths.codes[objects]) if len(truths.objects) > 1 else np.zeros(1, np.int64)
+        codes = np.full(len(truths.objects), np.nan)
+        codes[used] = holdings.objects.codes([truths.objects[code] for code in used.tolist()])
+        value[objects] = codes[truths.codes[objects]]
+    has_rev, has_at = ~np.isnan(labels.revs[:, 0]), ~np.isnan(labels.at)
+    high = np.where(has_rev, labels.revs[:, 0], 0.0)
+    low = np.where(has_rev, labels.revs[:, 1], 0.0)
+    order = LabelOrder(has_rev, high, low, np.where(has_at, labels.at, now))
+    given = Given(kind, value, order, has_rev | has_at)
+    level = 0 if labels.model is None else 1 if labels.version is None else 2
+    readable = labels.ids.valid & (kind != NOTHING)
+    return _Batch(now, level, scope, *labels.ids.hashes(KEY_SEED), readable, given)
+
+
+def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
+    """Apply labels of different ids."""
+    records, given = holdings.records, batch.given
+    found = holdings.find(batch.low, batch.high)
+    n = len(batch.low)
+    parked = found.labels
+    own = np.full(n, -1, np.int64)
+    mine = parked.group == batch.scope
+    own[parked.event[mine]] = parked.record[mine]
+    rows, series = _rows_in_scope(holdings, batch, found)
+    details = np.where(own >= 0, records.records["detail"][own], -1)
+    same, greater, lost = records.registers.compare(details, given, holdings.objects)
+    meeting = LabelRound(
+        now=batch.now,
+        level=batch.level,
+        readable=batch.readable,
+        retraction=given.kind == RETRACTED,
+        order=given.order,
+        explicit=given.explicit,
+        sampled=holdings.sampled(batch.low, batch.high),
+        register=np.where(own >= 0, records.records["state"][own], np.uint8(NONE)),
+        held_order=records.registers.order(details),
+        same=same,
+        greater=greater,
+        lost=lost,
+        event=rows.event,
+        state=rows.state,
+        time=records.records["time"][rows.record],
+        due=records.due(rows.record),
+        truth=records.truth(rows.record, rows.state),
+        held=holdings.held(holdings.covering(rows.event, series, parked), series),
+        given=holdings.meanings(series, given.kind[rows.event], given.value[rows.event]),
+    )
+    effects = transition.label(meeting, holdings.settings)
+    _write_registers(holdings, batch, own, meeting, effects)
+    _create_registers(holdings, batch, found.heads, effects, np.flatnonzero(effects.taken & (own < 0)))
+    _write_rows(holdings, rows, meeting, effects)
+    return effects.outcome
+
+
+def _rows_in_scope(holdings: Holdings, batch: _Batch, found: Found) -> tuple[Found, Numbers]:
+    rows = found.rows
+    series = holdings.groups.series_of(rows.group)
+    if batch.level == 0:
+        return rows, series
+    scopes = np.array([page.scopes[batch.level] for page in holdings.groups.series], np.int64)
+    inside = scopes[series] == batch.scope
+    return rows.take(inside), series[inside]
+
+
+def _write_registers(
+    holdings: Holdings, batch: _Batch, own: Numbers, meeting: LabelRound, effects: LabelEffects
+) -> None:
+    """Write back the registers there are."""
+    table, registers = holdings.records.records, holdings.records.registers
+    raised = np.flatnonzero(effects.raised)
+    if len(raised):
+        registers.reorder(table["detail"][own[raised]], batch.given.take(raised).order)
+    replaced = np.flatnonzero(effects.taken & (own >= 0))
+    if len(replaced):
+        registers.replace(table["detail"][own[replaced]], batch.given.take(replaced))
+    met = np.flatnonzero((meeting.register == EARLY) & (effects.register != EARLY))
+    if len(met):
+        table["state"][own[met]] = effects.register[met]
+        holdings.park("early", effects.register[met])
+
+
+def _create_registers(holdings: Holdings, batch: _Batch, heads: Numbers, effects: LabelEffects, new: Numbers) -> None:
+    """Make a register for each label at the positions ``new``."""
+    if not len(new):
+        return
+    records = holdings.records
+    state = effects.register
+    if len(new) < len(state):
+        batch, heads, state = batch.take(new), heads[new], state[new]
+    record = records.add(batch.low, batch.high, heads)
+    table = records.records
+    table["group"][record] = batch.scope
+    table["time"][record] = batch.now
+    table["state"][record] = state
+    table["detail"][record] = records.registers.create(batch.given)
+    early = state == EARLY
+    if early.any():
+        holdings.park("none", state[early])
+        records.remind(record[early], batch.now + holdings.settings.early_ttl)
+
+
+def _write_rows(holdings: Holdings, rows: Found, meeting: LabelRound, effects: LabelEffects) -> None:
+    if not len(rows.record):
+        return
+    counting = holdings.counting
+    counting.labels(rows.group, meeting.time, effects.row_outcome)
+    before, after = meeting.state, effects.state
+    corrected = effects.row_outcome == _CORRECTED
+    moved = np.flatnonzero((before != after) | corrected)
+    if not len(moved):
+        return
+    record, before, after = rows.record[moved], before[moved], after[moved]
+    left = before == JOINED
+    if left.any():
+        holdings.count(record[left], meeting.truth[moved[left]], -1)
+    truth = effects.truth[moved]
+    holdings.records.settle(record, after, effects.due[moved], truth)
+    holdings.transit(record, before, after)
+    came = after == JOINED
+    if came.all():
+        holdings.count(record, truth, 1)
+    elif came.any():
+        holdings.count(record[came], truth[came], 1)
+    fresh = before == PENDING
+    if fresh.any():
+        joined = moved[fresh]
+        counting.delays(rows.group[joined], meeting.time[joined], meeting.now)

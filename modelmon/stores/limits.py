@@ -1,0 +1,135 @@
+"""Limits: what time and capacity take away, each through counted transitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelmon.stores.states import (
+    CLOSED,
+    EARLY,
+    EVICTED,
+    FORGOTTEN,
+    JOINED,
+    NONE,
+    ORPHANED,
+    PENDING,
+)
+from modelmon.stores.transition import expire
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modelmon.stores.holdings import Holdings
+
+    Numbers = NDArray[np.int64]
+
+_SEGMENTS_AT_ONCE = 256
+_LEAST_REMEMBERED = 1_000_000
+_SPARE = 64
+
+
+def sweep(holdings: Holdings, now: float) -> None:
+    """Let everything whose deadline lies before ``now`` expire."""
+    records = holdings.records
+    due = records.segments(now)
+    for start in range(0, len(due), _SEGMENTS_AT_ONCE):
+        segments = due[start : start + _SEGMENTS_AT_ONCE]
+        _sweep_records(holdings, records.within(segments), now)
+        records.tighten(segments)
+
+
+def _sweep_records(holdings: Holdings, numbers: Numbers, now: float) -> None:
+    records = holdings.records
+    due = records.due(numbers)
+    late = np.flatnonzero(due < now)
+    if not len(late):
+        return
+    numbers, due = numbers[late], due[late]
+    before = records.records["state"][numbers]
+    truth = records.truth(numbers, np.where(before < EARLY, before, np.uint8(NONE)))
+    steps, state, due = expire(before, due, now, holdings.settings)
+    for step in steps:
+        rows = step.before < EARLY
+        holdings.transit(numbers[step.which[rows]], step.before[rows], step.after[rows])
+        if not rows.all():
+            holdings.park("early", step.after[~rows])
+    stays = (state != FORGOTTEN) & (state != ORPHANED)
+    records.settle(numbers[stays], state[stays], due[stays], truth[stays])
+    holdings.drop(numbers[~stays])
+
+
+def limit(holdings: Holdings, now: float) -> None:
+    """Evict and forget until no bound is exceeded."""
+    while holdings.awaiting > _most_awaiting(holdings):
+        holdings.rate /= 2
+        _evict(holdings, now)
+    most = max(_LEAST_REMEMBERED, holdings.settings.max_awaiting)
+    excess = len(holdings.records.records) - holdings.awaiting - most
+    if excess > 0:
+        _forget_oldest(holdings, excess + most // _SPARE)
+    if holdings.objects.full:
+        holdings.compact_objects()
+
+
+def _most_awaiting(holdings: Holdings) -> int:
+    settings = holdings.settings
+    if settings.max_awaiting_bytes is None:
+        return settings.max_awaiting
+    return min(settings.max_awaiting, int(settings.max_awaiting_bytes / bytes_per_row(holdings)))
+
+
+def bytes_per_row(holdings: Holdings) -> float:
+    """Return what one awaiting row costs: its columns, its payload and its share of the index."""
+    table = holdings.records.records
+    payloads = sum(len(pool) * pool.width for pool in holdings.groups.pools.values())
+    index = holdings.records.index
+    return table.width + (payloads + index.nbytes) / max(index.used, 1024)
+
+
+def _evict(holdings: Holdings, now: float) -> None:
+    """Evict the pending rows that fall out of the sample."""
+    records = holdings.records
+    table = records.records
+    rows = np.flatnonzero(table["state"][: table.top] == PENDING)
+    rows = rows[~holdings.sampled(*records.keys(rows))]
+    n = len(rows)
+    before, after = np.full(n, PENDING, np.uint8), np.full(n, EVICTED, np.uint8)
+    holdings.transit(rows, before, after)
+    records.settle(rows, after, np.full(n, now + holdings.settings.forget_after), np.full(n, np.nan))
+
+
+def _forget_oldest(holdings: Holdings, n: int) -> None:
+    """Forget the ``n`` records that are missed least: tombstones, then joined rows, then early labels, oldest first."""
+    records = holdings.records
+    table = records.records
+    state = table["state"][: table.top]
+    wanted = len(table) - n
+    for states in (range(CLOSED, FORGOTTEN), (JOINED,), (EARLY,)):
+        excess = len(table) - wanted
+        if excess <= 0:
+            return
+        chosen = np.flatnonzero(np.isin(state, states))
+        if len(chosen) > excess:
+            chosen = chosen[np.argpartition(records.due(chosen), excess)[:excess]]
+        holdings.counting.counts.counts("self:overflow").add(("remembered",), len(chosen))
+        forget(holdings, chosen)
+
+
+def forget(holdings: Holdings, numbers: Numbers) -> None:
+    """Erase records of any state, joined ones by way of closed."""
+    state = holdings.records.records["state"][numbers]
+    joined = numbers[state == JOINED]
+    _step(holdings, joined, JOINED, CLOSED)
+    _step(holdings, joined, CLOSED, FORGOTTEN)
+    others = (state > NONE) & (state < EARLY) & (state != JOINED)
+    holdings.transit(numbers[others], state[others], np.full(np.count_nonzero(others), FORGOTTEN, np.uint8))
+    early = int(np.count_nonzero(state == EARLY))
+    if early:
+        holdings.park("early", np.full(early, ORPHANED, np.uint8))
+    holdings.drop(numbers)
+
+
+def _step(holdings: Holdings, rows: Numbers, before: Any, after: Any) -> None:
+    holdings.transit(rows, np.full(len(rows), before, np.uint8), np.full(len(rows), after, np.uint8))

@@ -1,0 +1,148 @@
+"""The memory store: predictions and labels of this process, joined without a thread and without input or output.
+
+Each batch of events is cut into rounds whose ids are all different.
+A round is fetched from the holdings, put through the transition, and written back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modelmon.clocks import StoreClock
+from modelmon.errors import StoreError
+from modelmon.parts import Part, SeriesPart
+from modelmon.stores import labelling, predicting
+from modelmon.stores.holdings import KEY_SEED, Holdings
+from modelmon.stores.laws import check
+from modelmon.stores.limits import bytes_per_row, forget, limit, sweep
+from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES
+from modelmon.tallies import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from modelmon.clocks import Clock
+    from modelmon.columns import Ids
+    from modelmon.events import Labels, Predictions
+    from modelmon.parts import SeriesKey
+    from modelmon.stores.contract import JoinSettings
+    from modelmon.tasks import Task
+
+
+class MemoryStore:
+    """Keep predictions and labels in this process; what awaits a label is lost when the process ends."""
+
+    durable = False
+    shared = False
+    blocking = False
+
+    def __init__(self) -> None:
+        """Make a store; `open` begins it."""
+        self._origin = f"memory:{uuid.uuid4().hex}"
+        self._holdings: Holdings | None = None
+        self._clock: StoreClock | None = None
+
+    def open(self, settings: JoinSettings, clock: Clock) -> None:
+        """Begin with nothing."""
+        self._holdings = Holdings(settings)
+        self._clock = StoreClock(clock)
+
+    def predict(self, predictions: Predictions) -> dict[str, int]:
+        """Take predictions of one model and version and return how many had each outcome."""
+        holdings, now = self._begin()
+        outcome = predicting.predict(holdings, predictions, now)
+        self._end(holdings, now)
+        return _tallied(outcome, PREDICTION_OUTCOMES)
+
+    def label(self, labels: Labels) -> dict[str, int]:
+        """Take labels and return how many had each outcome; each has exactly one."""
+        holdings, now = self._begin()
+        outcome = labelling.label(holdings, labels, now)
+        found = _tallied(outcome, LABEL_OUTCOMES)
+        for name, n in found.items():
+            holdings.counting.counts.counts("label_events").add((name,), n)
+        self._end(holdings, now)
+        return found
+
+    def forget(self, ids: Ids) -> int:
+        """Erase every prediction and label under these ids and return how many there were; counts stay."""
+        holdings, _ = self._begin()
+        low, high = ids.take(ids.valid).hashes(KEY_SEED)
+        heads = np.unique(holdings.records.index.find(low, high))
+        record = holdings.records.chains(heads)[1]
+        forget(holdings, record)
+        return len(record)
+
+    def declare(self, model: str, version: str, task: Task | None) -> None:
+        """Make a model and version appear before its first prediction."""
+        holdings = self._opened()
+        holdings.groups.declare((model, version), task, holdings.objects)
+
+    def part(self) -> Part:
+        """Return what is counted as of now, frozen."""
+        holdings, now = self._begin()
+        counting = holdings.counting
+        counting.settle()
+        counting.fold(now)
+        series: dict[SeriesKey, SeriesPart] = {}
+        for number, page in enumerate(holdings.groups.series):
+            series[page.key] = SeriesPart(
+                task=page.task,
+                classes=tuple(page.classes),
+                ledgers={
+                    slice_: counting.ledgers.get(ledger, Ledger()).copy()
+                    for ledger, (owner, slice_) in enumerate(holdings.groups.ledgers)
+                    if owner == number
+                },
+                shared=counting.shared.get(number, Ledger()).copy(),
+            )
+        return Part(
+            origin=self._origin,
+            epoch=0,
+            kind="store",
+            taken_at=now,
+            window=holdings.settings.window,
+            series=series,
+            counts=counting.counts.copy(),
+            gauges={"sample_rate": holdings.rate, "bytes_per_row": bytes_per_row(holdings)},
+        )
+
+    def sweep(self) -> None:
+        """Let everything whose deadline has passed expire."""
+        self._begin()
+
+    def check_invariants(self) -> None:
+        """Check the conservation laws on what is counted, and on what is held."""
+        check(self.part(), self._opened())
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._holdings = self._clock = None
+
+    def _opened(self) -> Holdings:
+        if self._holdings is None:
+            msg = "the store is not open"
+            raise StoreError(msg)
+        return self._holdings
+
+    def _begin(self) -> tuple[Holdings, float]:
+        """Sweep before anything is applied, so that a late sweeper changes nothing."""
+        holdings = self._opened()
+        now = self._clock.now()  # type: ignore[union-attr]  # there is a clock where there are holdings
+        sweep(holdings, now)
+        return holdings, now
+
+    def _end(self, holdings: Holdings, now: float) -> None:
+        limit(holdings, now)
+        if holdings.counting.crowded:
+            holdings.counting.settle()
+
+
+def _tallied(outcome: NDArray[np.uint8], names: Sequence[str]) -> dict[str, int]:
+    counts = np.bincount(outcome, minlength=len(names)).tolist()
+    return {name: n for name, n in zip(names, counts, strict=True) if n}

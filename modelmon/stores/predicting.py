@@ -1,0 +1,226 @@
+"""Predicting: fetch what predictions meet in the holdings, and write back what becomes of them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from modelmon.stores import transition
+from modelmon.stores.groups import Group, Layout
+from modelmon.stores.holdings import KEY_SEED
+from modelmon.stores.index import first_of_each
+from modelmon.stores.rounds import PredictionRound
+from modelmon.stores.states import CONSUMED, EARLY, JOINED, NONE
+from modelmon.tasks import Multilabel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modelmon.events import Predictions
+    from modelmon.stores.holdings import Found, Holdings
+    from modelmon.stores.rounds import PredictionEffects
+    from modelmon.stores.series import Series
+
+    Numbers = NDArray[np.int64]
+
+
+class _Batch(NamedTuple):
+    """Hold predictions as columns ready to be stored."""
+
+    now: float
+    series: int
+    low: NDArray[np.uint64]
+    high: NDArray[np.uint64]
+    readable: NDArray[np.bool_]
+    time: NDArray[np.float64]
+    group: Numbers
+    layout: Layout
+    predicted: NDArray[np.int32]
+    payload: NDArray[Any] | None
+
+    def take(self, chosen: Any) -> _Batch:
+        payload = None if self.payload is None else self.payload[chosen]
+        columns = (self.low, self.high, self.readable, self.time, self.group)
+        low, high, readable, time, group = (column[chosen] for column in columns)
+        return _Batch(
+            self.now, self.series, low, high, readable, time, group, self.layout, self.predicted[chosen], payload
+        )
+
+
+def predict(holdings: Holdings, predictions: Predictions, now: float) -> NDArray[np.uint8]:
+    """Take predictions and return the outcome of each, as an index of ``PREDICTION_OUTCOMES``."""
+    batch = _batch(holdings, predictions, now)
+    outcome = np.empty(len(batch.low), np.uint8)
+    waiting = np.arange(len(batch.low))
+    part = batch
+    while len(waiting):
+        first = first_of_each(part.low, part.high)
+        if first.all():
+            outcome[waiting] = _round(holdings, part)
+            break
+        outcome[waiting[first]] = _round(holdings, part.take(first))
+        waiting, part = waiting[~first], part.take(~first)
+        if holdings.settings.on_conflict == "first":  # what is remembered now meets no change: all in one go
+            known = _remembered(holdings, part) >= 0
+            outcome[waiting[known]] = _round(holdings, part.take(known))
+            waiting, part = waiting[~known], part.take(~known)
+    times = np.where(batch.time <= now + transition.AHEAD, batch.time, now)
+    holdings.counting.predictions(batch.group, times, outcome)
+    if (ahead := batch.readable & (batch.time > now + transition.AHEAD)).any():
+        warnings.warn(_ahead(predictions.model, float(batch.time[ahead][0])), RuntimeWarning, stacklevel=2)
+    return outcome
+
+
+def _ahead(model: str, time: float) -> str:
+    return (
+        f"a prediction of {model!r} is dated {time:g}, more than an hour ahead of the clock, and is not counted: "
+        "times are seconds since the epoch, are these milliseconds?"
+    )
+
+
+def _batch(holdings: Holdings, predictions: Predictions, now: float) -> _Batch:
+    groups = holdings.groups
+    number = groups.declare((predictions.model, predictions.version), predictions.task, holdings.objects)
+    series = groups.series[number]
+    fits = series.fits(predictions.task, predictions.columns)
+    n = len(predictions.ids)
+    predicted = series.predicted(predictions.classes, n)
+    layout, payload = _payload(series, predictions) if fits else (Layout("class"), None)
+    pages = [groups.group(Group(number, groups.ledger(number, page), layout)) for page in predictions.slices.values]
+    group = np.array(pages, np.int64)[predictions.slices.codes]
+    readable = predictions.ids.valid & fits
+    if predictions.classes is not None:
+        readable = readable & (predictions.classes.codes >= 0)
+    low, high = predictions.ids.hashes(KEY_SEED)
+    return _Batch(now, number, low, high, readable, predictions.times, group, layout, predicted, payload)
+
+
+def _payload(series: Series, predictions: Predictions) -> tuple[Layout, NDArray[Any] | None]:
+    """Return what is kept of predictions besides the class."""
+    if isinstance(series.task, Multilabel):
+        flags = predictions.flags
+        return (Layout("class"), None) if flags is None else (Layout("flags", (), flags.shape[1]), flags)
+    scores = predictions.scores
+    if scores is None:
+        return Layout("class"), None
+    if predictions.best is not None:
+        codes = np.array([*map(series.code, predictions.columns), -1], np.float64)[predictions.best]
+        payload = np.column_stack([scores.reshape(len(scores), -1)[:, 0], codes])
+        return Layout("best", (), payload.shape[1]), payload
+    if scores.ndim == 1:
+        return Layout("score"), scores
+    return Layout("rows", tuple(map(series.code, predictions.columns)), scores.shape[1]), scores
+
+
+def _remembered(holdings: Holdings, batch: _Batch) -> Numbers:
+    """Return the row of each id under this series, -1 where there is none."""
+    return _known(holdings, batch, holdings.find(batch.low, batch.high))
+
+
+def _known(holdings: Holdings, batch: _Batch, found: Found) -> Numbers:
+    known = np.full(len(batch.low), -1, np.int64)
+    if len(found.record):
+        rows = found.rows
+        mine = holdings.groups.series_of(rows.group) == batch.series
+        known[rows.event[mine]] = rows.record[mine]
+    return known
+
+
+def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
+    """Take predictions of different ids."""
+    n = len(batch.low)
+    table = holdings.records.records
+    found = holdings.find(batch.low, batch.high)
+    known = _known(holdings, batch, found)
+    state, truth = np.full(n, NONE, np.uint8), np.full(n, np.nan)
+    due, same = truth.copy(), np.zeros(n, np.bool_)
+    there = np.flatnonzero(known >= 0)
+    if len(there):
+        rows = known[there]
+        state[there] = table["state"][rows]
+        due[there] = holdings.records.due(rows)
+        truth[there] = holdings.records.truth(rows, state[there])
+        same[there] = _is_same(holdings, batch.take(there), rows)
+    series = np.full(n, batch.series)
+    cover = holdings.covering(np.arange(n), series, found.labels)
+    given = PredictionRound(
+        now=batch.now,
+        readable=batch.readable,
+        time=batch.time,
+        sampled=holdings.sampled(batch.low, batch.high),
+        state=state,
+        due=due,
+        truth=truth,
+        same=same,
+        held=holdings.held(cover, series),
+    )
+    effects = transition.predict(given, holdings.settings)
+    _write(holdings, batch, found.heads, cover, effects)
+    if effects.replaced.any():
+        chosen = effects.replaced
+        _replace(holdings, batch.take(chosen), known[chosen], state[chosen], truth[chosen])
+    return effects.outcome
+
+
+def _is_same(holdings: Holdings, batch: _Batch, rows: Numbers) -> NDArray[np.bool_]:
+    """Return whether the rows remembered hold these very predictions."""
+    table = holdings.records.records
+    same: NDArray[np.bool_] = table["predicted"][rows] == batch.predicted
+    layouts = [group.layout == batch.layout for group in holdings.groups.all]
+    same &= np.array(layouts, np.bool_)[table["group"][rows]]
+    alike = np.flatnonzero(same)
+    if batch.payload is not None and len(alike):
+        held = holdings.payload(batch.layout, rows[alike])
+        equal = held == batch.payload[alike]
+        same[alike] = equal if equal.ndim == 1 else equal.all(axis=1)  # type: ignore[union-attr]  # there is a payload
+    return same
+
+
+def _write(holdings: Holdings, batch: _Batch, heads: Numbers, cover: Numbers, effects: PredictionEffects) -> None:
+    """Make the accepted rows, and consume the labels that were early for them."""
+    if not effects.accepted.any():
+        return
+    if not effects.accepted.all():
+        chosen = effects.accepted
+        batch, heads, cover = batch.take(chosen), heads[chosen], cover[:, chosen]
+        state, due, truth = effects.state[chosen], effects.due[chosen], effects.truth[chosen]
+    else:
+        state, due, truth = effects.state, effects.due, effects.truth
+    records = holdings.records
+    new = records.add(batch.low, batch.high, heads)
+    table = records.records
+    if batch.group.max() > np.iinfo(table["group"].dtype).max:
+        table.widen("group", np.int32)
+    table["group"][new] = batch.group
+    table["time"][new] = batch.time
+    table["predicted"][new] = batch.predicted
+    holdings.store_payload(batch.layout, new, batch.payload)
+    records.settle(new, state, due, truth)
+    holdings.transit(new, np.full(len(new), NONE, np.uint8), state)
+    labels = np.unique(cover[cover >= 0])
+    early = labels[table["state"][labels] == EARLY]
+    if len(early):
+        table["state"][early] = CONSUMED
+        holdings.park("early", np.full(len(early), CONSUMED, np.uint8))
+    joined = np.flatnonzero(state == JOINED)
+    if len(joined):
+        holdings.count(new[joined], truth[joined], 1)
+        holdings.counting.delays(batch.group[joined], batch.time[joined], batch.now)
+
+
+def _replace(
+    holdings: Holdings, batch: _Batch, rows: Numbers, state: NDArray[np.uint8], truth: NDArray[np.float64]
+) -> None:
+    """Put other predictions into rows; their time and slice stay."""
+    table, groups = holdings.records.records, holdings.groups
+    joined = state == JOINED
+    holdings.count(rows[joined], truth[joined], -1)
+    holdings.release_payload(rows)
+    held = [groups.all[number] for number in table["group"][rows].tolist()]
+    table["group"][rows] = [groups.group(Group(old.series, old.ledger, batch.layout)) for old in held]
+    table["predicted"][rows] = batch.predicted
+    holdings.store_payload(batch.layout, rows, batch.payload)
+    holdings.count(rows[joined], truth[joined], 1)
+    holdings.transit(rows[joined], state[joined], state[joined])

@@ -1,0 +1,214 @@
+"""Records of rows and registers: columns in memory, chained by id.
+
+One record is one row (a prediction) or one register (a label in one scope); its state tells which.
+The records of one id are a chain: the index leads to the first, ``next`` to the others.
+
+* ``low``, ``high``: the id as 128 bits; ``high`` exists once an id is no integer.
+* ``group``: of a row its series, slice and payload layout; of a register its scope.
+* ``time``: of a row when it was predicted; of a register when its first label arrived.
+* ``predicted``: class code, -1 where the task has none; ``score``: the one score, if any row has one;
+  ``payload``: row of the pool for anything wider.
+* ``detail``: of a settled row its row in ``settled`` (deadline, truth); of a register its row in ``registers``.
+
+A pending row has no detail: its deadline follows from its time, so that awaiting costs as little as it can.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modelmon.stores.index import Index
+from modelmon.stores.registers import Registers
+from modelmon.stores.states import CONSUMED, EARLY, NONE, PENDING
+from modelmon.stores.table import Table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Keys = NDArray[np.uint64]
+    Numbers = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+    Bytes = NDArray[np.uint8]
+
+_SEGMENT_BITS = 10
+_NOTHING = -1
+
+
+class Records:
+    """Hold records, find them by id, and know which are due."""
+
+    __slots__ = ("_earliest", "early_ttl", "index", "records", "registers", "settled", "ttl")
+
+    def __init__(self, ttl: float, early_ttl: float) -> None:
+        """Start empty; the spans are seconds."""
+        self.ttl = ttl
+        self.early_ttl = early_ttl
+        self.records = Table(
+            {
+                "low": np.uint64,
+                "next": np.int32,
+                "state": np.uint8,
+                "group": np.uint16,
+                "time": np.float64,
+                "predicted": np.int32,
+                "detail": np.int32,
+            }
+        )
+        self.settled = Table({"due": np.float64, "truth": np.float64})
+        self.registers = Registers()
+        self.index = Index(self.keys)
+        self._earliest = np.full(0, np.inf)
+
+    def keys(self, numbers: Numbers) -> tuple[Keys, Keys]:
+        """Return the ids of records as (low, high)."""
+        table = self.records
+        low = table["low"][numbers]
+        return low, table["high"][numbers] if "high" in table else np.zeros(len(numbers), np.uint64)
+
+    def add(self, low: Keys, high: Keys, heads: Numbers) -> Numbers:
+        """Make one record per id, of state none, at the ids' chains, and return the records.
+
+        Args:
+            low: ids, lower words; all ids differ.
+            high: ids, upper words.
+            heads: first record of each id, -1 where there is none.
+        """
+        table = self.records
+        if "high" not in table and high.any():
+            table.add_column("high", np.uint64, 0)
+        new = table.allocate(len(low))
+        table["low"][new] = low
+        if "high" in table:
+            table["high"][new] = high
+        table["state"][new] = NONE
+        table["detail"][new] = _NOTHING
+        known = heads >= 0
+        if known.any():
+            table["next"][new] = np.where(known, table["next"][heads], _NOTHING)
+            table["next"][heads[known]] = new[known]
+            fresh = ~known
+            self.index.insert(low[fresh], high[fresh], new[fresh])
+        else:
+            table["next"][new] = _NOTHING
+            self.index.insert(low, high, new)
+        return new
+
+    def chains(self, heads: Numbers) -> tuple[Numbers, Numbers]:
+        """Return (position in ``heads``, record) of every record of the chains; heads of -1 have none."""
+        following = self.records["next"]
+        event = np.flatnonzero(heads >= 0)
+        record = heads[event]
+        if not len(event):
+            return event, record
+        events, records = [event], [record]
+        while True:
+            record = following[record].astype(np.int64)
+            more = np.flatnonzero(record >= 0)
+            if not len(more):
+                break
+            event, record = event[more], record[more]
+            events.append(event)
+            records.append(record)
+        return np.concatenate(events), np.concatenate(records)
+
+    def remove(self, gone: Numbers) -> None:
+        """Take records out of their chains and give them back, with their details."""
+        table = self.records
+        heads = np.unique(self.index.find(*self.keys(gone)))
+        detail = table["detail"][gone].astype(np.int64)
+        labels = table["state"][gone] >= EARLY
+        self.registers.release(detail[labels])
+        self.settled.release(detail[~labels & (detail >= 0)])
+        table["state"][gone] = NONE
+        event, record = self.chains(heads)
+        stays = table["state"][record] != NONE
+        event, record = event[stays], record[stays]
+        order = np.argsort(event, kind="stable")
+        event, record = event[order], record[order]
+        last = np.ones(len(event), np.bool_)
+        last[:-1] = event[1:] != event[:-1]
+        first = np.ones(len(event), np.bool_)
+        first[1:] = last[:-1]
+        table["next"][record[last]] = _NOTHING
+        onward = np.flatnonzero(~last)
+        table["next"][record[onward]] = record[onward + 1]
+        emptied = np.ones(len(heads), np.bool_)
+        emptied[event] = False
+        low, high = self.keys(heads)
+        self.index.remove(low[emptied], high[emptied])
+        self.index.replace(low[event[first]], high[event[first]], record[first])
+        table.release(gone)
+
+    def due(self, numbers: Numbers) -> Floats:
+        """Return the deadlines of records: float64, infinite where there is none."""
+        table = self.records
+        state = table["state"][numbers]
+        due = np.full(len(numbers), np.inf)
+        pending = state == PENDING
+        if pending.all():
+            due[:] = table["time"][numbers]
+            due += self.ttl
+            return due
+        due[pending] = table["time"][numbers[pending]] + self.ttl
+        early = state == EARLY
+        due[early] = table["time"][numbers[early]] + self.early_ttl
+        settled = (state != NONE) & ~pending & ~early & (state != CONSUMED)
+        due[settled] = self.settled["due"][table["detail"][numbers[settled]]]
+        return due
+
+    def truth(self, numbers: Numbers, state: Bytes) -> Floats:
+        """Return the meanings that rows of these states were counted with; nan where none was."""
+        truth = np.full(len(numbers), np.nan)
+        settled = np.flatnonzero(state > PENDING)
+        if len(settled):
+            truth[settled] = self.settled["truth"][self.records["detail"][numbers[settled]]]
+        return truth
+
+    def settle(self, numbers: Numbers, state: Bytes, due: Floats, truth: Floats) -> None:
+        """Write the states, deadlines and truths of rows."""
+        if not len(numbers):
+            return
+        table, settled = self.records, self.settled
+        table["state"][numbers] = state
+        detail = table["detail"][numbers].astype(np.int64)
+        needs = state > PENDING
+        bare = np.flatnonzero(needs & (detail < 0))
+        if len(bare):
+            detail[bare] = settled.allocate(len(bare))
+            table["detail"][numbers[bare]] = detail[bare]
+        spare = np.flatnonzero(~needs & (detail >= 0))
+        if len(spare):
+            settled.release(detail[spare])
+            table["detail"][numbers[spare]] = _NOTHING
+        kept = detail if needs.all() else detail[needs]
+        settled["due"][kept] = due if len(kept) == len(due) else due[needs]
+        settled["truth"][kept] = truth if len(kept) == len(truth) else truth[needs]
+        self.remind(numbers, float(due.min()))
+
+    def remind(self, numbers: Numbers, due: float) -> None:
+        """Note that none of these records is due before ``due``, but one may be from then on."""
+        segments = numbers >> _SEGMENT_BITS
+        missing = (self.records.top >> _SEGMENT_BITS) + 1 - len(self._earliest)
+        if missing > 0:
+            self._earliest = np.concatenate([self._earliest, np.full(missing + len(self._earliest) // 2, np.inf)])
+        self._earliest[segments] = np.minimum(self._earliest[segments], due)
+
+    def segments(self, now: float) -> Numbers:
+        """Return the segments that may hold a record due before ``now``."""
+        return np.flatnonzero(self._earliest < now)
+
+    def within(self, segments: Numbers) -> Numbers:
+        """Return the numbers of all records of the segments."""
+        width = 1 << _SEGMENT_BITS
+        numbers = (segments[:, None] * width + np.arange(width)).ravel()
+        return numbers[numbers < self.records.top]
+
+    def tighten(self, segments: Numbers) -> None:
+        """Note for each segment when it is due next, from its records."""
+        width = 1 << _SEGMENT_BITS
+        numbers = self.within(segments)
+        due = np.full(len(segments) * width, np.inf)
+        due[: len(numbers)] = self.due(numbers)
+        self._earliest[segments] = due.reshape(len(segments), width).min(axis=1)
