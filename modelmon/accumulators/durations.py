@@ -1,6 +1,6 @@
 """Histograms of non-negative integers with three significant decimal digits.
 
-Every number of up to three significant digits is the upper bound of a bin, which holds the values up to and including it,
+Every number of up to three significant digits is the upper bound of a bin, which holds values up to and including it,
 so counts at decimal bounds such as 0.005 s are exact.
 Bins 0 to 1000 hold one integer each; above, every decade d has the bounds 101 x 10**d to 1000 x 10**d.
 """
@@ -24,49 +24,45 @@ _SINGLE = 1000
 _PER_DECADE = 900
 _LARGEST = 2**63 - 1
 _FLOAT_EXACT = 2**53
-_SMALL = 32
-_DECADES = np.array([10**d for d in range(17)], np.int64)
-_FLOAT_DECADES = _DECADES.astype(np.float64)
+_SMALL = 8
+_FLOAT_DECADES = np.array([10.0**d for d in range(17)])
 
 
-def _decade_tables() -> tuple[Ints, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
-    # For w in [2**e, 2**(e+1)): the decade of 2**e, and the one power of ten (x 1000) inside that opens the next.
-    decades = np.zeros(64, np.int64)
-    openings = np.full(64, np.inf)
-    for e in range(64):
-        decades[e] = max(0, len(str(2**e)) - 3)
-        if 2 ** (e + 1) > 10 ** len(str(2**e)) >= _SINGLE:
-            openings[e] = 10.0 ** len(str(2**e))
-    return decades, openings
-
-
-_DECADE_OF, _OPENING_OF = _decade_tables()
-
-
-def bins_of(values: Ints) -> Ints:
+def bins_of(values: Ints, lowest: int, highest: int) -> Ints:
     """Return the bin of every value.
 
     Args:
-        values: int64[n], none negative.
+        values: int64[n], n > 0.
+        lowest: The least value, 0 or more.
+        highest: The greatest value.
     """
-    if not values.size or int(values.max()) <= _SINGLE:
+    if highest <= _SINGLE:
         return values
-    if int(values.max()) > _FLOAT_EXACT:
+    if highest > _FLOAT_EXACT:
         return np.array([bin_of(value) for value in values.tolist()], np.int64)
     below = (values - 1).astype(np.float64)
-    octave = np.maximum((below.view(np.int64) >> 52) - 1023, 0)
-    decade = _DECADE_OF[octave] + (below >= _OPENING_OF[octave])
+    first, last = _decade_of(lowest), _decade_of(highest)
+    decade: Ints = np.full(values.size, first, np.int64)
+    for opening in range(first + 1, last + 1):
+        decade += below >= _SINGLE * 10 ** (opening - 1)
     # The quotient of integers below 2**53 is never rounded up to the next integer here, because that is below 1000.
-    bound = (below / _FLOAT_DECADES[decade]).astype(np.int64) + 1
-    return bound + _PER_DECADE * decade
+    below /= 10**first if first == last else _FLOAT_DECADES.take(decade)
+    decade *= _PER_DECADE
+    decade += below.astype(np.int64)
+    decade += 1
+    return decade
+
+
+def _decade_of(value: int) -> int:
+    return max(0, len(str(value - 1)) - 3) if value > _SINGLE else 0
 
 
 def bin_of(value: int) -> int:
     """Return the bin of one value."""
     if value <= _SINGLE:
         return value
-    decade = len(str(value - 1)) - 3
-    return (value - 1) // 10**decade + 1 + _PER_DECADE * decade
+    decade = _decade_of(value)
+    return (value - 1) // int(10**decade) + 1 + _PER_DECADE * decade
 
 
 def bound_of(place: int) -> int:
@@ -74,7 +70,7 @@ def bound_of(place: int) -> int:
     if place <= _SINGLE:
         return place
     decade, rest = divmod(place - 101, _PER_DECADE)
-    return (rest + 101) * 10**decade
+    return (rest + 101) * int(10**decade)
 
 
 class Histogram:
@@ -118,7 +114,7 @@ class Histogram:
         if lowest < 0:
             values = np.maximum(values, 0)
             lowest, highest = 0, max(highest, 0)
-        bins, counts = count_keys(bins_of(values))
+        bins, counts = count_keys(bins_of(values, lowest, highest))
         self._bins, self._counts = add_tables(self._bins, self._counts, bins, counts[None, :])
         self.count += values.size
         whole = highest * values.size <= _LARGEST
@@ -154,7 +150,8 @@ class Histogram:
     @property
     def counts(self) -> Ints:
         """The count of every bin in ``bounds``."""
-        return self._counts[0].copy()
+        counts: Ints = self._counts[0].copy()
+        return counts
 
     @property
     def mean(self) -> float:

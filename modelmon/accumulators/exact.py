@@ -1,9 +1,10 @@
 """Sums of float64 without rounding, so that order never matters and a removed term leaves no trace.
 
 How it works: the sum is the rational number units x 2**exponent, both Python integers.
-An array is added by extraction: with sigma a power of two that outweighs the whole array, (x + sigma) - sigma keeps
-the leading bits of each x as multiples of one common unit, few enough that their float sum is exact in any order.
-What is left of each x is exact as well: the next round takes it, until nothing is left (two or three rounds for usual data).
+An array is added by extraction: with sigma a power of two that outweighs the whole array,
+(x + sigma) - sigma keeps the leading bits of each x as multiples of one common unit,
+few enough that their float sum is exact in any order.
+What is left of each x is exact as well: the next round takes it, until nothing is left, usually after two or three.
 """
 
 from __future__ import annotations
@@ -230,13 +231,11 @@ def _product_error(x: Floats, y: Floats, product: Floats) -> Floats:
     x_high = spread - (spread - x)
     x_low = x - x_high
     if y is x:
-        error: Floats = ((x_high * x_high - product) + 2.0 * (x_high * x_low)) + x_low * x_low
-        return error
+        return ((x_high * x_high - product) + 2.0 * (x_high * x_low)) + x_low * x_low
     spread = _SPLITTER * y
     y_high = spread - (spread - y)
     y_low = y - y_high
-    error = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
-    return error
+    return ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
 
 
 def _refuse() -> None:

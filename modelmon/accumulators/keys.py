@@ -5,7 +5,7 @@ The fine key is the float's own bits put in order: one key per float, from which
 The coarse key is made to be cut short (shifted right): it spends its range where models put their scores.
 Within [0, 1] it is logarithmic towards 0 and, as 1 - x, towards 1, with a linear part of 16 octaves' weight laid over,
 so that clusters in the middle are resolved too; octaves below 2**-40 weigh 1/8.
-Outside it is logarithmic in the magnitude: octaves from 2**-4 to 2**16 weigh 8, those beyond 2**-40 and 2**40 weigh 1/64.
+Outside it is logarithmic in the magnitude: octaves from 2**-4 to 2**16 weigh 8, those beyond 2**-40 and 2**40 1/64.
 0 and 1, where saturated models pile up, have a zone each that no shift merges with a neighbour.
 """
 

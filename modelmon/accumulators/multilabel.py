@@ -106,11 +106,13 @@ class LabelMatrix:
 
     def added_matrix(self) -> Ints:
         """Return what was ever added, int64[L, 2, 2]."""
-        return self._cells[0].copy()
+        added: Ints = self._cells[0].copy()
+        return added
 
     def removed_matrix(self) -> Ints:
         """Return what was ever removed, int64[L, 2, 2]."""
-        return self._cells[1].copy()
+        removed: Ints = self._cells[1].copy()
+        return removed
 
     @property
     def is_empty(self) -> bool:

@@ -158,12 +158,14 @@ class ScoreHistogram:
     @property
     def negatives(self) -> Ints:
         """The number of negative rows under every key, int64[n]."""
-        return self.table[1][0]
+        negatives: Ints = self.table[1][0]
+        return negatives
 
     @property
     def positives(self) -> Ints:
         """The number of positive rows under every key, int64[n]."""
-        return self.table[1][1]
+        positives: Ints = self.table[1][1]
+        return positives
 
     @property
     def total(self) -> int:

@@ -95,7 +95,7 @@ class ClassScores:
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
-        held = sum(columns.nbytes + 8 * columns.shape[0] for columns in self._held_columns)
+        held: int = sum(columns.nbytes + 8 * columns.shape[0] for columns in self._held_columns)
         return held + sum(histogram.nbytes for histogram in self._classes.values())
 
     def shrink(self, capacity: int) -> None:
