@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-try:
-    from rich.style import Style
-    from rich.table import Table
-    from rich.text import Text
-except ImportError as error:
-    _message = 'the demo draws with rich: pip install "modelmon[cli]"'
-    raise ImportError(_message) from error
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -39,7 +39,7 @@ AXIS = (0.75, 1.0)
 WIDE = 98  # columns from which the matrices stand beside the figures, else below them
 TALL = 40  # rows from which there is room for them below
 ROOMY = 108  # columns from which the cells of a matrix are four wide, else three
-EVENTS = {"early": "early", "duplicate": "twice", "corrected": "corrected", "retracted": "retracted"}
+EVENTS = {"duplicate": "twice", "corrected": "corrected", "retracted": "retracted", "stale": "stale"}
 
 
 def frame(
@@ -92,7 +92,7 @@ def verdict(lines: Sequence[Line]) -> RenderableType:
     ):
         table.add_column(title, justify=side)  # type: ignore[arg-type]
     for number, entry in enumerate(lines):
-        first = not number or lines[number - 1].model != entry.model
+        first = number == 0 or lines[number - 1].model != entry.model
         mark = (
             Text("✓ equal", style=GOOD)
             if entry.agrees
@@ -123,7 +123,7 @@ def _calls(models: Mapping[str, ModelSnapshot], pace: Mapping[str, Sequence[floa
         table.add_row(
             Text(name, style="bold"),
             f"{model.calls:,}",
-            sparkline(pace[name], 12),
+            sparkline(pace[name], 9),
             f"{pace[name][-1] if pace[name] else 0.0:.0f}",
             milliseconds(model.duration.quantile(0.5)),
             milliseconds(model.duration.quantile(0.99)),
@@ -139,8 +139,9 @@ def _labels(models: Mapping[str, ModelSnapshot]) -> Table:
         coverage = "-" if math.isnan(model.coverage) else f"{model.coverage:.0%}"
         bar.append(f" {coverage:>4}").append(f"  {model.labelled:,} labelled", style=GOOD)
         table.add_row(Text(name, style="bold"), bar.append(f"  {model.awaiting:,} awaiting", style=WAIT))
-        events = "  ".join(f"{model.label_events[event]:,} {title}" for event, title in EVENTS.items())
-        table.add_row("", Text(events, style=GREY))
+        counts = {title: model.label_events[event] for event, title in EVENTS.items()}
+        counts = {"early": model.prediction_events["joined_early"], **counts}
+        table.add_row("", Text("  ".join(f"{n:,} {title}" for title, n in counts.items()), style=GREY))
     return table
 
 
