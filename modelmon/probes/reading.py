@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_SIZE: Final = -1
 INVALID: Final = "__invalid__"
+_KEPT: Final = "modelmon.copies.kept"  # kept by a hook of our own already
 _SLICES_REMEMBERED: Final = 256
 _ARRAY_LIBRARIES: Final = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "pandas", "polars", "scipy"})
 
@@ -37,7 +38,9 @@ def hooked(seat: Seat, hook: Callable[..., Any], *given: Any) -> Any:
 def output(seat: Seat, result: Any) -> Any:
     """Read the prediction from a result through ``output=``."""
     value = hooked(seat, seat.site.output, result)  # type: ignore[arg-type]
-    return value if type(value) in PLAIN or value is UNREADABLE else seat.keep(value)
+    if type(value) in PLAIN or value is UNREADABLE or type(value).__module__ == _KEPT:
+        return value
+    return seat.keep(value)
 
 
 def identity(seat: Seat, arguments: Mapping[str, Any]) -> Any:

@@ -155,7 +155,8 @@ def columns_with(site: Site, ident: str, page: str, size: str, *, stream: bool) 
 
 def _watch_function(function: FunctionType, site: Site) -> Any:
     watched = generated(function, site)
-    if type(watched) is FunctionType and means(function):
+    # A method that is patched in (``Net.forward = monitor(Net.forward)``) will be found where it is looked for.
+    if type(watched) is FunctionType and "." not in function.__qualname__ and means(function):
         watched = Alias(watched, site)
     return _registered(watched, site)
 
