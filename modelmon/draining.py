@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from modelmon.columns import Column
 from modelmon.events import Predictions
+from modelmon.issuing import numbered, written
 from modelmon.outputs import read
 from modelmon.parts import SeriesPart
 from modelmon.probes.seats import FAILURE_FIELDS, GIVEN_FIELDS, STREAM_FIELDS, UNREADABLE
@@ -168,9 +169,15 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
 
 def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | None) -> Reading:
     """Read kept outputs; what the probe found unreadable is among the rejections already, and is left out here."""
+    if seat.rejections or series.rejected:
+        values = [None if value is UNREADABLE else value for value in values]
+    if seat.prefix and ids is not None and set(map(type, ids)) <= {int}:
+        given = read(seat.site.task, values, numbered(values, ids))
+        if given.ids is None or given.ids.integers is None:
+            return given
+        return replace(given, ids=written(seat.prefix, given.ids.integers))
     if not (seat.rejections or series.rejected):
         return read(seat.site.task, values, ids)
-    values = [None if value is UNREADABLE else value for value in values]
     if ids is None:
         return read(seat.site.task, values)
     known = sum(1 for value, given in zip(values, ids, strict=True) if given is UNREADABLE and value is not None)

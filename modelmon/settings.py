@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import Any
 
 from modelmon.errors import ConfigurationError
 from modelmon.timespans import seconds
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _SPANS = ("ttl", "early_ttl", "correction_horizon", "forget_after", "window", "history", "flush_interval")
+_DAY = 86400.0
+_DEFAULTS = {
+    "store": None,
+    "clock": None,
+    "gpu": "auto",
+    "ttl": 30 * _DAY,
+    "early_ttl": _DAY,
+    "correction_horizon": 30 * _DAY,
+    "forget_after": 7 * _DAY,
+    "window": 3600.0,
+    "history": 90 * _DAY,
+    "max_awaiting": 1_000_000,
+    "max_awaiting_bytes": None,
+    "sample_rate": 1.0,
+    "on_conflict": "first",
+    "flush_interval": 0.5,
+    "strict": False,
+}
 
 
-@dataclass(frozen=True, slots=True)
 class Settings:
-    """Hold the settings of one monitor; spans are seconds.
+    """Hold the settings of one monitor; spans are seconds. A plain class: it loads before anything is recorded.
 
     Attributes:
         store: None or ``"memory"`` for the memory store, or a store object.
         clock: an object with ``time()`` (seconds) and ``monotonic_ns()``, or None for the machine's clocks.
+        gpu: ``"auto"`` or False; this version has no GPU sampler, so both mean none.
         ttl: how long a prediction awaits its label.
         early_ttl: how long a label waits for its prediction.
         correction_horizon: how long after its join a label may still be corrected.
@@ -33,20 +53,41 @@ class Settings:
         strict: raise where the library would otherwise count; for tests and staging.
     """
 
-    store: Any = None
-    clock: Any = None
-    ttl: float = 30 * 86400.0
-    early_ttl: float = 86400.0
-    correction_horizon: float = 30 * 86400.0
-    forget_after: float = 7 * 86400.0
-    window: float = 3600.0
-    history: float = 90 * 86400.0
-    max_awaiting: int = 1_000_000
-    max_awaiting_bytes: int | None = None
-    sample_rate: float = 1.0
-    on_conflict: str = "first"
-    flush_interval: float = 0.5
-    strict: bool = False
+    __slots__ = tuple(_DEFAULTS)
+    store: Any
+    clock: Any
+    gpu: Any
+    ttl: float
+    early_ttl: float
+    correction_horizon: float
+    forget_after: float
+    window: float
+    history: float
+    max_awaiting: int
+    max_awaiting_bytes: int | None
+    sample_rate: float
+    on_conflict: str
+    flush_interval: float
+    strict: bool
+
+    def __init__(self, **values: Any) -> None:
+        """Take values as they are; ``changed`` reads and checks."""
+        for name, default in _DEFAULTS.items():
+            object.__setattr__(self, name, values.get(name, default))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: settings do not change.
+
+        Raises:
+            AttributeError: always.
+        """
+        msg = f"settings are frozen: configure({name}=…) makes new ones"
+        raise AttributeError(msg)
+
+    def __repr__(self) -> str:
+        """Show what differs from the defaults."""
+        given = {name: getattr(self, name) for name, default in _DEFAULTS.items() if getattr(self, name) != default}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
     def changed(self, **changes: Any) -> Settings:
         """Return these settings with some replaced.
@@ -57,14 +98,14 @@ class Settings:
         for name in _SPANS:
             if name in changes:
                 changes[name] = seconds(changes[name], name)
-        settings = replace(self, **changes)
+        settings = Settings(**{name: changes.get(name, getattr(self, name)) for name in _DEFAULTS})
         _check(settings)
         return settings
 
 
 def setting_names() -> tuple[str, ...]:
     """Return the names of all settings."""
-    return tuple(field.name for field in fields(Settings))
+    return tuple(_DEFAULTS)
 
 
 def _check(settings: Settings) -> None:
@@ -85,9 +126,10 @@ def _check(settings: Settings) -> None:
         _refuse(f"sample_rate={rate!r} must be in (0, 1]")
     if settings.on_conflict not in ("first", "last"):
         _refuse(f'on_conflict={settings.on_conflict!r} must be "first" or "last"')
-    if settings.clock is not None and not all(
-        callable(getattr(settings.clock, name, None)) for name in ("time", "monotonic_ns")
-    ):
+    if settings.gpu not in ("auto", False):
+        _refuse(f'gpu={settings.gpu!r} must be "auto" or False')
+    clock = settings.clock
+    if clock is not None and not all(callable(getattr(clock, name, None)) for name in ("time", "monotonic_ns")):
         _refuse("clock needs the methods time() and monotonic_ns()")
 
 

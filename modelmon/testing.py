@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import ConfigurationError
@@ -97,7 +96,7 @@ def capture(clock: Any = None, monitor: Monitor = default_monitor) -> Iterator[C
         Afterwards the monitor goes on where it stood.
     """
     followed = FakeClock() if clock is None else clock
-    settings = replace(monitor.settings, store=None, clock=followed)
+    settings = monitor.settings.changed(store=None, clock=followed)
     recorder = Recorder(settings, _memory_store)
     previous = monitor.install(recorder)
     try:
