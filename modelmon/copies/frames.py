@@ -68,6 +68,7 @@ def keep_arrow(value: Any, sequence: Callable[[Any], Any]) -> Any:
         return sequence(value.to_pylist())
     if not value.null_count:
         return arrays.keep_array(value.to_numpy(zero_copy_only=False), sequence)
-    filled = value.fill_null(name != "bool" and 0)
+    zero = False if name == "bool" else 0
+    filled = value.fill_null(zero)
     absent = value.is_null().to_numpy(zero_copy_only=False)
     return arrays.nullable(filled.to_numpy(zero_copy_only=False).copy(), absent.copy(), sequence)

@@ -61,7 +61,7 @@ def test_task_is_frozen():
 @pytest.mark.parametrize(
     ("task", "declared"),
     [
-        (Binary(True), (0, 1)),  # noqa: FBT003
+        (Binary(True), (0, 1)),
         (Binary(np.int64(1)), (0, 1)),
         (Binary("1"), ("other", "1")),
         (Binary(0), ("other", 0)),
@@ -90,7 +90,7 @@ def test_declared_classes_are_canonical(task, declared):
         lambda: Binary(float("nan")),
         lambda: Binary(""),
         lambda: Binary([1]),
-        lambda: Binary(1, True),  # noqa: FBT003
+        lambda: Binary(1, True),
         lambda: Binary("other"),
         lambda: Binary(threshold="0.5"),
         lambda: Binary(threshold=float("inf")),
