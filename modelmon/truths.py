@@ -121,7 +121,7 @@ def _number_list(values: Sequence[Any]) -> Truths:
         number = np.fromiter(values, np.float64, len(values))
     except OverflowError:
         return _classes(*class_codes(tuple(values)))
-    if len(number) and np.nanmax(np.abs(number), initial=0.0) > _EXACT_INTEGERS:
+    if len(number) and np.nanmax(np.abs(number), initial=0.0) >= _EXACT_INTEGERS:  # 2**53 + 1 has become 2**53
         return _classes(*class_codes(tuple(values)))
     return _numbers(number)
 
