@@ -120,4 +120,4 @@ def _scored(generator: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
 
 def shuffled(items: list[Any], seed: int) -> list[Any]:
     """Return the items in a random order."""
-    return random.Random(seed).sample(items, len(items))  # noqa: S311
+    return random.Random(seed).sample(items, len(items))

@@ -13,7 +13,7 @@ from modelmon.accumulators import Histogram
 from modelmon.accumulators.durations import bin_of, bins_of, bound_of
 
 EDGES = sorted(
-    {digits * 10**power + near for digits in (1, 100, 101, 500, 999) for power in range(17) for near in (-1, 0, 1)}
+    {digits * 10**power + near for digits in (1, 100, 101, 500, 999) for power in range(16) for near in (-1, 0, 1)}
 )
 VALUES = st.one_of(st.integers(0, 2**63 - 1), st.integers(0, 10**10), st.integers(0, 2000), st.sampled_from(EDGES))
 
@@ -49,7 +49,7 @@ def test_a_quantile_is_a_counted_value_within_half_a_percent(values, q):
     assert any(abs(quantile - value) <= 0.005 * value for value in (exact, near))
     assert (histogram.count, histogram.sum) == (len(values), sum(values))
     assert (histogram.minimum, histogram.maximum) == (min(values), max(values))
-    assert min(values) <= quantile <= max(values)
+    assert float(min(values)) <= quantile <= float(max(values))
     assert histogram.mean == sum(values) / len(values)
 
 

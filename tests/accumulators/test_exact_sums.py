@@ -33,7 +33,7 @@ def test_the_sum_is_the_rational_sum(terms):
     try:
         assert total.value() == float(expected)
     except OverflowError:
-        assert total.value() == math.copysign(math.inf, expected)
+        assert total.value() == (math.inf if expected > 0 else -math.inf)
 
 
 @settings(max_examples=100, deadline=None)
