@@ -26,6 +26,18 @@ GROUPS = {
     "shapes": "calls.shapes",
     "streams": "calls.streams",
     "drained": "calls.drained",
+    "records": "drains.records",
+    "batches": "drains.batches",
+    "labels": "joins.labels",
+    "whole": "joins.whole",
+    "confusion": "quality.confusion",
+    "scores": "quality.scores",
+    "scrapes": "pages.scrapes",
+    "imports": "pages.imports",
+    "weights": "memory.weights",
+    "steadiness": "memory.steadiness",
+    "collections": "memory.collections",
+    "threads": "memory.threads",
 }
 
 
