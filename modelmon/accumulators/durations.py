@@ -159,7 +159,9 @@ class Histogram:
         return self._scaled(Fraction(self.sum, self.count)) if self.count else math.nan
 
     def quantile(self, q: float) -> float:
-        """Return the smallest counted value that a share ``q`` of all does not exceed, within 0.5 %.
+        """Return the quantile, interpolated between the two closest ranks as ``numpy.quantile`` does by default.
+
+        Each of the two is known within 0.5 %, the least and the greatest exactly.
 
         Args:
             q: 0 to 1.
@@ -175,12 +177,19 @@ class Histogram:
             raise ValueError(message)
         if not self.count:
             return math.nan
-        rank = max(1, math.ceil(Fraction(q) * self.count))
-        place = int(self._bins[np.searchsorted(np.cumsum(self._counts[0]), rank)])
+        place = Fraction(q) * (self.count - 1)
+        below = math.floor(place)
+        low, high = (self._ranked(rank) for rank in (below, math.ceil(place)))
+        return self._scaled(low + (high - low) * (place - below))
+
+    def _ranked(self, rank: int) -> Fraction:
+        """Return the value that has so many values before it: the middle of its bin, or an extreme itself."""
+        if rank in {0, self.count - 1}:
+            return Fraction(self.maximum if rank else self.minimum)
+        place = int(self._bins[np.searchsorted(np.cumsum(self._counts[0]), rank, side="right")])
         high = bound_of(place)
         low = bound_of(place - 1) + 1 if place else 0
-        low, high = max(low, self.minimum), min(high, self.maximum)
-        return self._scaled(Fraction(low + high, 2))
+        return Fraction(max(low, self.minimum) + min(high, self.maximum), 2)
 
     def cumulative(self, bounds: Sequence[float]) -> list[int]:
         """Count the values at or below each bound, exactly for bounds of up to three significant digits.
