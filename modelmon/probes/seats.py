@@ -147,7 +147,16 @@ class Site:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what was asked for; the copy takes a seat where it is unpickled."""
-        settings = (self.task, self.id, self.output, self.attributes, self.batch_size, self.tokens, self.sync, self.home)
+        settings = (
+            self.task,
+            self.id,
+            self.output,
+            self.attributes,
+            self.batch_size,
+            self.tokens,
+            self.sync,
+            self.home,
+        )
         return _restored, (self.model, self.version, settings)
 
 

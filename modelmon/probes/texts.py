@@ -30,7 +30,17 @@ GENERATOR: Final = "generator"
 ASYNC_GENERATOR: Final = "async generator"
 
 BUILTINS: Final = (type, int, float, str, len, next, range)
-FREE: Final = ("@site", "@call", "@arguments", "@compiling", "@plain", "@reading", "@publish", "@rows", *(f"@{b.__name__}" for b in BUILTINS))
+FREE: Final = (
+    "@site",
+    "@call",
+    "@arguments",
+    "@compiling",
+    "@plain",
+    "@reading",
+    "@publish",
+    "@rows",
+    *(f"@{b.__name__}" for b in BUILTINS),
+)
 """Parameters of every factory, in order; built-ins among them, since a parameter of the user's may hide one."""
 
 _TAKEN: Final = frozenset({"BaseException", "GeneratorExit", "StopIteration", "StopAsyncIteration"})
@@ -351,8 +361,6 @@ def text_of(kind: str, signature: Signature, columns: Columns) -> str:
     prefix = _prefix(signature.names)
     inner = "".join(f"    {line}\n" for line in body.splitlines() if line)
     return f"def @make({', '.join(FREE)}):\n{inner}    return @wrapper\n".replace("@", prefix)
-
-
 
 
 def _prefix(names: tuple[str, ...]) -> str:

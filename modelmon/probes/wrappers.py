@@ -183,7 +183,9 @@ def _refuse_others(function: Any) -> None:
     if isinstance(function, type):
         _refuse(f"a class cannot be watched: decorate a method of {function.__qualname__}, or watch one instance")
     if isinstance(function, (property, functools.cached_property)):
-        _refuse(f"a {type(function).__name__} cannot be watched: decorate the function below the {type(function).__name__}")
+        _refuse(
+            f"a {type(function).__name__} cannot be watched: decorate the function below the {type(function).__name__}"
+        )
     if not callable(function):
         _refuse(f"an object of type {type(function).__name__} cannot be called, so there is nothing to watch")
 
