@@ -5,6 +5,9 @@ Run it with ``uvicorn fastapi_service:app``; as a program it sends itself two re
 
 from __future__ import annotations
 
+import asyncio
+
+import httpx
 from fastapi import FastAPI
 
 from modelmon import Binary, monitor
@@ -33,11 +36,15 @@ async def truth(order_id: str, label: str) -> dict[str, int]:
     return dict(await monitor.alabel(order_id, label))
 
 
-if __name__ == "__main__":
-    from fastapi.testclient import TestClient
-
-    with TestClient(app) as client:
-        print(client.post("/orders/17?amount=950").json())
-        print(client.post("/orders/17/truth?label=fraud").json())
-        text = client.get("/metrics/").text
+async def main() -> None:
+    """Send the application an order, the truth about it, and a scrape, without a network."""
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        print((await client.post("/orders/17?amount=950")).json())
+        print((await client.post("/orders/17/truth?label=fraud")).json())
+        text = (await client.get("/metrics/")).text
     print("\n".join(line for line in text.splitlines() if line.startswith("modelmon_confusion_total")))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
