@@ -157,7 +157,9 @@ def _enter(
         series.task = reading.task
     if np.any(times > now + _AHEAD_S):
         recorder.say("at", "predictions lie more than an hour ahead; at= takes seconds: are these milliseconds?")
-    slots, codes = np.unique(np.rint(times * 1e9).astype(np.int64) // moment.window, return_inverse=True)
+    # What lies ahead is counted now: the store refuses it, and a slot of the future would never fold away.
+    counted = np.clip(times, 0.0, now + _AHEAD_S)
+    slots, codes = np.unique(np.rint(counted * 1e9).astype(np.int64) // moment.window, return_inverse=True)
     entries = [Tally() for _ in slots]
     # Each row stands for itself here: one batch gave them all, but they may be of many slots.
     count_predicted(replace(reading, rows=np.arange(len(times))), entries, codes)
