@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from modelmon.points.calls import fill_calls, fill_predictions
 from modelmon.points.joins import fill_joins
 from modelmon.points.matrices import fill_matrices
@@ -42,6 +44,12 @@ def points(snapshot: Snapshot, *, windows: Sequence[str] = ()) -> list[Point]:
         snapshot: what to read.
         windows: spans such as ``"1h"``, newest first; quality and coverage are shown for each beside the total.
     """
+    # Undefined is nan by design; an application that turns warnings into errors shall not lose a scrape over it.
+    with np.errstate(all="ignore"):
+        return [*_model_points(snapshot, windows), *_process_points(snapshot)]
+
+
+def _model_points(snapshot: Snapshot, windows: Sequence[str]) -> list[Point]:
     found: list[Point] = []
     for (model, version), whole in snapshot.items():
         for page, view in _views(whole).items():
@@ -52,7 +60,7 @@ def points(snapshot: Snapshot, *, windows: Sequence[str] = ()) -> list[Point]:
         for window, seen in _windows(whole, windows):
             fill_quality(sheet, seen, window=window, shared=True)
         found += sheet.points
-    return found + _process_points(snapshot)
+    return found
 
 
 def _views(whole: ModelSnapshot) -> dict[Slice, ModelSnapshot]:

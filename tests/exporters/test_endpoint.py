@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -22,6 +22,7 @@ BODY = b"metrics " * 20_000
 
 @contextmanager
 def serving(respond=lambda requests: [Response(200, "text/plain", BODY)] * len(requests)):
+    """Run an endpoint on a free port."""
     failures = []
     endpoint = Endpoint("127.0.0.1", 0, respond=respond, failed=failures.append)
     endpoint.failures = failures
@@ -33,25 +34,24 @@ def serving(respond=lambda requests: [Response(200, "text/plain", BODY)] * len(r
 
 
 def connect(endpoint):
+    """Open a connection."""
     return closing(socket.create_connection(("127.0.0.1", endpoint.port), timeout=10))
 
 
 def ask(endpoint, data):
+    """Send bytes and return all that comes back."""
     with connect(endpoint) as client:
-        try:
-            client.sendall(data)
-        except OSError:
-            pass
         received = bytearray()
-        try:
+        with suppress(OSError):
+            client.sendall(data)
+        with suppress(OSError):
             while piece := client.recv(65_536):
                 received += piece
-        except OSError:
-            pass
         return bytes(received)
 
 
 def status(answer):
+    """Return the status of an answer."""
     return int(answer.split(b" ", 2)[1])
 
 

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from fake_sources import FakeSource
@@ -73,8 +74,10 @@ def test_flush_exports_now():
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("x"), OSError(28, "full"), MemoryError(), RecursionError(), SystemExit(3), KeyboardInterrupt()]
-    + [GeneratorExit(), BaseException("x"), UnicodeError("x")],
+    [
+        *(ValueError("x"), OSError(28, "full"), MemoryError(), RecursionError(), SystemExit(3), KeyboardInterrupt()),
+        *(GeneratorExit(), BaseException("x"), UnicodeError("x")),
+    ],
     ids=lambda error: type(error).__name__,
 )
 def test_what_an_export_raises_is_counted(error):
@@ -201,7 +204,7 @@ def test_a_forked_child_can_start_again():
         sys.exit(os.waitstatus_to_exitcode(status))
     """
     ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), os.path.dirname(__file__)], check=False, timeout=30
+        [sys.executable, "-c", textwrap.dedent(script), str(Path(__file__).parent)], check=False, timeout=30
     )
     assert ended.returncode == 0
 

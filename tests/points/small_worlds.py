@@ -83,7 +83,10 @@ def snapshot(task: Task, classes: Classes = (), **series: Any) -> Snapshot:
     else:
         ledger, shared = class_ledger(len(classes), series["rows"])
     process = process_ledger(predicted=tuple((value,) for value in classes) or ((),))
-    return of_parts({key: SeriesPart(task, (), {(): process}, active={(): 2})}, {key: SeriesPart(task, classes, {(): ledger}, shared)})
+    return of_parts(
+        {key: SeriesPart(task, (), {(): process}, active={(): 2})},
+        {key: SeriesPart(task, classes, {(): ledger}, shared)},
+    )
 
 
 def of_parts(process: dict[Any, SeriesPart], store: dict[Any, SeriesPart]) -> Snapshot:

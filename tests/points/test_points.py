@@ -132,7 +132,7 @@ def test_the_join():
 
 @pytest.mark.parametrize("world", ["binary", "multiclass"])
 def test_confusion_cells(world):
-    """All cells among the known classes are there, added minus retracted is the matrix, and ``correct`` tells its own."""
+    """All cells among the known classes are there, added minus retracted is the matrix, ``correct`` is right."""
     of, fraud = points(WORLDS[world]), WORLDS[world]["fraud"]
     size = len(fraud.classes)
     added, retracted = found(of, "modelmon.confusion"), found(of, "modelmon.confusion.retracted")
@@ -304,7 +304,20 @@ def test_merging_replicas_adds_their_points():
 
 @pytest.mark.parametrize(
     "text",
-    ["a\nb", 'a"b', "a\\b", "a\x00b", "\udc80", "a" * 10_000_000, "ü" * 200, "\x1b[31m", "</script>", "", "\r", "\u2028"],
+    [
+        "a\nb",
+        'a"b',
+        "a\\b",
+        "a\x00b",
+        "\udc80",
+        "a" * 10_000_000,
+        "ü" * 200,
+        "\x1b[31m",
+        "</script>",
+        "",
+        "\r",
+        "\u2028",
+    ],
     ids=lambda text: repr(text[:9]),
 )
 def test_safe_text(text):
@@ -324,7 +337,9 @@ def test_safe_text_tells_texts_apart():
 
 def test_attribute_names_do_not_clash():
     """Names of slices that read like names of ours, or like each other, get a prefix; Prometheus gets letters only."""
-    pairs = tuple((name, "v") for name in ("model", "le", "outcome", "error.type", "a.b", "a_b", "attr_model", "1st", ""))
+    pairs = tuple(
+        (name, "v") for name in ("model", "le", "outcome", "error.type", "a.b", "a_b", "attr_model", "1st", "")
+    )
     named = slice_attributes(pairs)
     assert dict(named).keys() >= {"attr_model", "attr_le", "attr_outcome", "attr_error.type", "a.b", "attr_a_b"}
     labels = [label_name(name) for name, _ in named]
