@@ -42,8 +42,8 @@ async def main() -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         print((await client.post("/orders/17?amount=950")).json())
         print((await client.post("/orders/17/truth?label=fraud")).json())
-        text = (await client.get("/metrics/")).text
-    print("\n".join(line for line in text.splitlines() if line.startswith("modelmon_confusion_total")))
+        page = (await client.get("/metrics/")).raise_for_status()
+    print("\n".join(line for line in page.text.splitlines() if line.startswith("modelmon_confusion_total")))
 
 
 if __name__ == "__main__":
