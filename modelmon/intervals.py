@@ -5,6 +5,8 @@ F1 is a monotone function of the Jaccard index, which is a proportion, so its in
 (arXiv 2309.14621).
 Other functions of a confusion matrix use the delta method on its multinomial distribution.
 Areas under the ROC curve use DeLong's variance on the logit scale, or Hanley's and McNeil's where rows are few.
+Average precision is near a mean over positives of values in [0, 1], so it varies at most like a proportion of them
+(Boyd, Eng and Page 2013); that bound is used on the logit scale.
 Rows are taken as independent.
 """
 
@@ -14,11 +16,13 @@ import math
 from statistics import NormalDist
 from typing import TYPE_CHECKING, TypeAlias
 
-from modelmon.quality.ranking import Bins, delong_variance, hanley_mcneil_variance, roc_area
+from modelmon.quality import ranking
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from modelmon.quality.ranking import Bins
 
 Interval: TypeAlias = tuple[float, float]
 
@@ -81,7 +85,7 @@ def area(bins: Bins, confidence: float = 0.95) -> Interval:
     When no pair was ever out of order, the rule of three says how often that may hide a chance of one.
     """
     z = critical(confidence)
-    low, middle, high = roc_area(bins)
+    low, middle, high = ranking.roc_area(bins)
     error = area_error(bins, middle)
     fewest = min(float(bins.positives.sum()), float(bins.negatives.sum()))
     if math.isnan(error):
@@ -90,12 +94,23 @@ def area(bins: Bins, confidence: float = 0.95) -> Interval:
     return (1.0 - slack if low == 1 else _shifted(low, -z * error)), (slack if high == 0 else _shifted(high, z * error))
 
 
+def average_precision(bins: Bins, confidence: float = 0.95) -> Interval:
+    """Return the interval of average precision, around its bounds where they differ; none below ten positives."""
+    z = critical(confidence)
+    low, middle, high = ranking.average_precision(bins)
+    positives = float(bins.positives.sum())
+    if math.isnan(middle) or positives < FEW_OF_A_CLASS:
+        return NONE
+    error = math.sqrt(middle * (1 - middle) / positives)
+    return (1.0 - 3 / positives if low == 1 else _shifted(low, -z * error)), _shifted(high, z * error)
+
+
 def area_error(bins: Bins, middle: float) -> float:
     """Return the standard error of the area; where either outcome has under 50 rows the larger of two estimates."""
     positives, negatives = float(bins.positives.sum()), float(bins.negatives.sum())
-    variance = delong_variance(bins)
+    variance = ranking.delong_variance(bins)
     if min(positives, negatives) < RARE and positives and negatives:
-        variance = max(variance, hanley_mcneil_variance(middle, positives, negatives))
+        variance = max(variance, ranking.hanley_mcneil_variance(middle, positives, negatives))
     return math.sqrt(variance) if variance >= 0 else math.nan
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -62,7 +63,7 @@ class ClassReadings(SeriesReadings):
             return ConfusionMatrix(self.classes, matrix)
         return ConfusionMatrix(self.classes, self._cells.matrix(size))
 
-    @property
+    @cached_property
     def margins(self) -> quality.Margins:
         """Diagonal and margins of the confusion matrix, which stay small whatever the number of classes."""
         if isinstance(self.task, Multilabel):

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from modelmon import intervals
 from modelmon.snapshot import uncertainty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modelmon.intervals import Interval
     from modelmon.quality.matrix import Ratio
+    from modelmon.quality.ranking import Bins
     from modelmon.snapshot.readings import Readings
     from modelmon.snapshot.uncertainty import Uncertain
 
@@ -55,11 +58,11 @@ def _ratio(name: Ratio) -> Metric:
     return Metric(name, "matrix", "class or average", read, uncertainty.ratio(name))
 
 
-def _ranking(name: str, interval: Uncertain = uncertainty.unknown) -> Metric:
+def _ranking(name: str, of_bins: Callable[[Bins, float], Interval]) -> Metric:
     def read(readings: Readings, of: Any, _average: Any) -> float:
         return float(getattr(readings, name) if of is None else getattr(readings, f"{name}_of")(of))
 
-    return Metric(name, "ranking", "class", read, interval)
+    return Metric(name, "ranking", "class", read, uncertainty.ranking(of_bins))
 
 
 def _top_k(readings: Readings, of: Any, _average: Any) -> float:
@@ -81,8 +84,8 @@ METRICS: dict[str, Metric] = {
         _plain("mcc", "matrix", uncertainty.matthews),
         _plain("kappa", "matrix", uncertainty.kappa),
         _plain("hamming_loss", "several labels"),
-        _ranking("auc", uncertainty.area),
-        _ranking("average_precision"),
+        _ranking("auc", intervals.area),
+        _ranking("average_precision", intervals.average_precision),
         _plain("log_loss", "probabilities"),
         _plain("brier", "probabilities"),
         _plain("calibration_error", "probabilities"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from modelmon.quality.ranking import Bins
     from modelmon.snapshot.readings import Readings
 
     Uncertain: TypeAlias = Callable[[Readings, Any, Any, float], Interval]
@@ -85,15 +86,22 @@ def kappa(readings: Readings, _of: Any, _average: Any, confidence: float) -> Int
     return _delta(readings, readings.kappa, slopes.kappa, confidence, least=-1.0)
 
 
-def area(readings: Readings, of: Any, _average: Any, confidence: float) -> Interval:
-    """Return the interval of the area under the ROC curve.
+def ranking(of_bins: Callable[[Bins, float], Interval]) -> Uncertain:
+    """Return the function for a ranking metric of one class, or of the mean over classes.
 
-    The areas of several classes depend on each other in unknown ways, so their mean gets the mean of their intervals,
+    The figures of several classes depend on each other in unknown ways, so their mean gets the mean of their intervals,
     which is as wide as it can be.
     """
-    intervals.critical(confidence)
-    places = readings.scored_places() if of is None else [readings.place(of)]
-    found = [intervals.area(readings.score_bins(place), confidence) for place in places]
+
+    def interval(readings: Readings, of: Any, _average: Any, confidence: float) -> Interval:
+        intervals.critical(confidence)
+        places = readings.scored_places() if of is None else [readings.place(of)]
+        return _mean([of_bins(readings.score_bins(place), confidence) for place in places])
+
+    return interval
+
+
+def _mean(found: list[Interval]) -> Interval:
     defined = [interval for interval in found if not math.isnan(interval[0])]
     if not defined:
         return NONE

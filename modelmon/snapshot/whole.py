@@ -50,7 +50,9 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
         found = self._found(key)
         if found is None:
             raise KeyError(self._missing(key))
-        return ModelSnapshot(found, Selection(self._sources[found], self.taken_at))
+        if found not in self._models:
+            self._models[found] = ModelSnapshot(found, Selection(self._sources[found], self.taken_at))
+        return self._models[found]
 
     def __iter__(self) -> Iterator[SeriesKey]:
         """Iterate over (model, version), sorted."""
@@ -134,6 +136,11 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
             ValueError: when the text is no snapshot, or was written by a version with a newer schema.
         """
         return cls(text.read(document))
+
+    @cached_property
+    def _models(self) -> dict[SeriesKey, ModelSnapshot]:
+        # Whoever reads this snapshot next finds what was added up before.
+        return {}
 
     @cached_property
     def _sources(self) -> dict[SeriesKey, tuple[Source, ...]]:

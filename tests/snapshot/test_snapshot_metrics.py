@@ -132,12 +132,10 @@ def test_values_by_name():
             assert isinstance(model.value(name, of=of), float)
 
 
+MATRIX = {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "specificity", "jaccard", "mcc", "kappa"}
 SOUND = {
-    "binary": (
-        binary,
-        set("accuracy balanced_accuracy precision recall f1 specificity jaccard mcc kappa auc coverage".split()),
-    ),
-    "several": (several, set("accuracy balanced_accuracy precision recall f1 specificity mcc kappa auc top_k".split())),
+    "binary": (binary, {*MATRIX, "auc", "average_precision", "coverage"}),
+    "several": (several, {*MATRIX, "auc", "average_precision", "top_k"}),
     "sets": (sets, {"accuracy"}),
     "numbers": (numbers, {"mae", "bias"}),
 }

@@ -10,7 +10,7 @@ import pytest
 from modelmon import intervals
 from modelmon.quality import matrix as quality
 from modelmon.quality import slopes
-from modelmon.quality.ranking import Bins, roc_area
+from modelmon.quality.ranking import Bins, average_precision, roc_area
 
 MATRIX = np.array([[50, 10, 5], [8, 60, 2], [4, 6, 30]])
 
@@ -122,6 +122,29 @@ def test_perfect_ranking_uses_the_rule_of_three():
     low, high = intervals.area(Bins(perfect.positives, perfect.negatives, perfect.sharp))
     assert low == 0.0
     assert high == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("positives", [20, 300])
+def test_coverage_of_average_precision(positives):
+    """The interval of average precision at 95 % holds at least 94 % of the time, with few and with many positives."""
+    generator = np.random.default_rng(2)
+
+    def draw(few, many):
+        scores = np.concatenate([generator.normal(size=many), generator.normal(1.5, size=few)])
+        positive = (np.argsort(scores) >= many).astype(float)
+        return Bins(1 - positive, positive, np.ones(len(positive), dtype=bool))
+
+    truth = average_precision(draw(40_000, 200_000))[1]
+    draws = [draw(positives, 5 * positives) for _ in range(300)]
+    assert coverage(intervals.average_precision, truth, draws) >= 0.94
+
+
+def test_average_precision_at_its_ends():
+    """A perfect ranking admits one miss by the rule of three, and under ten positives there is no interval."""
+    perfect = Bins(np.array([30.0, 0.0]), np.array([0.0, 30.0]), np.array([True, True]))
+    assert intervals.average_precision(perfect) == (0.9, 1.0)
+    few = Bins(np.array([30.0, 1.0]), np.array([1.0, 5.0]), np.array([True, True]))
+    assert all(map(math.isnan, intervals.average_precision(few)))
 
 
 def test_blurred_bins_widen_the_interval():
