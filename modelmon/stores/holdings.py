@@ -37,7 +37,16 @@ if TYPE_CHECKING:
 
 KEY_SEED = 0x6D6F64656C6D6F6E6C6162656C6A6F69
 """Fixed, so that the sample by id is the same in every process; whoever picks an id may pick another's anyway."""
+_SAMPLING = np.uint64(KEY_SEED >> 64)
 _WHOLE = 2.0**64
+
+
+def in_sample(low: Keys, high: Keys, rate: float) -> Bools:
+    """Return whether ids, hashed with `KEY_SEED`, are in a sample of this rate; smaller samples lie within larger."""
+    if rate >= 1.0:
+        return np.ones(len(low), np.bool_)
+    inside: Bools = mix(low ^ mix(high ^ _SAMPLING)) < np.uint64(int(rate * _WHOLE))
+    return inside
 
 
 class Found(NamedTuple):
@@ -96,10 +105,7 @@ class Holdings:
 
     def sampled(self, low: Keys, high: Keys) -> Bools:
         """Return whether ids are in the current sample."""
-        if self.rate >= 1.0:
-            return np.ones(len(low), np.bool_)
-        inside: Bools = mix(low ^ mix(high ^ np.uint64(KEY_SEED >> 64))) < np.uint64(int(self.rate * _WHOLE))
-        return inside
+        return in_sample(low, high, self.rate)
 
     def covering(self, event: Numbers, series: Numbers, labels: Found) -> Numbers:
         """Return the registers that cover rows, by level: int64 ``(3, m)`` records, -1 where there is none.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -68,16 +67,7 @@ def predict(holdings: Holdings, predictions: Predictions, now: float) -> NDArray
             waiting, part = waiting[~known], part.take(~known)
     times = np.where(batch.time <= now + transition.AHEAD, batch.time, now)
     holdings.counting.predictions(batch.group, times, outcome)
-    if (ahead := batch.readable & (batch.time > now + transition.AHEAD)).any():
-        warnings.warn(_ahead(predictions.model, float(batch.time[ahead][0])), RuntimeWarning, stacklevel=2)
     return outcome
-
-
-def _ahead(model: str, time: float) -> str:
-    return (
-        f"a prediction of {model!r} is dated {time:g}, more than an hour ahead of the clock, and is not counted: "
-        "times are seconds since the epoch, are these milliseconds?"
-    )
 
 
 def _batch(holdings: Holdings, predictions: Predictions, now: float) -> _Batch:

@@ -146,13 +146,10 @@ class Series:
         return meaning
 
     def _of_small(self, small: NDArray[np.int64]) -> NDArray[np.float64]:
-        meaning = self._small[small]
-        unknown = meaning == _UNKNOWN
-        if unknown.any():
+        while (unknown := self._small[small] == _UNKNOWN).any():
             for number in np.unique(small[unknown]).tolist():
                 self._small[number] = self._read(number)
-            meaning = self._small[small]
-        return meaning
+        return self._small[small]
 
     def _of_objects(self, kind: int, codes: NDArray[np.int64]) -> NDArray[np.float64]:
         readings = self._readings[kind]
@@ -160,9 +157,9 @@ class Series:
             grown = np.full(max(64, 2 * len(self._objects)), _UNKNOWN)
             grown[: len(readings)] = readings
             readings = self._readings[kind] = grown
-        unknown = readings[codes] == _UNKNOWN
-        for code in np.unique(codes[unknown]).tolist():
-            readings[code] = self._read(self._objects[code], textual=kind == TEXTUAL)
+        while (unknown := readings[codes] == _UNKNOWN).any():  # again, where a new class asked for new readings
+            for code in np.unique(codes[unknown]).tolist():
+                readings[code] = self._read(self._objects[code], textual=kind == TEXTUAL)
         return readings[codes]
 
     def _read(self, value: Any, *, textual: bool = False) -> float:
