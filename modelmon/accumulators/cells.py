@@ -139,17 +139,22 @@ class Cells:
 
     def margins(self, size: int) -> Ints:
         """Return right rows, true rows and predicted rows per class, int64[3, size]; ``size`` covers all classes."""
-        if self._margins is not None:
-            return np.pad(self._margins, ((0, 0), (0, size - self.size)))
-        if self._dense is None:
+        if self._dense is None and self._margins is None:
             return _sum_pairs(self._keys, self._counts[0], size)
-        margins = np.stack((self._dense.diagonal(), self._dense.sum(axis=1), self._dense.sum(axis=0)))
-        return np.pad(margins, ((0, 0), (0, size - self.size)))
+        margins = np.zeros((3, size), np.int64)
+        known = margins[:, : self.size]
+        if self._margins is not None:
+            known[:] = self._margins
+        elif self._dense is not None:
+            known[0], known[1], known[2] = self._dense.diagonal(), self._dense.sum(axis=1), self._dense.sum(axis=0)
+        return margins
 
     def merge(self, other: Cells) -> None:
         """Add the counts of ``other``, whose codes must mean the same classes."""
         self.grow(other.size)
-        if other.is_complete:
+        if self._dense is not None and other._dense is not None:
+            self._dense[: other.size, : other.size] += other._dense
+        elif other.is_complete:
             self.add_pairs(*other.pairs())
         else:
             self._margins = self.margins(self.size) + other.margins(self.size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,6 +74,19 @@ def bound_of(place: int) -> int:
     return (rest + 101) * int(10**decade)
 
 
+@lru_cache(maxsize=64)
+def _counts_per_unit(scale: float) -> Fraction:
+    # By the decimal digits as written: 1e-9 is meant to be one in 10**9, which no float is.
+    return 1 / Fraction(str(scale))
+
+
+@lru_cache(maxsize=1024)
+def _limit_of(bound: float, scale: float) -> int:
+    if math.isinf(bound):
+        return _LARGEST
+    return min(math.floor(Fraction(str(bound)) * _counts_per_unit(scale)), _LARGEST)
+
+
 class Histogram:
     """Count non-negative integers in bins of at most 1 % width, with exact count, sum, minimum and maximum.
 
@@ -91,7 +105,7 @@ class Histogram:
             scale: The value of one count in the unit of reading: 1e-9 where nanoseconds are read as seconds.
         """
         self.scale = scale
-        self._per_unit = Fraction(1) / Fraction(str(scale))
+        self._per_unit = _counts_per_unit(scale)
         self._bins: Ints = np.empty(0, np.int64)
         self._counts: Ints = np.empty((1, 0), np.int64)
         self.count = 0
@@ -203,9 +217,7 @@ class Histogram:
     def _bins_within(self, bound: float) -> int:
         if bound < 0:
             return 0
-        limit = (
-            _LARGEST if math.isinf(bound) else min(math.floor(Fraction(str(float(bound))) * self._per_unit), _LARGEST)
-        )
+        limit = _limit_of(float(bound), self.scale)
         place = bin_of(limit)
         # The bin of the bound itself counts only where it ends there: nothing above the bound is counted.
         whole = bound_of(place) <= limit or limit >= self.maximum

@@ -75,7 +75,7 @@ class Losses:
             positive: bool[n], whether the true class is the positive one.
             sign: +1 or -1.
         """
-        score = np.ascontiguousarray(score, np.float64)
+        score, positive = np.ascontiguousarray(score, np.float64), positive.astype(np.bool_, copy=False)
         cells = _EDGES.searchsorted(score) + (len(SCORE_EDGES) + 1) * positive
         count_codes(self.score_bins[0 if sign > 0 else 1].reshape(-1), cells)
         inside = (score >= 0.0) & (score <= 1.0)

@@ -87,6 +87,7 @@ class ScoreHistogram:
         self._apply(scores, positive, self._held_sign)
 
     def _apply(self, scores: Floats, positive: Flags, sign: int) -> None:
+        positive = positive.astype(np.bool_, copy=False)
         unknown = np.isnan(scores)
         if unknown.any():
             scores, positive = scores[~unknown], positive[~unknown]

@@ -127,7 +127,7 @@ def _real_streams() -> dict[str, tuple[np.ndarray, np.ndarray]]:
         "logistic": (cancer.target[again] == 1, model.predict_proba(jittered)[:, 1]),
         "decision": (cancer.target[again] == 1, model.decision_function(jittered)),
         "rare": (rare, 1 / (1 + np.exp(14 - 2 * spread))),
-        "single": (np.arange(200_000) == 77, generator.random(200_000)),
+        "single": (np.arange(1_000_000) == 77, generator.random(1_000_000)),
         "narrow": (lucky, 0.5 + 1e-4 * uniform),
         "narrow, high": (lucky, 0.999 + 1e-6 * uniform),
         "saturated": (lucky, np.where(uniform < 0.3, 0.0, np.where(uniform > 0.4, 1.0, uniform))),
