@@ -48,7 +48,8 @@ def _owned(value: Any) -> Any:
     """Return a contiguous copy of a plain numpy array, floats at most as wide as those of Python."""
     numpy = sys.modules["numpy"]
     if value.dtype.kind == "f" and value.dtype.itemsize > _DOUBLE:
-        return value.astype("float64", subok=False)
+        with numpy.errstate(over="ignore"):
+            return value.astype("float64", subok=False)
     if type(value) is numpy.ndarray:
         return value.copy()
     return numpy.array(value, copy=True, order="C", subok=False)

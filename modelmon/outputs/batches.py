@@ -51,13 +51,15 @@ class Batch:
     absent: NDArray[np.bool_] | None = None
 
 
-def gather(values: Sequence[Any], task: Task | None, *, lone: Sequence[bool] | None, refusals: Refusals) -> list[Batch]:
+def gather(
+    values: Sequence[Any], task: Task | None, *, lone: Sequence[bool | None] | None, refusals: Refusals
+) -> list[Batch]:
     """Gather kept outputs.
 
     Args:
         values: one kept output per call.
         task: what they mean; only rows that come as one-dimensional arrays depend on it.
-        lone: per call whether it has a single id; None where there are no ids.
+        lone: per call whether it has a single id, None where it has none; None where no call has.
         refusals: counts what is no output.
     """
     kinds = set(map(type, values))
@@ -88,7 +90,7 @@ def _group(value: Any, task: Task | None, *, lone: bool | None) -> Any:
     if kind is tuple:
         return _tuple_group(value, task, lone=lone)
     if kind is not np.ndarray:
-        return "parts" if kind is frozenset else None
+        return ("parts", 0, "O") if kind is frozenset else None
     if value.ndim == 1 and _is_row(value, value.dtype.kind, task, lone=lone):
         return "row"
     return (value.dtype.str, value.shape[1:])
@@ -97,18 +99,31 @@ def _group(value: Any, task: Task | None, *, lone: bool | None) -> Any:
 def _tuple_group(value: tuple[Any, ...], task: Task | None, *, lone: bool | None) -> Any:
     kinds = set(map(type, value))
     if not kinds <= _SCALARS | {type(None), Rejection}:
-        return "parts"
+        return _rows_group(value)
     code = "O" if not kinds <= _NUMBERS else "f" if float in kinds else "i"
     if value and _is_row(value, code, task, lone=lone):
         return "row"
     return ("flat", "f" if float in kinds and kinds <= _NUMBERS | {type(None)} else code)
 
 
+def _rows_group(value: tuple[Any, ...]) -> Any:
+    """Return the key of rows: their one length, zero where it differs, and what their cells are."""
+    lengths = {len(row) if isinstance(row, (tuple, np.ndarray)) else 0 for row in value}
+    if len(lengths) > 1 or lengths == {0}:
+        return ("parts", 0, "O")
+    kinds = set(map(type, chain.from_iterable(map(_listed, value))))
+    return ("parts", lengths.pop(), "O" if not kinds <= _NUMBERS else "f" if float in kinds else "i")
+
+
+def _listed(row: Any) -> Any:
+    return row.tolist() if isinstance(row, np.ndarray) else row
+
+
 def _is_row(value: Any, code: str, task: Task | None, *, lone: bool | None) -> bool:
     """Tell whether a one-dimensional output is one prediction of many parts, rather than many predictions."""
     size = len(value)
     if isinstance(task, Multilabel):
-        return code in _NUMERIC_KINDS and lone is not False
+        return size > 0 and code in _NUMERIC_KINDS and lone is not False
     if code != "f" or size < _TWO_COLUMNS or lone is False:
         return False
     if isinstance(task, Binary):
@@ -136,9 +151,10 @@ def _batch(key: Any, members: list[tuple[int, Any]]) -> Batch:
     values = [value for _, value in members]
     if key[0] == "scalar":
         return _flat_batch(calls, np.ones(len(calls), np.int64), values)
-    if key == "parts":
+    if key[0] == "parts":
         sizes = np.array([1 if type(value) is frozenset else len(value) for value in values], np.int64)
-        return _parts_batch(calls, sizes, chain.from_iterable((v,) if type(v) is frozenset else v for v in values))
+        rows = list(map(_listed, chain.from_iterable((v,) if type(v) is frozenset else v for v in values)))
+        return _parts_batch(calls, sizes, rows, width=key[1], code=key[2])
     if key[0] == "flat":
         sizes = np.fromiter(map(len, values), np.int64, len(values))
         return _flat_batch(calls, sizes, values[0] if len(values) == 1 else tuple(chain.from_iterable(values)))
@@ -188,17 +204,14 @@ def _flat_batch(calls: NDArray[np.int64], sizes: NDArray[np.int64], values: Sequ
         return Batch(calls, sizes, "labels", tuple(values))
 
 
-def _parts_batch(calls: NDArray[np.int64], sizes: NDArray[np.int64], rows: Iterable[Any]) -> Batch:
+def _parts_batch(
+    calls: NDArray[np.int64], sizes: NDArray[np.int64], rows: list[Any], *, width: int, code: str
+) -> Batch:
     """Lay rows out as a matrix where they are of one length and all numbers, else keep them as they are."""
-    parts = [row.tolist() if isinstance(row, np.ndarray) and row.ndim == 1 else row for row in rows]
-    lengths = {len(part) if isinstance(part, (tuple, list)) else 0 for part in parts}
-    if len(lengths) == 1 and 0 not in lengths:
-        kinds = set(map(type, chain.from_iterable(parts)))
-        if kinds <= _NUMBERS:
-            try:
-                cells = chain.from_iterable(parts)
-                matrix = np.fromiter(cells, np.float64 if float in kinds else np.int64, len(parts) * max(lengths))
-            except OverflowError:
-                return Batch(calls, sizes, "parts", tuple(parts))
-            return _array_batch(calls, sizes, matrix.reshape(len(parts), -1))
-    return Batch(calls, sizes, "parts", tuple(parts))
+    if not width or code == "O":
+        return Batch(calls, sizes, "parts", tuple(rows))
+    try:
+        cells = np.fromiter(chain.from_iterable(rows), np.float64 if code == "f" else np.int64, width * len(rows))
+    except OverflowError:
+        return Batch(calls, sizes, "parts", tuple(rows))
+    return _array_batch(calls, sizes, cells.reshape(-1, width))

@@ -27,12 +27,12 @@ class Identification:
     Attributes:
         ids: all ids.
         sizes: int64 ``(calls,)``, how many ids each call has; -1 where it has none, so that all its rows lack one.
-        lone: per call whether its id came as a scalar.
+        lone: per call whether its id came as a scalar, None where it came to nothing.
     """
 
     ids: Ids
     sizes: NDArray[np.int64]
-    lone: Sequence[bool]
+    lone: Sequence[bool | None]
 
     def places(
         self, calls: NDArray[np.int64], rows: NDArray[np.int64]
@@ -82,7 +82,7 @@ def identify(ids: Sequence[Any]) -> Identification:
     if kinds <= PLAIN - {type(None)}:
         return Identification(Ids(*id_arrays(tuple(ids))), np.ones(n, np.int64), [True] * n)
     given = [each.array() if type(each) is Deferred else each for each in ids]
-    lone = [type(each) in PLAIN for each in given]
+    lone = [None if each is None or type(each) is Rejection else type(each) in PLAIN for each in given]
     sizes = np.array(list(map(_size, given)), np.int64)
     held = [each for each in given if each is not None and type(each) is not Rejection]
     return Identification(_laid(held), sizes, lone)

@@ -15,6 +15,8 @@ from modelmon.copies import Nullable
 from modelmon.tasks import Binary, Multiclass, Multilabel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from modelmon.identity import ClassValue
@@ -99,9 +101,12 @@ def _binary(batch: Batch, task: Binary) -> Meaning:
 def _unusable(data: NDArray[Any], absent: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """Return a reason for each row that holds something missing, nan or infinite."""
     reasons = np.zeros(len(data), np.uint8)
-    if data.dtype.kind == "f" and not np.isfinite(data.sum(dtype=np.float64)):
-        _mark(reasons, np.isinf(data), _INFINITE)
-        _mark(reasons, np.isnan(data), _NAN)
+    if data.dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = data.sum(dtype=np.float64)  # one pass finds that all is well, as it nearly always is
+        if not np.isfinite(total):
+            _mark(reasons, np.isinf(data), _INFINITE)
+            _mark(reasons, np.isnan(data), _NAN)
     if absent is not None:
         _mark(reasons, absent, _MISSING)
     return reasons
@@ -142,15 +147,12 @@ def _multiclass(batch: Batch, task: Multiclass) -> Meaning:
     if batch.form == "labels":
         return _classes(batch, task)
     if batch.form == "numbers":
-        if task.declared is None and batch.data.dtype.kind == "f" and _fractional(batch.data):
-            return _nothing(batch, _SHAPE)  # scores of one column say nothing about more than two classes
-        return _classes(batch, task)
+        found = _classes(batch, task)
+        if task.declared is None and batch.data.dtype.kind == "f":
+            fractional = np.isfinite(batch.data) & (batch.data != np.rint(batch.data))
+            found.reasons[fractional] = _SHAPE  # a score in one column says nothing about more than two classes
+        return found
     return _probabilities(batch, task)
-
-
-def _fractional(data: NDArray[Any]) -> bool:
-    finite = data[np.isfinite(data)]
-    return bool((finite != np.rint(finite)).any())
 
 
 def _probabilities(batch: Batch, task: Multiclass) -> Meaning:
@@ -203,27 +205,28 @@ def _named_labels(batch: Batch, task: Multilabel) -> Meaning:
     """Read rows that name the labels that hold."""
     if task.declared is None:
         return _nothing(batch, _UNKNOWN)
-    rows = batch.data if batch.form == "parts" else [(value,) for value in _listed(batch.data)]
     known = {value: position for position, value in enumerate(task.declared)}
+    if batch.form == "labels":
+        codes, values = class_codes(batch.data)
+        rows = [((code,), values) for code in codes.tolist()]
+    else:
+        rows = [_row_codes(row) for row in batch.data]
     reasons = np.zeros(len(rows), np.uint8)
     flags = np.zeros((len(rows), len(known)), np.uint8)
-    for position, row in enumerate(rows):
-        if not isinstance(row, (tuple, list, frozenset)):
-            reasons[position] = _MISSING if row is None else _TYPE
-            continue
-        codes, values = class_codes(tuple(row))
-        found = [known.get(value, -1) for value in values]
-        if (codes < 0).any() or min(found, default=0) < 0:
+    for position, (named, values) in enumerate(rows):
+        found = [known.get(values[code], -1) for code in named if code >= 0]
+        if len(found) < len(named):
+            reasons[position] = _TYPE if min(named) == INVALID_CODE else _MISSING
+        elif -1 in found:
             reasons[position] = _UNKNOWN
         else:
             flags[position, found] = 1
     return Meaning(reasons, columns=task.declared, flags=flags)
 
 
-def _listed(data: Any) -> list[Any]:
-    codes, values = class_codes(data)
-    padded = (*values, None)
-    return [padded[code if code >= 0 else len(values)] for code in codes.tolist()]
+def _row_codes(row: Any) -> tuple[Sequence[int], tuple[ClassValue, ...]]:
+    codes, values = class_codes(tuple(row) if isinstance(row, (tuple, list, frozenset)) else row)
+    return codes.tolist(), values
 
 
 def _regression(batch: Batch) -> Meaning:
