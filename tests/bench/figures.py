@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class Goal:
     def show(self, unit: str) -> str:
         """Return it as text."""
         sign = "≥" if self.least else "≤"
-        return f"{sign} {number(self.bound)} ×" if self.of == "ratio" else f"{sign} {number(self.bound)} {unit}"
+        return f"{sign} {number(self.bound)} x" if self.of == "ratio" else f"{sign} {number(self.bound)} {unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Figure:
     def row(self) -> tuple[str, ...]:
         """Return the cells of its line."""
         unit = f" {self.unit}" if self.unit else ""
-        ours = "–" if self.ours is None else number(self.ours) + unit
+        ours = "-" if self.ours is None else number(self.ours) + unit
         met = {True: "yes", False: "NO", None: "" if self.goal is None else "?"}[self.met]
         return (
             self.name + (f" ({self.note})" if self.note else ""),
@@ -87,7 +88,7 @@ class Figure:
             "" if self.median is None else number(self.median),
             self.peer,
             "" if self.peers is None else number(self.peers) + unit,
-            "" if self.ratio is None else f"{number(self.ratio)} ×",
+            "" if self.ratio is None else f"{number(self.ratio)} x",
             "" if self.goal is None else self.goal.show(self.unit),
             met,
         )
@@ -126,14 +127,8 @@ def number(value: float) -> str:
 
 def machine() -> dict[str, Any]:
     """Describe where the figures were taken."""
-    import os  # noqa: PLC0415  (only at the end)
-
-    found = {}
-    for peer in PEERS:
-        try:
-            found[peer] = version(peer)
-        except PackageNotFoundError:
-            found[peer] = "missing"
+    held = {item.metadata["Name"].lower().replace("-", "_"): item.version for item in distributions()}
+    found = {peer: held.get(peer.replace("-", "_"), "missing") for peer in PEERS}
     model = ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -35,7 +35,7 @@ def labels(budget: Budget) -> list[Figure]:
     predicted, truths = rng.integers(0, CLASSES, awaiting), rng.integers(0, CLASSES, awaiting)
     order = rng.permutation(awaiting)
     texts = uuids(awaiting, seed=1)
-    ids = {"int64": rng.permutation(10 * awaiting)[:awaiting], "uuid": texts, "library": []}
+    ids = {"int64": rng.integers(0, 1 << 62, awaiting), "uuid": texts, "library": []}
     monitors = {name: Monitor(max_awaiting=4 * awaiting) for name in ids}
     ids["library"] = issued(monitors["library"], predicted)
     for name in ("int64", "uuid"):
@@ -62,73 +62,95 @@ def labels(budget: Budget) -> list[Figure]:
             found.pop(name)
             absent.append(Figure(f"label join, {name}", None, note=f"only {joined} of {BATCH * (rounds + 2)} joined"))
     return [
-        per_second(found, "library", "dict", "labels joined per second: library ids (list of text)", Goal(6, least=True)),
+        per_second(
+            found, "library", "dict", "labels joined per second: library ids (list of text)", Goal(6, least=True)
+        ),
         per_second(found, "int64", "dict, int", "labels joined per second: int64 array", Goal(5, least=True)),
         per_second(found, "uuid", "dict", "labels joined per second: uuid texts (list)", Goal(2.5, least=True)),
-        per_second(found, "int64", "pandas", "labels joined per second: int64 array, beside merge of 100,000"),
+        per_second(found, "int64", "pandas", "the same beside a merge of two tables of 100,000"),
         *absent,
     ]
 
 
 def whole(budget: Budget) -> list[Figure]:
     """Time a call, its drain, its label and its place in the matrix, beside the naive stack."""
-
-    def predict(order, features):  # noqa: ARG001
-        return 1
-
     rounds = budget.rounds(41)
-    others = budget.rows(200_000, 50_000)
-    monitor = Monitor(max_awaiting=4 * (others + EVENTS * (rounds + 2)))
+    others = uuids(budget.rows(200_000, 50_000), seed=2)
+    monitor = Monitor(max_awaiting=4 * (len(others) + EVENTS * (rounds + 2)))
     watched = monitor(model="m", task=Multiclass(), id="order")(own(predict))
-    monitor.predictions(uuids(others, seed=2), np.ones(others, np.int64), model="m", task=Multiclass())
-    pending, cells = dict.fromkeys(uuids(others, seed=2), 1), Counter[tuple[int, int]]()
-    ids: list[str] = []
-    late: list[str] = []
-    truths: list[int] = []
-    numbers = count(3)
-    random = Random(3)
-
-    def renew() -> None:
-        ids[:] = uuids(EVENTS, seed=next(numbers))
-        late[:] = random.sample(ids, EVENTS)
-        truths[:] = random.choices(range(CLASSES), k=EVENTS)
-
-    def bare() -> None:
-        for ident in ids:
-            plain(ident, None)
-
-    def ours() -> None:
-        for ident in ids:
-            watched(ident, None)
-        monitor.labels(late, truths)
-
-    def naive(call: Callable[..., int]) -> Callable[[], None]:
-        def run() -> None:
-            for ident in ids:
-                pending[ident] = call(ident, None)
-            for ident, truth in zip(late, truths, strict=True):
-                known = pending.pop(ident, None)
-                if known is not None:
-                    cells[truth, known] += 1
-
-        return run
-
-    plain = own(predict)
+    monitor.predictions(others, np.ones(len(others), np.int64), model="m", task=Multiclass())
+    stream, naive = Stream(), Naive(others)
     variants = {
-        "bare": Variant(bare, EVENTS, prepare=renew),
-        "ours": Variant(ours, EVENTS, "bare", prepare=renew),
+        "bare": Variant(lambda: stream.call(stream.bare), EVENTS, prepare=stream.renew),
+        "ours": Variant(lambda: stream.deliver(watched, monitor.labels), EVENTS, "bare", prepare=stream.renew),
     }
     absent = []
     try:
-        variants["naive"] = Variant(naive(anchors.prometheus(own(predict))), EVENTS, "bare", prepare=renew)
+        counted = anchors.prometheus(own(predict))
+        variants["naive"] = Variant(lambda: naive.run(counted, stream), EVENTS, "bare", prepare=stream.renew)
     except ImportError as error:
         absent = [missing("end to end", "prom + dict + Counter", error)]
     found = race(variants, rounds=rounds)
+    peer = "prom + dict + Counter"
     return [
-        against(found, "ours", "naive", "call + drain + join + confusion, uuid ids", Goal(1200), shown="prom + dict + Counter"),
-        against(found, "ours", "naive", "the same against the naive stack", Goal(0.4, "ratio"), shown="prom + dict + Counter"),
+        against(found, "ours", "naive", "call + drain + join + confusion, uuid ids", Goal(1200), shown=peer),
+        against(found, "ours", "naive", "the same against the naive stack", Goal(0.4, "ratio"), shown=peer),
         *absent,
     ]
+
+
+def predict(order, features):  # noqa: ARG001
+    """Predict."""
+    return 1
+
+
+class Stream:
+    """Hold the ids of one round's calls, and their labels in another order."""
+
+    def __init__(self) -> None:
+        """Begin; ``renew`` draws the first ids."""
+        self.ids: list[str] = []
+        self.late: list[str] = []
+        self.truths: list[int] = []
+        self.bare = own(predict)
+        self._seeds = count(3)
+        self._random = Random(3)
+
+    def renew(self) -> None:
+        """Draw fresh ids and labels."""
+        self.ids = uuids(EVENTS, seed=next(self._seeds))
+        self.late = self._random.sample(self.ids, EVENTS)
+        self.truths = self._random.choices(range(CLASSES), k=EVENTS)
+
+    def call(self, function: Callable[..., int]) -> None:
+        """Make the calls."""
+        for ident in self.ids:
+            function(ident, None)
+
+    def deliver(self, function: Callable[..., int], labels: Callable[[Any, Any], object]) -> None:
+        """Make the calls, then deliver the labels."""
+        for ident in self.ids:
+            function(ident, None)
+        labels(self.late, self.truths)
+
+
+class Naive:
+    """Join as one writes it in an afternoon: a dict of predictions, a Counter of cells."""
+
+    def __init__(self, others: list[str]) -> None:
+        """Let others await their labels too."""
+        self.pending = dict.fromkeys(others, 1)
+        self.cells: Counter[tuple[int, int]] = Counter()
+
+    def run(self, function: Callable[..., int], stream: Stream) -> None:
+        """Make the calls, then deliver the labels."""
+        pending, cells = self.pending, self.cells
+        for ident in stream.ids:
+            pending[ident] = function(ident, None)
+        for ident, truth in zip(stream.late, stream.truths, strict=True):
+            known = pending.pop(ident, None)
+            if known is not None:
+                cells[truth, known] += 1
 
 
 class Batches:

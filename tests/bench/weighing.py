@@ -108,7 +108,9 @@ def steady(kind: str, calls: int) -> dict[str, Any]:
     half = seen[CHECKS // 2 :]
     slope = float(np.polyfit(np.arange(len(half)) * each, half, 1)[0])
     monitor._recorder.check_invariants()
-    note = f"{seen[0] >> 20} MiB after the first {each:,}, {seen[CHECKS // 2] >> 20} at half, {seen[-1] >> 20} at the end"
+    note = (
+        f"{seen[0] >> 20} MiB after the first {each:,}, {seen[CHECKS // 2] >> 20} at half, {seen[-1] >> 20} at the end"
+    )
     return {"slope": slope, "calls": calls, "note": note}
 
 
