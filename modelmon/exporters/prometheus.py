@@ -17,6 +17,7 @@ from modelmon.exporters.mounts import make_asgi_app, make_wsgi_app
 from modelmon.exporters.wire import Request, Response, authorised, refusal, wanted_format
 from modelmon.notices import warn
 from modelmon.points import CATALOGUE, points
+from modelmon.timespans import seconds
 
 try:
     from prometheus_client import REGISTRY
@@ -26,7 +27,7 @@ except ImportError as error:
     raise ImportError(message, name=error.name) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from prometheus_client import CollectorRegistry
 
@@ -53,6 +54,7 @@ class PrometheusExporter:
         host: str = "127.0.0.1",
         *,
         registry: CollectorRegistry | None = None,
+        windows: Sequence[str] = (),
         token: str | None = None,
         insecure: bool = False,
     ) -> None:
@@ -62,12 +64,13 @@ class PrometheusExporter:
             port: where to listen, 0 for any free port, None for not at all.
             host: the address to listen on; any but the loopback ones needs a ``token``, or ``insecure=True``.
             registry: where to register as a collector; without a port, None means the default registry.
+            windows: spans such as ``"1h"``; quality and coverage are shown for each beside the total.
             token: the bearer token that a scrape must carry, over HTTP of any kind.
             insecure: let everyone who can reach ``host`` read the metrics.
 
         Raises:
             ConfigurationError: when ``host`` is reachable from elsewhere and neither of the two is given, or the port
-                is no port, or the token is empty.
+                is no port, the token is empty, or a window is no span of time.
         """
         if port is not None and (isinstance(port, bool) or not 0 <= port <= _LAST_PORT):
             msg = f"port={port!r} is no port: give 0 to 65535"
@@ -79,6 +82,9 @@ class PrometheusExporter:
             msg = f"host={host!r} can be reached from elsewhere: give token=..., or insecure=True if that is meant"
             raise ConfigurationError(msg)
         self._registry = REGISTRY if registry is None and port is None else registry
+        for window in windows:
+            seconds(window, "windows")
+        self._windows = tuple(windows)
         self._token = token
         self._source: Source | None = None
         self._exposition = exposition.Exposition()
@@ -137,7 +143,7 @@ class PrometheusExporter:
 
     def points(self) -> list[Point]:
         """Return the points of the monitor now; none before the exporter is added to one."""
-        return [] if self._source is None else points(self._source.snapshot())
+        return [] if self._source is None else points(self._source.snapshot(), windows=self._windows)
 
     def _register(self, registry: CollectorRegistry) -> None:
         collector = _collectors.get(registry)
@@ -196,12 +202,13 @@ class _Collector:
         yield from families
 
     def _families(self) -> list[Metric]:
-        sources = [exporter._source for exporter in list(self.exporters)]  # noqa: SLF001
-        snapshots = [source.snapshot() for source in sources if source is not None]
+        exporters = list(self.exporters)
+        snapshots = [exporter._source.snapshot() for exporter in exporters if exporter._source is not None]  # noqa: SLF001
         if not snapshots:
             return []
+        windows = dict.fromkeys(window for exporter in exporters for window in exporter._windows)  # noqa: SLF001
         families: dict[str, Metric] = {}
-        for point in points(functools.reduce(lambda one, other: one.merge(other), snapshots)):
+        for point in points(snapshots[0].merge(*snapshots[1:]), windows=tuple(windows)):
             family = exposition.family_of(point.name)
             metric = families.setdefault(point.name, _metric(family))
             for name, labels, value in exposition.samples(point):

@@ -27,7 +27,7 @@ from modelmon.exporters.prometheus import PrometheusExporter
 from modelmon.snapshot import Snapshot
 
 WORLD = WORLDS["binary"]
-SECRET = "s3cret"
+SECRET = "s3cret"  # noqa: S105
 
 
 @pytest.fixture
@@ -49,11 +49,9 @@ def added():
 
 def fetch(exporter, path="/metrics", **headers):
     """Return status, content type and body."""
-    request = urllib.request.Request(  # noqa: S310 - loopback
-        f"http://127.0.0.1:{exporter.port}{path}", headers=headers
-    )
+    request = urllib.request.Request(f"http://127.0.0.1:{exporter.port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
             return answer.status, answer.headers["Content-Type"], answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers["Content-Type"], error.read()
@@ -309,6 +307,17 @@ def test_asgi(added):
     both = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     assert [m["type"] for m in call("lifespan", both)] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert call("websocket") == [{"type": "websocket.close"}]
+
+
+def test_windows(added):
+    """Windows that were asked for are shown by every road; what is no span of time is an error at once."""
+    registry = CollectorRegistry()
+    exporter = PrometheusExporter(registry=registry, windows=("1d",))
+    added(exporter)
+    assert b'window="1d"' in exporter.render()
+    assert families(exporter.render()) == families(generate_latest(registry))
+    with pytest.raises(ConfigurationError, match="windows"):
+        PrometheusExporter(windows=("soon",))
 
 
 def test_before_and_after_a_monitor_there_is_nothing(added):
