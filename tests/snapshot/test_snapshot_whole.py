@@ -210,3 +210,32 @@ def test_score_histograms_follow_their_classes():
     for value in "abc":
         assert merged.auc_of(value) == pytest.approx(together.auc_of(value), abs=1e-12)
     assert merged.confusion.matrix.tolist() == together.confusion.matrix.tolist()
+
+
+def test_rejected_outputs_of_all_models():
+    """Rejected outputs add up over models, by reason."""
+    ledger = Ledger()
+    ledger.total.counts("rejected").add(("nan",), 2)
+    series = {("a", ""): SeriesPart(ledgers={(): ledger}), ("b", ""): SeriesPart(ledgers={(): ledger})}
+    assert whole(counted.part(series=series)).rejected == {"nan": 4}
+
+
+def test_points():
+    """A snapshot lists every exported number."""
+    points = rich().points()
+    assert {"modelmon.calls", "modelmon.confusion", "modelmon.quality"} <= {point.name for point in points}
+
+
+def test_origins_that_share_a_name():
+    """Two parts of one origin, epoch and moment that differ are chosen between in the same way in any order."""
+    one, two = whole(worker("a", 1)), whole(worker("a", 2))
+    assert one.merge(two) == two.merge(one)
+    assert one.merge(one) == one
+
+
+def test_readings_are_kept():
+    """What was added up for one reader is there for the next."""
+    snapshot = rich()
+    assert snapshot["binary"] is snapshot["binary", ""]
+    assert snapshot["classes"].confusion.classes == ("a", 2, 0.5)
+    assert "classes=('a', 2, 0.5)" in repr(snapshot["classes"].confusion)
