@@ -7,6 +7,7 @@ A round is fetched from the holdings, put through the transition, and written ba
 from __future__ import annotations
 
 import uuid
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from modelmon.errors import StoreError
 from modelmon.parts import Part, SeriesPart
 from modelmon.stores import labelling, predicting
 from modelmon.stores.holdings import KEY_SEED, Holdings
+from modelmon.stores.index import distinct
 from modelmon.stores.laws import check
 from modelmon.stores.limits import bytes_per_row, forget, limit, sweep
 from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES
@@ -44,6 +46,7 @@ class MemoryStore:
     def __init__(self) -> None:
         """Make a store; `open` begins it."""
         self._origin = f"memory:{uuid.uuid4().hex}"
+        self._epochs = count(1)
         self._holdings: Holdings | None = None
         self._clock: StoreClock | None = None
 
@@ -73,7 +76,7 @@ class MemoryStore:
         """Erase every prediction and label under these ids and return how many there were; counts stay."""
         holdings, _ = self._begin()
         low, high = ids.take(ids.valid).hashes(KEY_SEED)
-        heads = np.unique(holdings.records.index.find(low, high))
+        heads = distinct(holdings.records.index.find(low, high))
         record = holdings.records.chains(heads)[1]
         forget(holdings, record)
         return len(record)
@@ -103,7 +106,7 @@ class MemoryStore:
             )
         return Part(
             origin=self._origin,
-            epoch=0,
+            epoch=next(self._epochs),
             kind="store",
             taken_at=now,
             window=holdings.settings.window,
