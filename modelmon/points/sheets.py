@@ -10,7 +10,7 @@ from modelmon.points.attributes import safe_text, slice_attributes
 from modelmon.points.catalogue import CATALOGUE, HistogramValue, Point
 
 if TYPE_CHECKING:
-    from modelmon.points.catalogue import Attributes, Instrument
+    from modelmon.points.catalogue import Attributes
     from modelmon.snapshot.distributions import Distribution
 
 CELL_CLASSES = 32
@@ -59,8 +59,3 @@ def series_attributes(model: str, version: str, pairs: Attributes) -> Attributes
     """Return the attributes that all points of one model, version and slice carry."""
     own = (("model", safe_text(model)), ("version", safe_text(version)))
     return (*own, *slice_attributes(pairs))
-
-
-def instruments(prefix: str) -> tuple[Instrument, ...]:
-    """Return the instruments whose name begins so."""
-    return tuple(row for name, row in CATALOGUE.items() if name.startswith(prefix))

@@ -303,3 +303,78 @@ def test_tokens(header, fits):
 def test_formats(accept, wanted):
     """Whoever accepts OpenMetrics gets it, everybody else the text format."""
     assert wanted_format(accept) == wanted
+
+
+def test_a_client_that_resets_disturbs_nobody():
+    """A connection that is reset before, during or after its answer is dropped without a count or a trace."""
+    with serving(lambda requests: [Response(200, "text/plain", b"x" * 20_000_000)] * len(requests)) as endpoint:
+        for request in (b"", b"GET /met", b"GET /metrics HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+            client = socket.create_connection(("127.0.0.1", endpoint.port))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            client.sendall(request)
+            time.sleep(0.02)
+            client.close()
+        assert status(ask(endpoint, b"HEAD /metrics HTTP/1.1\r\n\r\n")) == 200
+        limit = time.monotonic() + 5
+        while endpoint._clients and time.monotonic() < limit:
+            time.sleep(0.02)
+        assert not endpoint._clients
+        assert not endpoint.failures
+
+
+class Refusing:
+    """A listener whose process has no file descriptors left, for a while."""
+
+    def __init__(self, listener):
+        """Refuse twice, then accept as that listener does."""
+        self.listener, self.left = listener, 2
+
+    def accept(self):
+        """Refuse, or accept."""
+        if self.left:
+            self.left -= 1
+            raise OSError(24, "Too many open files")
+        return self.listener.accept()
+
+
+def test_running_out_of_file_descriptors_is_survived():
+    """E23: when a connection cannot be accepted that is counted, and it is accepted later."""
+    with serving() as endpoint:
+        key = endpoint._selector.get_key(endpoint._listener)
+        endpoint._selector.modify(key.fileobj, key.events, Refusing(endpoint._listener))
+        assert status(ask(endpoint, b"GET /healthz HTTP/1.1\r\n\r\n")) == 200
+        assert endpoint.failures == ["OSError", "OSError"]
+
+
+def test_the_thread_survives_its_own_faults(monkeypatch):
+    """E14: whatever one turn of the loop raises is counted, and the next turn serves."""
+    with serving() as endpoint:
+        turn, faults = endpoint._turn, [SystemExit, MemoryError]
+
+        def faulty(selector):
+            if faults:
+                raise faults.pop()
+            turn(selector)
+
+        monkeypatch.setattr(endpoint, "_turn", faulty)
+        assert status(ask(endpoint, b"GET /healthz HTTP/1.1\r\n\r\n")) == 200
+        assert status(ask(endpoint, b"GET /healthz HTTP/1.1\r\n\r\n")) == 200
+        assert endpoint.failures == ["MemoryError", "SystemExit"]
+
+
+def test_stopping_waits_no_longer_than_asked():
+    """A rendering that hangs does not hold up the stop."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def respond(requests):
+        entered.set()
+        go_on.wait(10)
+        return [Response(200, "text/plain", b"x")] * len(requests)
+
+    with serving(respond) as endpoint, connect(endpoint) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert entered.wait(5)
+        begin = time.monotonic()
+        assert not endpoint.stop(0.05)
+        assert time.monotonic() - begin < 1
+        go_on.set()

@@ -214,3 +214,54 @@ def test_a_period_is_a_positive_span(period):
     """A period that cannot work is an error at the line that made it."""
     with pytest.raises(ConfigurationError):
         every(period, print)
+
+
+def test_attaching_again_keeps_the_thread():
+    """A second attach changes what is read and starts no second thread."""
+    first, second, seen = FakeSource("first"), FakeSource("second"), []
+    reader = every("1h", seen.append)
+    reader.attach(first)
+    threads = threading.active_count()
+    reader.attach(second)
+    assert threading.active_count() == threads
+    assert reader.flush(2)
+    assert seen == ["second"]
+    reader.close(2)
+    assert "every 3600 s" in repr(reader)
+
+
+def test_closing_from_within_the_export_does_not_wait_for_itself():
+    """An export that closes its own reader ends it instead of waiting for ever."""
+    source, seen = FakeSource("state"), []
+
+    def export(snapshot):
+        seen.append(snapshot)
+        reader.close(5)
+
+    reader = every("1h", export)
+    reader.attach(source)
+    begin = time.monotonic()
+    assert reader.flush(2)
+    assert time.monotonic() - begin < 2
+    assert seen == ["state"]
+
+
+def test_a_complaint_that_fails_ends_nothing():
+    """Where even counting the failure raises, the thread goes on."""
+
+    class Broken(FakeSource):
+        def count_failure(self, exporter, reason):
+            raise MemoryError(exporter, reason)
+
+    seen = []
+
+    def export(snapshot):
+        seen.append(snapshot)
+        raise ValueError
+
+    reader = every("1h", export)
+    reader.attach(Broken("state"))
+    assert reader.flush(2)
+    assert reader.flush(2)
+    assert seen == ["state", "state"]
+    reader.close(2)
