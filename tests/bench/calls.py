@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import anchors
-from figures import Figure, Goal, missing
+from figures import Figure, Goal
 from timing import Timing, Variant, loop, loop_awaiting, loop_over, loop_text, own_code, race
 
 from modelmon import Binary, Monitor, Multiclass
@@ -20,15 +20,13 @@ CALLS = 4000
 DRAINED = 12_288  # calls per drain: below the high-water mark, so that each run is drained once, to the end
 
 
-def plain() -> list[tuple[str, Callable[..., Any]]]:
-    """Return the peers' wrappers by name."""
-    return [
-        ("ft_2clk", anchors.two_clocks),
-        ("wrapt no-op", anchors.wrapt_noop),
-        ("wrapt, same work", anchors.wrapt_recording),
-        ("prom", anchors.prometheus),
-        ("OTel SDK", anchors.opentelemetry),
-    ]
+PEERS = {
+    "ft_2clk": anchors.two_clocks,
+    "wrapt no-op": anchors.wrapt_noop,
+    "wrapt, same work": anchors.wrapt_recording,
+    "prom": anchors.prometheus,
+    "OTel SDK": anchors.opentelemetry,
+}
 
 
 def call(budget: Budget) -> list[Figure]:
@@ -42,12 +40,10 @@ def call(budget: Budget) -> list[Figure]:
     full = monitor(model="full", version="1", task=Binary(), id="order")(own(predict))
     issued = monitor(model="auto", version="1", task=Binary(), id="auto")(own(predict))
     variants = {"bare": Variant(loop(own(predict), "7, None", CALLS), CALLS)}
-    absent = []
-    for name, wrap in plain():
-        try:
-            variants[name] = timed(loop(wrap(own(predict)), "7, None", CALLS))
-        except ImportError as error:
-            absent.append(missing("call", name, error))
+    for name, wrap in PEERS.items():
+        function = wrapped(wrap, own(predict))
+        if function is not None:
+            variants[name] = timed(loop(function, "7, None", CALLS))
     for name, function in (("watched", watched), ("full", full), ("auto", issued)):
         variants[name] = timed(loop(function, "7, None", CALLS), finish=monitor.flush)
     found = race(variants, rounds=budget.rounds())
@@ -59,12 +55,7 @@ def call(budget: Budget) -> list[Figure]:
         against(found, "full", "wrapt, same work", "call with task and id", Goal(0.5, "ratio")),
         against(found, "full", "prom", "call with task and id, before its drain"),
         against(found, "full", "OTel SDK", "call with task and id", Goal(1 / 40, "ratio")),
-        *(
-            absolute[name]
-            for name in ("bare", "ft_2clk", "wrapt no-op", "wrapt, same work", "prom")
-            if name in absolute
-        ),
-        *absent,
+        *(absolute.get(name) or missing(f"anchor: {name}", name) for name in ("bare", *PEERS)),
     ]
 
 
@@ -149,7 +140,13 @@ def streams(budget: Budget) -> list[Figure]:
     whole = [found["bare"].minimum + found[name].minimum for name in ("watched", "yield from")]
     return [
         against(found, "watched", "yield from", "generator per item, items counted, send kept", Goal(2.5, "ratio")),
-        Figure("the same with the bare generator's own time in both", whole[0], peer="yield from", peers=whole[1]),
+        Figure(
+            "the same, the bare generator's own time in both",
+            whole[0],
+            peer="yield from",
+            peers=whole[1],
+            goal=Goal(2.5, "ratio"),
+        ),
         against(found, "watched output", "yield from", "generator per item, items as predictions"),
         against(found, "block", "contextlib", "context manager", shown="contextlib, two clocks"),
     ]
@@ -180,13 +177,9 @@ def drained(budget: Budget) -> list[Figure]:
         numbers[:] = range(first, first + DRAINED)
 
     variants = {"bare": Variant(loop_over(own(predict), "item, None", texts), DRAINED, prepare=renew)}
-    absent = []
-    try:
-        variants["prom"] = Variant(
-            loop_over(anchors.prometheus(own(predict)), "item, None", texts), DRAINED, "bare", prepare=renew
-        )
-    except ImportError as error:
-        absent = [missing("call with drain", "prom", error)]
+    peer = wrapped(anchors.prometheus, own(predict))
+    if peer is not None:
+        variants["prom"] = Variant(loop_over(peer, "item, None", texts), DRAINED, "bare", prepare=renew)
     for name, function in functions.items():
         timed_loop = loop_over(function, "item, None", numbers if name == "int ids" else texts)
         variants[name] = Variant(drain_after(timed_loop, monitor), DRAINED, "bare", prepare=renew)
@@ -196,8 +189,15 @@ def drained(budget: Budget) -> list[Figure]:
         against(found, "text ids", "prom", "the same with text ids awaiting labels", Goal(0.60, "ratio")),
         against(found, "int ids", "prom", "the same with int ids", Goal(0.60, "ratio")),
         against(found, "auto ids", "prom", "the same with library ids", Goal(0.60, "ratio")),
-        *absent,
     ]
+
+
+def wrapped(wrap: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Return a function wrapped by a peer, or None where the peer is not installed."""
+    try:
+        return wrap(function)
+    except ImportError:
+        return None
 
 
 def drain_after(calls: Callable[[], None], monitor: Monitor) -> Callable[[], None]:

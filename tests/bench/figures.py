@@ -105,9 +105,9 @@ class Figure:
         return cls(**fields, goal=None if goal is None else Goal(**goal))
 
 
-def missing(name: str, peer: str, error: Exception) -> Figure:
+def missing(name: str, peer: str) -> Figure:
     """Return the line of a peer that is not installed."""
-    return Figure(name, None, peer=peer, note=f"not measured: {error}")
+    return Figure(name, None, peer=peer, note=f"{peer} is not installed")
 
 
 def number(value: float) -> str:

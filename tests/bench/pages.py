@@ -51,8 +51,8 @@ def scrapes(budget: Budget) -> list[Figure]:
         registry = prometheus_registry(lines)
         theirs = lines_of(generate_latest(registry))
         variants["prom"] = Variant(lambda: generate_latest(registry), theirs)
-    except ImportError as error:
-        absent = [missing("scrape", "prometheus_client", error)]
+    except ImportError:
+        absent = [missing("scrape", "prometheus_client")]
     timed = race(variants, rounds=budget.rounds(41))
     peer = timed.get("prom")
     per_page = None if peer is None else peer.minimum * lines / 1e6

@@ -40,12 +40,12 @@ def confusion(budget: Budget) -> list[Figure]:
 
         variants["scikit-learn"] = Variant(lambda: confusion_matrix(*small, labels=range(10)), ROWS)
         variants["scikit-learn, k=10,000"] = Variant(sklearn_sparse(large), ROWS, every=5)
-    except ImportError as error:
-        absent.append(missing("confusion", "scikit-learn", error))
+    except ImportError:
+        absent.append(missing("confusion", "scikit-learn"))
     try:
         variants["river"] = Variant(river_updates(small), ONE_BY_ONE)
-    except ImportError as error:
-        absent.append(missing("confusion", "river", error))
+    except ImportError:
+        absent.append(missing("confusion", "river"))
     found = race(variants, rounds=budget.rounds(41))
     return [
         against(found, "k=10", "scikit-learn", "confusion per row, k = 10, batches of 16,384", Goal(6)),
@@ -111,8 +111,8 @@ def area_errors(rows: int) -> list[Figure]:
     width = Figure(f"width of the bounds of the area, {rows:,} rows", high - low, "", goal=Goal(2e-3))
     try:
         from sklearn.metrics import roc_auc_score  # noqa: PLC0415  (a peer)
-    except ImportError as error:
-        return [width, missing("area error", "scikit-learn", error)]
+    except ImportError:
+        return [width, missing("area error", "scikit-learn")]
     truth = float(roc_auc_score(positive, given))
     inside = low - 1e-12 <= truth <= high + 1e-12
     error = abs(seen.auc - truth)

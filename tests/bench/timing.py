@@ -1,4 +1,9 @@
-"""Measure variants against each other: interleaved, thread CPU time, the bare call of the same round subtracted."""
+"""Measure variants against each other: interleaved, thread CPU time, the bare call subtracted.
+
+Noise only ever adds time, so a minimum converges; the minimum of differences would not, since a round in which the
+bare call was disturbed makes its difference too small. So minimum is subtracted from minimum, and the median is the
+median of the differences of each round.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +59,7 @@ def race(variants: Mapping[str, Variant], *, rounds: int, seed: int = 7) -> dict
     order = random.Random(seed)
     bare = {variant.bare for variant in variants.values() if variant.bare}
     costs: dict[str, list[float]] = {name: [] for name in variants}
+    added: dict[str, list[float]] = {name: [] for name in variants}
     gc.collect()
     gc.freeze()
     for number in range(-2, rounds):
@@ -67,9 +73,14 @@ def race(variants: Mapping[str, Variant], *, rounds: int, seed: int = 7) -> dict
         if number < 0:
             continue
         for name, spent in seen.items():
-            costs[name].append(spent - seen.get(variants[name].bare or "", 0.0))
+            costs[name].append(spent)
+            added[name].append(spent - seen.get(variants[name].bare or "", 0.0))
     gc.unfreeze()
-    return {name: Timing(min(values), median(values)) for name, values in costs.items()}
+    least = {name: min(spent) for name, spent in costs.items()}
+    return {
+        name: Timing(least[name] - least.get(variant.bare or "", 0.0), median(added[name]))
+        for name, variant in variants.items()
+    }
 
 
 def _spent(variant: Variant) -> float:
