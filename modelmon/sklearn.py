@@ -74,7 +74,7 @@ def watch(
     return WatchedEstimator(estimator, settings)
 
 
-class WatchedEstimator(wrapt.ObjectProxy):  # type: ignore[misc]
+class WatchedEstimator(wrapt.ObjectProxy):  # type: ignore[type-arg]
     """Stand in for an estimator; made by ``watch``."""
 
     def __init__(self, estimator: Any, settings: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Probes: what turns the running world into records, without a lock, a thread or an import beyond the standard library."""
+"""Probes: what turns the running world into records, without a lock or a thread."""
 
 from modelmon.probes.seats import UNREADABLE, Seat, Site
 from modelmon.probes.wrappers import watch

@@ -1,8 +1,8 @@
 """A watched function that its own module does not know: ``watched = monitor(function)``, the name meaning the original.
 
 A function is pickled by its name, and the name would bring back the original.
-So the wrapper sits in an object that is called at the speed of a C call, looks like the function, and pickles as what it
-is made of: the original by name, and what was asked for.
+So the wrapper sits in an object that is called at the speed of a C call, looks like the function, and pickles as what
+it is made of: the original by name, and what was asked for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from modelmon.probes.seats import Site
 
 
@@ -29,7 +31,11 @@ def means(thing: Any) -> bool:
 class Alias(functools.partial):  # type: ignore[type-arg]
     """A partial of nothing: the cheapest callable whose pickling can be told."""
 
-    def __new__(cls, wrapper: Any, site: Site) -> Alias:
+    __qualname__: str
+    __wrapped__: Any
+    _modelmon_site: Site
+
+    def __new__(cls, wrapper: Any, site: Site) -> Self:
         """Take a generated wrapper and its site."""
         self = super().__new__(cls, wrapper)
         self.__dict__.update(wrapper.__dict__)
@@ -39,7 +45,7 @@ class Alias(functools.partial):  # type: ignore[type-arg]
         self.__dict__["_modelmon_site"] = site
         return self
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> type:
         """Pass for a function, as ``inspect`` asks."""
         return FunctionType

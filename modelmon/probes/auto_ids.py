@@ -7,7 +7,6 @@ The prefix is 64 random bits, new in every process, so that ids of workers, fork
 from __future__ import annotations
 
 import os
-from base64 import b32encode
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -17,6 +16,8 @@ _current: Final[ContextVar[tuple[str, int, int | None] | None]] = ContextVar("mo
 
 def new_prefix() -> str:
     """Return 13 characters that no other process or seat draws."""
+    from base64 import b32encode  # noqa: PLC0415  (only where ids are issued)
+
     return b32encode(os.urandom(8)).decode().rstrip("=").lower()
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.errors import RejectedError
 from modelmon.probes import auto_ids, reading
-from modelmon.probes.outcomes import OK, ending
 from modelmon.probes.seats import PLAIN, UNREADABLE
 
 if TYPE_CHECKING:

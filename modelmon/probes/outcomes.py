@@ -21,7 +21,7 @@ _ENDINGS = {
     ("concurrent.futures._base", "CancelledError"): CANCELLED,
     ("trio", "Cancelled"): CANCELLED,
 }
-# Straight from ``type``: a metaclass of the user's may define these names itself, and nothing of the user's may run here.
+# Straight from ``type``: a metaclass of the user's may define these names, and nothing of the user's may run here.
 _name_of = type.__dict__["__name__"].__get__
 _mro_of = type.__dict__["__mro__"].__get__
 _module_of = type.__dict__["__module__"].__get__
@@ -54,13 +54,14 @@ _OURS: Final = __file__.rpartition("probes")[0]
 def is_ours(error: BaseException) -> bool:
     """Tell a fault of this library from what a signal handler raised while the library was recording.
 
-    A fault of ours was raised in a frame of ours; ``RejectedError`` and its kind are raised on purpose.
+    A fault of ours was raised in a frame of ours, or in C by a frame of ours, where only built-in exceptions come from;
+    a signal handler has a frame of its own. ``RejectedError`` and its kind are raised on purpose.
     """
     if not isinstance(error, Exception) or isinstance(error, ModelmonError):
         return False
     frame = error.__traceback__
     if frame is None or frame.tb_next is None:
-        return isinstance(error, (MemoryError, RecursionError))
+        return _module_of(type(error)) == "builtins" and not isinstance(error, TimeoutError)
     while frame.tb_next is not None:
         frame = frame.tb_next
     return frame.tb_frame.f_code.co_filename.startswith(_OURS)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from modelmon.errors import ConfigurationError
-from modelmon.probes.texts import ASYNC_GENERATOR, GENERATOR, PLAIN_CALL, Forwarding, kind_of
+from modelmon.probes.signatures import ASYNC_GENERATOR, GENERATOR, PLAIN_CALL, Forwarding, kind_of
+from modelmon.probes.texts import text_of
 from modelmon.probes.wrappers import columns_with, made, watch
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from modelmon.probes.seats import Site
 
 
-class BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
+class BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
     """A watched callable bound to an instance."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -31,10 +32,11 @@ class BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
         return getattr, (self._self_instance, self.__name__)
 
 
-class Proxy(wrapt.FunctionWrapper):  # type: ignore[misc]
+class Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """A watched callable object."""
 
     __bound_function_wrapper__ = BoundProxy
+    _self_site: Site  # wrapt keeps what is the proxy's own under this prefix
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle by name where the name leads here, else as what is wrapped and what was asked for."""
@@ -74,9 +76,9 @@ def proxy(function: Any, site: Site) -> Proxy:
     size = f"@reading.bound_size(@s, {bound})" if site.batch_size is not None else ""
     columns = columns_with(site, ident, page, size, stream=stream)
     failed = f"@reading.failed(@s, @t, @e, @arguments, @instance, @args, @kwargs{', ' + page if page else ''})"
-    wrapper = made(kind, _FORWARDING, replace(columns, failed=failed), site, None, _arguments(function, site))
+    wrapper = made(text_of(kind, _FORWARDING, replace(columns, failed=failed)), site, None, _arguments(function, site))
     made_proxy = Proxy(function, wrapper)
-    made_proxy._self_site = site  # noqa: SLF001  (wrapt keeps what is the proxy's own under this prefix)
+    made_proxy._self_site = site  # noqa: SLF001
     return made_proxy
 
 
@@ -90,7 +92,7 @@ def _kind(function: Any) -> str:
     if isinstance(inner, MethodType):
         inner = inner.__func__
     if type(inner) is not FunctionType:
-        called = getattr(type(inner), "__call__", None)
+        called = getattr(type(inner), "__call__", None)  # noqa: B004  (the function, not whether there is one)
         inner = getattr(inner, "__wrapped__", None) if type(called) is not FunctionType else called
     return kind_of(inner.__code__) if type(inner) is FunctionType else PLAIN_CALL
 

@@ -96,14 +96,14 @@ def size(seat: Seat, value: Any) -> int:
     """Return the rows that an argument tells or has; -1 where it does not say."""
     kind = type(value)
     if kind is int:
-        return value if value >= 0 else UNKNOWN_SIZE  # type: ignore[no-any-return]
+        return value if value >= 0 else UNKNOWN_SIZE
     if kind in {list, tuple, dict, set}:
         return len(value)
     if value is UNREADABLE:
         return UNKNOWN_SIZE
     if kind.__module__.partition(".")[0] in _ARRAY_LIBRARIES:
         rows = hooked(seat, lambda: int(value.shape[0]))
-        return UNKNOWN_SIZE if rows is UNREADABLE else rows  # type: ignore[no-any-return]
+        return UNKNOWN_SIZE if rows is UNREADABLE else rows
     seat.reject("batch_size")
     return UNKNOWN_SIZE
 
@@ -151,7 +151,7 @@ def bound_size(seat: Seat, arguments: Any) -> int:
     return size(seat, arguments[seat.site.batch_size])
 
 
-def failed(
+def failed(  # noqa: PLR0917  (called by generated text)
     seat: Seat,
     start: int,
     error: BaseException,

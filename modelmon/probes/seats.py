@@ -13,17 +13,17 @@ Rules of this file:
 
 What a seat holds, column after column:
 
-========== ================== ==========================================================================================
+========== ================== ======================================================================================
 list       stride             columns
-========== ================== ==========================================================================================
+========== ================== ======================================================================================
 buffer     ``len(fields)``    ``fields`` of the site: ``start, end, value`` and, where the site has them, ``id``,
-                              ``slice``, ``size``; calls that returned. ``start`` and ``end`` are clock readings in ns
+                              ``slice``, ``size``; calls that returned; ``start`` and ``end`` are clock readings, ns
 failures   5                  ``start, end, outcome, error_type, slice``; calls that did not return
-streams    8                  ``start, first, last, end, items, outcome, error_type, slice``; ``first`` and ``last`` are
-                              None where there was no item; ``error_type`` is ``""`` for ``ok``
-given      4                  ``time, value, id, slice``; predictions apart from a call's return: streamed items, contexts
+streams    8                  ``start, first, last, end, items, outcome, error_type, slice``; ``first`` and ``last``
+                              are None where there was no item; ``error_type`` is ``""`` for ``ok``
+given      4                  ``time, value, id, slice``; predictions apart from a return: streamed items, contexts
 rejections 1                  tuples ``(reason, count)``
-========== ================== ==========================================================================================
+========== ================== ======================================================================================
 
 ``value`` and ``id`` are plain scalars, results of `modelmon.copies.keep`, or `UNREADABLE` (already among the rejections).
 ``value`` None is no prediction.
@@ -37,15 +37,17 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from modelmon import copies
 from modelmon.probes import auto_ids
 from modelmon.probes.outcomes import OK, ending, is_ours
+from modelmon.probes.sites import PLAIN, UNREADABLE, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from modelmon.tasks import Task
+    from collections.abc import Callable, Iterable
 
     Slice = tuple[tuple[str, str], ...]
+
+__all__ = ["FAILURE_FIELDS", "GIVEN_FIELDS", "PLAIN", "STREAM_FIELDS", "UNREADABLE", "Seat", "Site"]
 
 FAILURE_FIELDS: Final = ("start", "end", "outcome", "error_type", "slice")
 STREAM_FIELDS: Final = ("start", "first", "last", "end", "items", "outcome", "error_type", "slice")
@@ -53,127 +55,6 @@ GIVEN_FIELDS: Final = ("time", "value", "id", "slice")
 _SHORT: Final = 256  # characters of text that are kept without a look at how much they are
 _BEFORE_RELIEF: Final = 8192  # columns in the lists of failures, streams, given
 _AT_MOST: Final = 524_288  # columns in each of them, reached only while nobody can drain
-PLAIN: Final = frozenset({int, float, bool, type(None)})
-"""Types whose values are kept as they are; text too, but its length is looked at first."""
-
-
-class Unreadable:
-    """Stand in a record where a value could not be read; why is already among the rejections."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Show the marker's name."""
-        return "UNREADABLE"
-
-    def __reduce__(self) -> str:
-        """Pickle by name, so that there is one marker."""
-        return "UNREADABLE"
-
-
-UNREADABLE: Final = Unreadable()
-
-
-class Site:
-    """One watched thing; compared by identity.
-
-    Attributes:
-        model: the model's name.
-        version: its version.
-        task: how its outputs are read, or None.
-        id: name of the parameter that holds the id, a function of the bound arguments, ``"auto"``, or None.
-        output: function of the returned value, or of a streamed item, that gives the prediction, or None.
-        attributes: names of parameters, or a function of the bound arguments that gives a mapping, or None.
-        batch_size: name of a parameter, or a function of the bound arguments, or None.
-        tokens: function of a streamed item that gives how many items it stands for, or None.
-        sync: None or ``"device"``.
-        home: what gives seats (``home.seat(site)``); pickled along, so that a copy elsewhere finds its own.
-        fields: columns of the seats' buffers.
-        seat: where calls that begin now are recorded.
-        watcher: weak reference to the wrapper, or None where there is none that could go.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "attributes",
-        "batch_size",
-        "fields",
-        "home",
-        "id",
-        "model",
-        "output",
-        "seat",
-        "sync",
-        "task",
-        "tokens",
-        "version",
-        "watcher",
-    )
-
-    def __init__(
-        self,
-        model: str,
-        version: str = "",
-        *,
-        task: Task | None = None,
-        id: str | Callable[[Mapping[str, Any]], Any] | None = None,  # noqa: A002  (the public name)
-        output: Callable[[Any], Any] | None = None,
-        attributes: Iterable[str] | Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
-        batch_size: str | Callable[[Mapping[str, Any]], int] | None = None,
-        tokens: Callable[[Any], int] | None = None,
-        sync: str | None = None,
-        home: Any = None,
-    ) -> None:
-        """Describe what is watched; a site without a ``home`` gets its seat from whoever made it."""
-        self.model = model
-        self.version = version
-        self.task = task
-        self.id = id
-        self.output = output
-        self.attributes: Any = attributes if attributes is None or callable(attributes) else tuple(attributes)
-        self.batch_size = batch_size
-        self.tokens = tokens
-        self.sync = sync
-        self.home = home
-        asked = (("id", id), ("slice", attributes), ("size", batch_size))
-        self.fields = ("start", "end", "value", *(name for name, wanted in asked if wanted is not None))
-        self.watcher: Callable[[], Any] | None = None
-        self.seat: Seat = home.seat(self) if home is not None else None  # type: ignore[assignment]
-
-    @property
-    def gone(self) -> bool:
-        """Whether the wrapper was collected, so that no call can begin here again."""
-        return self.watcher is not None and self.watcher() is None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what was asked for; the copy takes a seat where it is unpickled."""
-        settings = (
-            self.task,
-            self.id,
-            self.output,
-            self.attributes,
-            self.batch_size,
-            self.tokens,
-            self.sync,
-            self.home,
-        )
-        return _restored, (self.model, self.version, settings)
-
-
-def _restored(model: str, version: str, settings: tuple[Any, ...]) -> Site:
-    task, identify, output, attributes, batch_size, tokens, sync, home = settings
-    return Site(
-        model,
-        version,
-        task=task,
-        id=identify,
-        output=output,
-        attributes=attributes,
-        batch_size=batch_size,
-        tokens=tokens,
-        sync=sync,
-        home=home,
-    )
 
 
 class Seat:
@@ -258,8 +139,6 @@ class Seat:
         """Return what of a value may be kept, or ``UNREADABLE`` after counting why not (``reason``, if given)."""
         if type(value) is str and len(value) <= _SHORT:
             return value
-        from modelmon import copies  # noqa: PLC0415  (needed only by calls that return more than scalars)
-
         kept = copies.keep(value)
         if type(kept) is copies.Rejection:
             self.reject(reason or kept.reason, 1 if reason else kept.rows)
@@ -279,7 +158,7 @@ class Seat:
         end = self.clock()
         self._write(self.failures, (start, end, *ending(error), slice))
 
-    def end(
+    def end(  # noqa: PLR0917  (called by generated text)
         self,
         start: int,
         first: int | None,
@@ -297,7 +176,9 @@ class Seat:
         """Record a prediction apart from a call's return."""
         self._write(self.given, (time, value, ident, slice))
 
-    def give_item(self, time: int, call: int, item: int, value: Any, ident: Any, slice: Slice) -> None:  # noqa: A002
+    def give_item(  # noqa: PLR0917  (called by generated text)
+        self, time: int, call: int, item: int, value: Any, ident: Any, slice: Slice
+    ) -> None:  # noqa: A002
         """Record the prediction of a streamed item, counted from 1; of a sequence of ids it takes its own."""
         if self.prefix:
             auto_ids.publish((self.prefix, call, item))
@@ -315,8 +196,24 @@ class Seat:
         """
         if start is not None and self.buffer[-self.stride : 1 - self.stride] != [start]:
             columns = {"start": start, "end": self.clock(), "slice": (), "size": -1, "value": UNREADABLE}
-            self.extend([columns.get(field) for field in self.fields])
-        if not is_ours(error):
+            self.buffer.extend([columns.get(field) for field in self.fields])
+        return self._excuse(error)
+
+    def mend_failure(self, start: int, error: BaseException, fault: BaseException) -> bool:
+        """Put right the record of a call that raised ``error``, and tell whether to raise what interrupted it."""
+        if self.failures[-5:-4] != [start]:
+            self.failures.extend((start, self.clock(), *ending(error), ()))
+        return self._excuse(fault)
+
+    def mend_end(self, start: int, items: int, error: BaseException | None, fault: BaseException) -> bool:
+        """Put right the record of a stream, and tell whether to raise what interrupted it."""
+        if self.streams[-8:-7] != [start]:
+            outcome = (OK, "") if error is None else ending(error)
+            self.streams.extend((start, None, None, self.clock(), items, *outcome, ()))
+        return self._excuse(fault)
+
+    def _excuse(self, fault: BaseException) -> bool:
+        if not is_ours(fault):
             return True
         self.reject("internal")
         return False

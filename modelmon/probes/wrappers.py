@@ -28,21 +28,17 @@ from modelmon.probes import reading
 from modelmon.probes.aliases import Alias, means
 from modelmon.probes.auto_ids import publish, rows_of
 from modelmon.probes.seats import PLAIN
-from modelmon.probes.texts import (
+from modelmon.probes.signatures import (
     ASYNC_GENERATOR,
-    BUILTINS,
     COROUTINE,
     GENERATOR,
     ITERABLE_COROUTINE,
     PLAIN_CALL,
-    Columns,
     Signature,
-    factory,
-    kept,
     kind_of,
     signature_of,
-    text_of,
 )
+from modelmon.probes.texts import BUILTINS, Columns, factory, kept, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +88,8 @@ def generated(function: FunctionType, site: Site) -> Any:
     kind = kind_of(function.__code__)
     if kind == PLAIN_CALL and "_is_coroutine_mark" in function.__dict__:
         kind = COROUTINE
-    wrapper = made(kind, signature, columns_of(site, signature, stream=kind in _STREAMS), site, function)
+    columns = columns_of(site, signature, stream=kind in _STREAMS)
+    wrapper = made(text_of(kind, signature, columns), site, function)
     code = function.__code__
     names = {"co_name": code.co_name}
     if sys.version_info >= (3, 11):
@@ -107,9 +104,9 @@ def generated(function: FunctionType, site: Site) -> Any:
     return functools.update_wrapper(wrapper, function)
 
 
-def made(kind: str, signature: Signature, columns: Columns, site: Site, function: Any, arguments: Any = None) -> Any:
+def made(text: str, site: Site, function: Any, arguments: Any = None) -> Any:
     """Compile a wrapper and close it over what it needs."""
-    make = factory(text_of(kind, signature, columns))
+    make = factory(text)
     return make(site, function, arguments, _compiling(), PLAIN, reading, publish, rows_of, *BUILTINS)
 
 

@@ -1,8 +1,9 @@
 """A desk in place of the recorder: it gives seats, never drains them, and shows what they hold."""
 
+# ruff: noqa: D107  (a double)
+
 from __future__ import annotations
 
-import itertools
 import time
 from typing import TYPE_CHECKING, Any
 

@@ -1,0 +1,133 @@
+"""Sites: what is watched, one for each decoration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from modelmon.probes.seats import Seat
+    from modelmon.tasks import Task
+
+PLAIN: Final = frozenset({int, float, bool, type(None)})
+"""Types whose values are kept as they are; text too, but its length is looked at first."""
+
+
+class Unreadable:
+    """Stand in a record where a value could not be read; why is already among the rejections."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show the marker's name."""
+        return "UNREADABLE"
+
+    def __reduce__(self) -> str:
+        """Pickle by name, so that there is one marker."""
+        return "UNREADABLE"
+
+
+UNREADABLE: Final = Unreadable()
+
+
+class Site:
+    """One watched thing; compared by identity.
+
+    Attributes:
+        model: the model's name.
+        version: its version.
+        task: how its outputs are read, or None.
+        id: name of the parameter that holds the id, a function of the bound arguments, ``"auto"``, or None.
+        output: function of the returned value, or of a streamed item, that gives the prediction, or None.
+        attributes: names of parameters, or a function of the bound arguments that gives a mapping, or None.
+        batch_size: name of a parameter, or a function of the bound arguments, or None.
+        tokens: function of a streamed item that gives how many items it stands for, or None.
+        sync: None or ``"device"``.
+        home: what gives seats (``home.seat(site)``); pickled along, so that a copy elsewhere finds its own.
+        fields: columns of the seats' buffers.
+        seat: where calls that begin now are recorded.
+        watcher: weak reference to the wrapper, or None where there is none that could go.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "attributes",
+        "batch_size",
+        "fields",
+        "home",
+        "id",
+        "model",
+        "output",
+        "seat",
+        "sync",
+        "task",
+        "tokens",
+        "version",
+        "watcher",
+    )
+
+    def __init__(
+        self,
+        model: str,
+        version: str = "",
+        *,
+        task: Task | None = None,
+        id: str | Callable[[Mapping[str, Any]], Any] | None = None,  # noqa: A002  (the public name)
+        output: Callable[[Any], Any] | None = None,
+        attributes: Iterable[str] | Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        batch_size: str | Callable[[Mapping[str, Any]], int] | None = None,
+        tokens: Callable[[Any], int] | None = None,
+        sync: str | None = None,
+        home: Any = None,
+    ) -> None:
+        """Describe what is watched; a site without a ``home`` gets its seat from whoever made it."""
+        self.model = model
+        self.version = version
+        self.task = task
+        self.id = id
+        self.output = output
+        self.attributes: Any = attributes if attributes is None or callable(attributes) else tuple(attributes)
+        self.batch_size = batch_size
+        self.tokens = tokens
+        self.sync = sync
+        self.home = home
+        asked = (("id", id), ("slice", attributes), ("size", batch_size))
+        self.fields = ("start", "end", "value", *(name for name, wanted in asked if wanted is not None))
+        self.watcher: Callable[[], Any] | None = None
+        self.seat: Seat = home.seat(self) if home is not None else None  # type: ignore[assignment]
+
+    @property
+    def gone(self) -> bool:
+        """Whether the wrapper was collected, so that no call can begin here again."""
+        return self.watcher is not None and self.watcher() is None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what was asked for; the copy takes a seat where it is unpickled."""
+        settings = (
+            self.task,
+            self.id,
+            self.output,
+            self.attributes,
+            self.batch_size,
+            self.tokens,
+            self.sync,
+            self.home,
+        )
+        return _restored, (self.model, self.version, settings)
+
+
+def _restored(model: str, version: str, settings: tuple[Any, ...]) -> Site:
+    task, identify, output, attributes, batch_size, tokens, sync, home = settings
+    return Site(
+        model,
+        version,
+        task=task,
+        id=identify,
+        output=output,
+        attributes=attributes,
+        batch_size=batch_size,
+        tokens=tokens,
+        sync=sync,
+        home=home,
+    )
