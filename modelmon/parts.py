@@ -47,8 +47,8 @@ class Part:
     """Hold what one origin knows.
 
     Attributes:
-        origin: who counted: a process or a store, by a name that no other has.
-        epoch: which life of that origin; a life that began with empty counts has a new number.
+        origin: who counted: one life of a process, or a store, by a name that no other has.
+        epoch: the number of this part among those of its origin, ascending; of two, the greater is the newer.
         kind: ``"process"`` or ``"store"``.
         taken_at: seconds since the epoch, on the origin's clock.
         window: width of a slot in seconds.

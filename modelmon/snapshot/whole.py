@@ -26,20 +26,21 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
     """Read every model as it stood at one moment.
 
     Keys are (model, version); a bare model name works where the model has one version.
-    A snapshot is a set of parts by (origin, epoch): merging keeps the newest part of each, and parts of different
-    origins add up, so merging is associative, commutative and idempotent, and ``Snapshot()`` changes nothing.
+    A snapshot holds one part of each origin: merging keeps the newest of the same origin (the greater epoch), and
+    parts of different origins add up, so merging is associative, commutative and idempotent, and ``Snapshot()``
+    changes nothing.
     """
 
     parts: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
-        """Keep the newest part of each origin and epoch, in their order."""
-        newest: dict[tuple[str, int], Part] = {}
+        """Keep the newest part of each origin, in the order of their names."""
+        newest: dict[str, Part] = {}
         for part in self.parts:
-            held = newest.get((part.origin, part.epoch))
+            held = newest.get(part.origin)
             if held is None or _is_newer(part, held):
-                newest[part.origin, part.epoch] = part
-        object.__setattr__(self, "parts", tuple(newest[key] for key in sorted(newest)))
+                newest[part.origin] = part
+        object.__setattr__(self, "parts", tuple(newest[origin] for origin in sorted(newest)))
 
     def __getitem__(self, key: SeriesKey | str) -> ModelSnapshot:
         """Return the snapshot of one model and version.
@@ -165,7 +166,8 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
 
 
 def _is_newer(part: Part, held: Part) -> bool:
-    if part.taken_at != held.taken_at or part is held:
-        return part.taken_at > held.taken_at
-    # Parts of one moment are equal, unless two origins share a name; then any order will do that is always the same.
+    age, held_age = (part.epoch, part.taken_at), (held.epoch, held.taken_at)
+    if age != held_age or part is held:
+        return age > held_age
+    # Parts of one epoch are equal, unless two origins share a name; then any order will do that is always the same.
     return part != held and text.write([part]) > text.write([held])

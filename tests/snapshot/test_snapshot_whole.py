@@ -59,8 +59,8 @@ def test_unknown_keys_name_what_there_is():
 
 
 def test_different_origins_add():
-    """Parts of different origins, and of different lives of one origin, add up."""
-    merged = whole(worker("a", 1)).merge(whole(worker("b", 2)), whole(worker("a", 4, epoch=2)))
+    """Parts of different origins add up."""
+    merged = whole(worker("a", 1)).merge(whole(worker("b", 2)), whole(worker("c", 4)))
     fraud = merged["fraud", "1"]
     assert fraud.calls == fraud.duration.count == 7
     assert fraud.in_flight == 3
@@ -68,8 +68,8 @@ def test_different_origins_add():
 
 
 def test_the_newest_part_of_an_origin_stays():
-    """Of one origin and epoch the newest part counts, so merging again changes nothing."""
-    old, new = whole(worker("a", 1, taken_at=1.0)), whole(worker("a", 5, taken_at=2.0))
+    """Of one origin the newest part counts, by its epoch and not by the clock, so merging again changes nothing."""
+    old, new = whole(worker("a", 1, taken_at=2.0)), whole(worker("a", 5, taken_at=1.0, epoch=2))
     assert old.merge(new)["fraud"].calls == new.merge(old)["fraud"].calls == 5
     assert old.merge(new, new, old) == new
 
