@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import anchors
-from figures import Figure, Goal
+from figures import Figure, Goal, missing
 from timing import Timing, Variant, loop, loop_awaiting, loop_over, loop_text, own_code, race
 
 from modelmon import Binary, Monitor, Multiclass
