@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CALIBRATION_BINS = 10
 RANKS = 32
 _UNKNOWN = RANKS + 1
+_SHORT = 128
 _EPS = float(np.finfo(np.float64).eps)
 _LOWER_EDGES = (
     *(1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 7e-3),
@@ -215,17 +216,24 @@ class Losses:
 
 def _ranks(probabilities: Floats, of_truth: Floats, column: Ints) -> Ints:
     # Ties go to the higher column, as in scikit-learn's top_k_accuracy_score.
+    if column.size <= _SHORT:
+        places = np.arange(probabilities.shape[1])
+        tied = (probabilities == of_truth[:, None]) & (places > column[:, None])
+        ahead: Ints = np.count_nonzero((probabilities > of_truth[:, None]) | tied, axis=1)
+        return ahead
     ahead = np.zeros(column.size, np.int64)
-    for place in range(probabilities.shape[1]):
-        scores = probabilities[:, place]
+    for place, scores in enumerate(probabilities.T):
         ahead += (scores > of_truth) | ((scores == of_truth) & (place > column))
     return ahead
 
 
 def _squared_errors(probabilities: Floats, column: Ints) -> Floats:
-    # Column by column, so that a row's sum never depends on how many rows stand beside it.
+    # In the order of the columns both ways, so that a row's sum never depends on how many rows stand beside it.
+    if column.size <= _SHORT:
+        errors = probabilities - (np.arange(probabilities.shape[1]) == column[:, None])
+        return np.cumsum(errors * errors, axis=1)[:, -1]
     total = np.zeros(column.size)
-    for place in range(probabilities.shape[1]):
-        error = probabilities[:, place] - (column == place)
+    for place, scores in enumerate(probabilities.T):
+        error = scores - (column == place)
         total += error * error
     return total

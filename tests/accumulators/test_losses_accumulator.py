@@ -103,9 +103,13 @@ def test_removal_needs_no_equal_batches():
     """The term of a row does not depend on where in which batch it stands, so removing it alone is exact."""
     generator = np.random.default_rng(0)
     scores, positive = generator.random(1000) ** 9, generator.random(1000) < 0.5
+    probabilities, actual = generator.dirichlet(np.ones(17), 1000), generator.integers(0, 17, 1000)
     losses = Losses()
     losses.update_binary(scores, positive)
+    losses.update_multiclass(probabilities, actual)
     for start in range(0, 1000, 7):
         losses.update_binary(scores[start : start + 7], positive[start : start + 7], -1)
+        losses.update_multiclass(probabilities[start : start + 7], actual[start : start + 7], -1)
+    assert not losses.ranks.any()
     assert losses.log_loss.is_empty
     assert losses.brier.is_empty
