@@ -110,7 +110,12 @@ def _array_codes(array: NDArray[Any]) -> tuple[Codes, tuple[ClassValue, ...]]:
     if kind == "f":
         return _float_codes(array.astype(np.float64, copy=False))
     if kind in "iu":
-        if array.dtype.itemsize == np.dtype(np.uint64).itemsize and kind == "u" and array.size and array.max() >> 63:
+        if (
+            array.dtype.itemsize == np.dtype(np.uint64).itemsize
+            and kind == "u"
+            and array.size
+            and int(array.max()) >> 63
+        ):
             distinct, codes = np.unique(array, return_inverse=True)
             return settle(codes.reshape(-1).astype(np.int32), distinct.tolist())
         return _integer_codes(array.astype(np.int64, copy=False))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from itertools import chain
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from modelmon.copies import arrays, frames, tensors
@@ -24,6 +25,7 @@ PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
 """Types whose instances are kept as they are."""
 
 _CACHED_TYPES = 512
+_keep_item = methodcaller("item")
 _ROWS = frozenset({list, tuple})
 _POINTER = 8
 _OBJECT = 32  # bytes, about, of a small int or float
@@ -188,6 +190,13 @@ _KEEPERS: dict[type, Callable[[Any], Any]] = dict(_EXACT)
 _FAMILIES: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("numpy", "ndarray"): _keep_array,
     ("numpy", "generic"): arrays.keep_scalar,
+    ("numpy", "timedelta64"): arrays.keep_scalar,  # which numpy counts among the integers
+    ("numpy", "integer"): _keep_item,
+    ("numpy", "float64"): _keep_item,
+    ("numpy", "float32"): _keep_item,
+    ("numpy", "bool"): _keep_item,
+    ("numpy", "bool_"): _keep_item,
+    ("numpy", "character"): _keep_item,
     ("numpy", "MaskedArray"): _keep_masked,
     ("numpy", "MaskedConstant"): _keep_missing,
     ("array", "array"): tuple,

@@ -108,15 +108,20 @@ def _tuple_group(value: tuple[Any, ...], task: Task | None, *, lone: bool | None
 
 def _rows_group(value: tuple[Any, ...]) -> Any:
     """Return the key of rows: their one length, zero where it differs, and what their cells are."""
-    lengths = {len(row) if isinstance(row, (tuple, np.ndarray)) else 0 for row in value}
+    if not set(map(type, value)) <= {tuple, np.ndarray}:
+        return ("parts", 0, "O")
+    lengths = set(map(len, value))
     if len(lengths) > 1 or lengths == {0}:
         return ("parts", 0, "O")
-    kinds = set(map(type, chain.from_iterable(map(_listed, value))))
+    kinds = set(map(type, chain.from_iterable(_lists(value))))
     return ("parts", lengths.pop(), "O" if not kinds <= _NUMBERS else "f" if float in kinds else "i")
 
 
-def _listed(row: Any) -> Any:
-    return row.tolist() if isinstance(row, np.ndarray) else row
+def _lists(rows: Sequence[Any]) -> Sequence[Any]:
+    """Return rows as sequences of scalars of Python."""
+    if np.ndarray not in set(map(type, rows)):
+        return rows
+    return [row.tolist() if isinstance(row, np.ndarray) else row for row in rows]
 
 
 def _is_row(value: Any, code: str, task: Task | None, *, lone: bool | None) -> bool:
@@ -153,7 +158,7 @@ def _batch(key: Any, members: list[tuple[int, Any]]) -> Batch:
         return _flat_batch(calls, np.ones(len(calls), np.int64), values)
     if key[0] == "parts":
         sizes = np.array([1 if type(value) is frozenset else len(value) for value in values], np.int64)
-        rows = list(map(_listed, chain.from_iterable((v,) if type(v) is frozenset else v for v in values)))
+        rows = list(_lists(list(chain.from_iterable((v,) if type(v) is frozenset else v for v in values))))
         return _parts_batch(calls, sizes, rows, width=key[1], code=key[2])
     if key[0] == "flat":
         sizes = np.fromiter(map(len, values), np.int64, len(values))

@@ -15,8 +15,6 @@ from modelmon.copies import Nullable
 from modelmon.tasks import Binary, Multiclass, Multilabel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from modelmon.identity import ClassValue
@@ -208,7 +206,7 @@ def _named_labels(batch: Batch, task: Multilabel) -> Meaning:
     known = {value: position for position, value in enumerate(task.declared)}
     if batch.form == "labels":
         codes, values = class_codes(batch.data)
-        rows = [((code,), values) for code in codes.tolist()]
+        rows = [([code], values) for code in codes.tolist()]
     else:
         rows = [_row_codes(row) for row in batch.data]
     reasons = np.zeros(len(rows), np.uint8)
@@ -224,7 +222,7 @@ def _named_labels(batch: Batch, task: Multilabel) -> Meaning:
     return Meaning(reasons, columns=task.declared, flags=flags)
 
 
-def _row_codes(row: Any) -> tuple[Sequence[int], tuple[ClassValue, ...]]:
+def _row_codes(row: Any) -> tuple[list[int], tuple[ClassValue, ...]]:
     codes, values = class_codes(tuple(row) if isinstance(row, (tuple, list, frozenset)) else row)
     return codes.tolist(), values
 

@@ -31,15 +31,28 @@ def numbers(array):
 
 
 SCORES = {
-    "list": lambda v: v, "tuple": tuple, "numpy": np.array, "single": lambda v: np.array(v, np.float32),
-    "half": lambda v: np.array(v, np.float16), "big-endian": lambda v: np.array(v, ">f8"),
-    "reversed": lambda v: np.array(v[::-1])[::-1], "objects": lambda v: np.array(v, object), "column": lambda v: np.array(v)[:, None],
-    "two-columns": lambda v: np.stack([1 - np.array(v), v], axis=1), "rows": lambda v: [[1 - x, x] for x in v],
-    "pandas": pd.Series, "Float64": lambda v: pd.Series(v, dtype="Float64"), "frame": lambda v: pd.DataFrame({"p": v}),
-    "polars": pl.Series, "arrow": pa.array, "torch": torch.tensor, "bfloat16": lambda v: torch.tensor(v).bfloat16(),
-    "grad": lambda v: torch.tensor(v, requires_grad=True), "scalars": lambda v: [np.float32(x) for x in v],
+    "list": lambda v: v,
+    "tuple": tuple,
+    "numpy": np.array,
+    "single": lambda v: np.array(v, np.float32),
+    "half": lambda v: np.array(v, np.float16),
+    "big-endian": lambda v: np.array(v, ">f8"),
+    "reversed": lambda v: np.array(v[::-1])[::-1],
+    "objects": lambda v: np.array(v, object),
+    "column": lambda v: np.array(v)[:, None],
+    "two-columns": lambda v: np.stack([1 - np.array(v), v], axis=1),
+    "rows": lambda v: [[1 - x, x] for x in v],
+    "pandas": pd.Series,
+    "Float64": lambda v: pd.Series(v, dtype="Float64"),
+    "frame": lambda v: pd.DataFrame({"p": v}),
+    "polars": pl.Series,
+    "arrow": pa.array,
+    "torch": torch.tensor,
+    "bfloat16": lambda v: torch.tensor(v).bfloat16(),
+    "grad": lambda v: torch.tensor(v, requires_grad=True),
+    "scalars": lambda v: [np.float32(x) for x in v],
     "tensors": lambda v: [torch.tensor(x) for x in v],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", SCORES)
@@ -56,10 +69,17 @@ def test_binary_scores_of_every_type(kind, size):
 
 
 LABELS = {
-    "list": lambda v: v, "numpy": np.array, "objects": lambda v: np.array(v, object), "pandas": pd.Series, "polars": pl.Series,
-    "category": lambda v: pd.Series(v, dtype="category"), "arrow": pa.array, "dictionary": lambda v: pa.array(v).dictionary_encode(),
-    "column": lambda v: np.array(v)[:, None], "masked": np.ma.array,
-}  # fmt: skip
+    "list": lambda v: v,
+    "numpy": np.array,
+    "objects": lambda v: np.array(v, object),
+    "pandas": pd.Series,
+    "polars": pl.Series,
+    "category": lambda v: pd.Series(v, dtype="category"),
+    "arrow": pa.array,
+    "dictionary": lambda v: pa.array(v).dictionary_encode(),
+    "column": lambda v: np.array(v)[:, None],
+    "masked": np.ma.array,
+}
 
 
 @pytest.mark.parametrize("kind", LABELS)
@@ -74,11 +94,17 @@ def test_labels_of_every_type(kind, values, task):
 
 
 PROBABILITIES = {
-    "numpy": np.array, "list": lambda v: v, "tuples": lambda v: tuple(map(tuple, v)), "single": lambda v: np.array(v, np.float32),
-    "fortran": lambda v: np.asfortranarray(v), "torch": torch.tensor, "frame": pd.DataFrame,
-    "polars": lambda v: pl.DataFrame(v, orient="row"), "arrays": lambda v: [np.array(row) for row in v],
+    "numpy": np.array,
+    "list": lambda v: v,
+    "tuples": lambda v: tuple(map(tuple, v)),
+    "single": lambda v: np.array(v, np.float32),
+    "fortran": np.asfortranarray,
+    "torch": torch.tensor,
+    "frame": pd.DataFrame,
+    "polars": lambda v: pl.DataFrame(v, orient="row"),
+    "arrays": lambda v: [np.array(row) for row in v],
     "tensors": lambda v: [torch.tensor(row) for row in v],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", PROBABILITIES)
@@ -122,7 +148,12 @@ def test_probability_rows_of_every_type(kind):
         (Multiclass(), [[object(), 1, [2]]], [], {"shape": 3}),
         (Multiclass(), [[object(), 1, 2]], [1, 2], {"type": 1}),
         (Multiclass(), [object(), {"a": 1}, None], [], {"type": 2}),
-        (Multiclass(), [np.datetime64("2020"), np.array(["2020", "2021"], "M8[D]"), np.zeros(3, [("a", int)])], [], {"type": 6}),
+        (
+            Multiclass(),
+            [np.datetime64("2020"), np.array(["2020", "2021"], "M8[D]"), np.zeros(3, [("a", int)])],
+            [],
+            {"type": 6},
+        ),
         (Multiclass(), [10**400, 2**80], [2**80], {"type": 1}),
         (None, [0.5, [0.25, 0.5], np.array([0.5]), torch.ones(3), np.ones((2, 1))], [], {"task_undeclared": 9}),
         (None, [1, "a", True, 0.5, [1, 2]], [1, "a", 1, 1, 2], {"task_undeclared": 1}),
@@ -130,7 +161,7 @@ def test_probability_rows_of_every_type(kind):
         (None, [[0.5, None]], [], {"task_undeclared": 2}),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_classes_and_rejections(task, outputs, classes, rejected):
     """What is read is the class it says; what is not is counted under its reason, and nothing else is lost."""
     found = reading(task, outputs)
@@ -153,7 +184,7 @@ def test_classes_and_rejections(task, outputs, classes, rejected):
         ([[1.7e308, 1.7e308]], [1.7e308, 1.7e308], {}),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_regression(outputs, values, rejected):
     """Numbers of every type are predicted values, what is no finite number is counted."""
     found = reading(Regression(), outputs)
@@ -168,7 +199,12 @@ def test_regression(outputs, values, rejected):
         (Multilabel(["a", "b"]), [[1, 0], np.array([0, 1]), (True, True)], [[1, 0], [0, 1], [1, 1]], {}),
         (Multilabel(["a", "b"]), [np.array([[1, 0], [0, 2]])], [[1, 0]], {"type": 1}),
         (Multilabel(["a", "b"]), [[0.5, 0.4], np.array([[0.9, 0.1], [NAN, 1]])], [[1, 0], [1, 0]], {"nan": 1}),
-        (Multilabel(["a", "b"]), [{"a"}, frozenset(), [["b"], []], [{"a", "b"}]], [[1, 0], [0, 0], [0, 1], [0, 0], [1, 1]], {}),
+        (
+            Multilabel(["a", "b"]),
+            [{"a"}, frozenset(), [["b"], []], [{"a", "b"}]],
+            [[1, 0], [0, 0], [0, 1], [0, 0], [1, 1]],
+            {},
+        ),
         (Multilabel(["a", "b"]), [["a", "b", "z"]], [[1, 0], [0, 1]], {"unknown_class": 1}),
         (Multilabel(["a", "b"]), [np.ones((2, 3)), [1, 0, 1]], [], {"shape": 3}),
         (Multilabel(), [np.eye(2), [1, 0]], [[1, 0], [0, 1], [1, 0]], {}),
@@ -178,7 +214,7 @@ def test_regression(outputs, values, rejected):
         (Multilabel(["a"]), [1, 0.9, True, np.array([[1], [0]])], [[1], [1], [1], [1], [0]], {}),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_multilabel(task, outputs, flags, rejected):
     """Flags, scores and names of labels become flags; what fits no label is counted."""
     found = reading(task, outputs)
@@ -188,7 +224,7 @@ def test_multilabel(task, outputs, flags, rejected):
 
 
 def test_many_classes_keep_the_best_five():
-    """Above 32 classes the predicted class, its score and the five best are kept, equal ones ranked as scikit-learn does."""
+    """Above 32 classes the predicted class, its score and the five best are kept, equal ones as scikit-learn ranks."""
     probabilities = np.random.default_rng(5).random((50, 40)).round(1)
     found = reading(Multiclass(), [probabilities])
     ranked = np.argsort(probabilities, axis=1, kind="mergesort")[:, ::-1][:, :5]
@@ -247,10 +283,18 @@ def test_nothing_is_nothing(task):
 
 @pytest.mark.parametrize(
     ("output", "ids", "rows"),
-    [([0.5, 0.6], ["a"], 2), ([0.5], ["a", "b"], 1), (np.ones(3), ["a", "b"], 3), (0.5, ["a", "b"], 1), ([0.5, 0.6, 0.7], "a", 3),
-     (np.ones(2), np.arange(3), 2), ([], ["a"], 0), (0.5, [], 1)],
+    [
+        ([0.5, 0.6], ["a"], 2),
+        ([0.5], ["a", "b"], 1),
+        (np.ones(3), ["a", "b"], 3),
+        (0.5, ["a", "b"], 1),
+        ([0.5, 0.6, 0.7], "a", 3),
+        (np.ones(2), np.arange(3), 2),
+        ([], ["a"], 0),
+        (0.5, [], 1),
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_lengths_that_differ_cost_the_whole_call(output, ids, rows):
     """Of a call with another number of ids than predictions nothing is read, and the calls beside it are."""
     found = reading(Binary(), [0.75, output, [0.25, 0.5]], ["x", ids, ["y", "z"]])
@@ -277,9 +321,15 @@ def test_predictions_under_bad_ids_are_read_and_counted():
 
 
 ID_TYPES = {
-    "list": lambda v: v, "numpy": np.array, "pandas": pd.Series, "polars": pl.Series, "arrow": pa.array, "tuple": tuple,
-    "category": lambda v: pd.Series(v, dtype="category"), "objects": lambda v: np.array(v, object),
-}  # fmt: skip
+    "list": lambda v: v,
+    "numpy": np.array,
+    "pandas": pd.Series,
+    "polars": pl.Series,
+    "arrow": pa.array,
+    "tuple": tuple,
+    "category": lambda v: pd.Series(v, dtype="category"),
+    "objects": lambda v: np.array(v, object),
+}
 
 
 @pytest.mark.parametrize("first", ID_TYPES)
@@ -314,12 +364,22 @@ def test_unforeseen_value_does_not_take_others_with_it():
 
 
 OUTPUT = st.one_of(
-    st.none(), st.booleans(), st.integers(-2, 3), st.floats(), st.text(max_size=2), st.binary(max_size=2),
-    st.lists(st.floats(0, 1), max_size=4), st.lists(st.integers(0, 2), max_size=4), st.lists(st.sampled_from(["a", "b", None]), max_size=3),
-    st.lists(st.lists(st.floats(0, 1), min_size=2, max_size=2), max_size=3), st.lists(st.lists(st.integers(0, 1), max_size=2), max_size=2),
-    st.lists(st.floats(), min_size=1, max_size=4).map(np.array), st.sampled_from([np.eye(2), np.ones((2, 3)), np.ma.array([1, 2], mask=[0, 1])]),
-    st.sets(st.sampled_from(["a", "b", 1])), st.builds(object),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 3),
+    st.floats(),
+    st.text(max_size=2),
+    st.binary(max_size=2),
+    st.lists(st.floats(0, 1), max_size=4),
+    st.lists(st.integers(0, 2), max_size=4),
+    st.lists(st.sampled_from(["a", "b", None]), max_size=3),
+    st.lists(st.lists(st.floats(0, 1), min_size=2, max_size=2), max_size=3),
+    st.lists(st.lists(st.integers(0, 1), max_size=2), max_size=2),
+    st.lists(st.floats(), min_size=1, max_size=4).map(np.array),
+    st.sampled_from([np.eye(2), np.ones((2, 3)), np.ma.array([1, 2], mask=[0, 1])]),
+    st.sets(st.sampled_from(["a", "b", 1])),
+    st.builds(object),
+)
 TASK = st.sampled_from(
     [
         None,

