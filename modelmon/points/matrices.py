@@ -32,7 +32,7 @@ _EDGES = (*(repr(float(edge)) for edge in SCORE_EDGES), "+Inf")
 
 
 def fill_matrices(sheet: Sheet, model: ModelSnapshot) -> None:
-    """Add the confusion matrix, as cells up to 32 classes and as sums of each class above, and the score bins."""
+    """Add the confusion matrix, as cells up to 32 classes and as sums of each class above."""
     task = model.task
     if task is None or isinstance(task, Regression):
         return
@@ -46,8 +46,6 @@ def fill_matrices(sheet: Sheet, model: ModelSnapshot) -> None:
             _fill_cells(sheet, model, counted)
         else:
             _fill_sums(sheet, model, counted)
-    if isinstance(task, Binary):
-        _fill_scores(sheet, model)
 
 
 def _fill_cells(sheet: Sheet, model: ModelSnapshot, counted: Confusion) -> None:
@@ -97,9 +95,10 @@ def _shown(model: ModelSnapshot) -> list[int]:
     return [places[value] for value in list(order)[:CLASSES] if value in places and value != OTHER]
 
 
-def _fill_scores(sheet: Sheet, model: ModelSnapshot) -> None:
+def fill_scores(sheet: Sheet, model: ModelSnapshot) -> None:
+    """Add the scores of a binary task in bins, for the whole model: 240 lines are too many for every slice."""
     counted = model.selection.gather("losses", Losses)
-    if counted is None:
+    if counted is None or not isinstance(model.task, Binary):
         return
     for side, bins in zip(_SIDES, counted.score_bins.tolist(), strict=True):
         for actual, row in zip("01", bins, strict=True):

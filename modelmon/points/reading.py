@@ -3,7 +3,7 @@
 Rules:
 
 1. A model whose calls have attributes is shown slice by slice and never also in total, so that sums over slices are
-   right; what is kept for the whole only (areas under curves) is shown without slice attributes.
+   right; what is shown for the whole only (areas under curves, score bins) has no slice attributes.
 2. What is undefined gives no point.
 3. Numbers that belong to no model carry neither model nor version.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from modelmon.points.calls import fill_calls, fill_predictions
 from modelmon.points.joins import fill_joins
-from modelmon.points.matrices import fill_matrices
+from modelmon.points.matrices import fill_matrices, fill_scores
 from modelmon.points.qualities import fill_quality
 from modelmon.points.sheets import Sheet, series_attributes
 
@@ -57,6 +57,7 @@ def _model_points(snapshot: Snapshot, windows: Sequence[str]) -> list[Point]:
             _fill(sheet, view, windows)
             found += sheet.points
         sheet = Sheet(series_attributes(model, version, ()))
+        fill_scores(sheet, whole)
         for window, seen in _windows(whole, windows):
             fill_quality(sheet, seen, window=window, shared=True)
         found += sheet.points

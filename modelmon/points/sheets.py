@@ -46,7 +46,7 @@ class Sheet:
         self.add(name, HistogramValue(row.bounds, counts, float(values.sum), values.count), *own)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=32_768)
 def extended(base: Attributes, names: tuple[str, ...], values: tuple[str, ...]) -> Attributes:
     """Return attributes with further ones added; those without a value are left out.
 

@@ -290,6 +290,9 @@ def test_slices_are_shown_apart_and_not_in_total():
     (area,) = found(of, "modelmon.quality", metric="auc")
     assert area.value == fraud.auc
     assert "country" not in dict(area.attributes)
+    bins = found(of, "modelmon.score.bins")
+    assert sum(point.value for point in bins) == 600
+    assert not [point for point in bins if "country" in dict(point.attributes)]
     assert len(found(of, "modelmon.quality", metric="accuracy")) == 3
 
 
