@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from itertools import count
 from random import Random
@@ -41,14 +42,12 @@ def labels(budget: Budget) -> list[Figure]:
         for first in range(0, awaiting, BATCH):
             rows = slice(first, first + BATCH)
             monitors[name].predictions(ids[name][rows], predicted[rows], model="m", task=Multiclass())
-    variants = {
-        name: Variant(Batches(held, truths, order, monitors[name].labels).run, BATCH) for name, held in ids.items()
-    }
+    variants = {name: Batches(held, truths, order, monitors[name].labels).variant() for name, held in ids.items()}
     pending = dict(zip(texts, predicted.tolist(), strict=True))
-    variants["dict"] = Variant(Batches(texts, truths, order, popping(pending)).run, BATCH)
+    variants["dict"] = Batches(texts, truths, order, popping(pending)).variant()
     numbers = ids["int64"].tolist()
     pending_numbers = dict(zip(numbers, predicted.tolist(), strict=True))
-    variants["dict, int"] = Variant(Batches(numbers, truths, order, popping(pending_numbers)).run, BATCH)
+    variants["dict, int"] = Batches(numbers, truths, order, popping(pending_numbers)).variant()
     absent = []
     try:
         variants["pandas"] = merging(ids["int64"], predicted, truths, rng)
@@ -118,7 +117,7 @@ class Stream:
     def renew(self) -> None:
         """Draw fresh ids and labels."""
         self.ids = uuids(EVENTS, seed=next(self._seeds))
-        self.late = self._random.sample(self.ids, EVENTS)
+        self.late = parsed(self._random.sample(self.ids, EVENTS))
         self.truths = self._random.choices(range(CLASSES), k=EVENTS)
 
     def call(self, function: Callable[..., int]) -> None:
@@ -156,20 +155,30 @@ class Batches:
     """Deliver one batch of labels after the other, in a random order of ids."""
 
     def __init__(self, ids: Any, truths: Any, order: Any, deliver: Callable[[Any, Any], object]) -> None:
-        """Cut all batches ahead."""
-        self.deliver = deliver
-        listed = isinstance(ids, list)
-        self.cut = []
-        for first in range(0, len(order) - BATCH + 1, BATCH):
-            rows = order[first : first + BATCH]
-            self.cut.append(([ids[row] for row in rows] if listed else ids[rows], truths[rows]))
+        """Begin at the first batch."""
+        self.ids, self.truths, self.order, self.deliver = ids, truths, order, deliver
+        self.batch: tuple[Any, Any] = ((), ())
         self.next = 0
 
+    def prepare(self) -> None:
+        """Cut the next batch; texts are new objects, as a parser makes them."""
+        rows = self.order[self.next : self.next + BATCH]
+        self.next += BATCH
+        listed = isinstance(self.ids, list)
+        self.batch = parsed([self.ids[row] for row in rows]) if listed else self.ids[rows], self.truths[rows]
+
     def run(self) -> None:
-        """Deliver the next batch."""
-        ids, truths = self.cut[self.next]
-        self.next += 1
-        self.deliver(ids, truths)
+        """Deliver the batch."""
+        self.deliver(*self.batch)
+
+    def variant(self) -> Variant:
+        """Return it as a contestant."""
+        return Variant(self.run, BATCH, prepare=self.prepare)
+
+
+def parsed(texts: list[Any]) -> list[Any]:
+    """Return equal but new objects, one after the other in memory."""
+    return json.loads(json.dumps(texts))
 
 
 def issued(monitor: Monitor, predicted: Any) -> list[str]:

@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _say(f"\n{verdict(every)}; {time.monotonic() - started:.0f} s.")
     mode = "quick" if options.quick else "full"
     if options.json:
+        Path(options.json).parent.mkdir(parents=True, exist_ok=True)
         write_json(Path(options.json), groups, mode)
     if options.page:
         write_markdown(Path(options.page), groups, mode)
