@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+_ROW_DIMENSIONS = 2
+
 
 class Rejection:
     """Say why an output was not kept.
@@ -98,9 +100,14 @@ class Deferred:
             return True
 
     def array(self) -> Any:
-        """Wait for the copy and return it as a numpy array, or a `Rejection` where the device lost it."""
+        """Wait for the copy and return it as `keep` would have: a numpy array, or the scalar of a single element.
+
+        Where the device lost it, it is a `Rejection`.
+        """
         try:
             self._wait()
-            return self._finish()
+            found = self._finish()
+            single = getattr(found, "ndim", _ROW_DIMENSIONS) < _ROW_DIMENSIONS and found.size == 1
+            return found.item() if single else found
         except Exception:
             return Rejection("type", self.rows)

@@ -74,6 +74,8 @@ def gather(
         if type(value) is Rejection:
             refusals.add(value.reason, value.rows, call)
             continue
+        if type(value) is tuple and Deferred in set(map(type, value)):
+            value = tuple(each.array() if type(each) is Deferred else each for each in value)
         key = _group(value, task, lone=None if lone is None else lone[call])
         if key == "row":
             value = _single_row(value)

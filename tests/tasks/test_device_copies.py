@@ -137,6 +137,16 @@ def test_unfinished_copy_is_waited_for_when_read(device):
     assert found.ids.texts() == ["7", "8"]
 
 
+def test_scalars_of_a_device_and_lists_of_them_are_read(device):
+    """A tensor without axes is one prediction, a list of such tensors a batch, a list of rows a matrix."""
+    scalar, single = Tensor(0.75, "cuda", device), Tensor([0.25], "cuda", device)
+    row = Tensor([0.5, 0.5], "cuda", device)
+    kept = [keep(scalar), keep(single), keep([scalar, single, 0.5]), keep([row, row])]
+    found = read(Binary(), kept, ["a", "b", ("c", "d", "e"), ("f", "g")])
+    assert found.scores.tolist() == [0.75, 0.25, 0.75, 0.25, 0.5, 0.5, 0.5]
+    assert found.rows.tolist() == [0, 1, 2, 2, 2, 3, 3]
+
+
 def test_narrow_floats_are_widened_on_the_host(device):
     """Half precision becomes single precision after the copy."""
     kept = keep(Tensor(np.array([0.5, 1], np.float16), "cuda", device))
