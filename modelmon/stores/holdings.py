@@ -16,6 +16,7 @@ import numpy as np
 from modelmon.hashing import mix
 from modelmon.stores.counting import Counting
 from modelmon.stores.groups import Groups
+from modelmon.stores.index import distinct
 from modelmon.stores.objects import Objects
 from modelmon.stores.partition import partition
 from modelmon.stores.rows import Records
@@ -225,7 +226,7 @@ class Holdings:
         records = self.records
         state = records.records["state"][gone]
         self.release_payload(gone[state < EARLY])
-        low, high = records.keys(np.unique(records.index.find(*records.keys(gone))))
+        low, high = records.keys(distinct(records.index.find(*records.keys(gone))))
         records.remove(gone)
         found = self.find(low, high)
         labels = found.take(found.state == CONSUMED)

@@ -9,7 +9,7 @@ import numpy as np
 from modelmon.stores import transition
 from modelmon.stores.groups import Group, Layout
 from modelmon.stores.holdings import KEY_SEED
-from modelmon.stores.index import first_of_each
+from modelmon.stores.index import distinct, first_of_each
 from modelmon.stores.rounds import PredictionRound
 from modelmon.stores.states import CONSUMED, EARLY, JOINED, NONE
 from modelmon.tasks import Multilabel
@@ -189,7 +189,7 @@ def _write(holdings: Holdings, batch: _Batch, heads: Numbers, cover: Numbers, ef
     holdings.store_payload(batch.layout, new, batch.payload)
     records.settle(new, state, due, truth)
     holdings.transit(new, np.full(len(new), NONE, np.uint8), state)
-    labels = np.unique(cover[cover >= 0])
+    labels = distinct(cover[cover >= 0])
     early = labels[table["state"][labels] == EARLY]
     if len(early):
         table["state"][early] = CONSUMED

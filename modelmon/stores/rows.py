@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelmon.stores.index import Index
+from modelmon.stores.index import Index, distinct
 from modelmon.stores.registers import Registers
 from modelmon.stores.states import CONSUMED, EARLY, NONE, PENDING
 from modelmon.stores.table import Table
@@ -116,7 +116,7 @@ class Records:
     def remove(self, gone: Numbers) -> None:
         """Take records out of their chains and give them back, with their details."""
         table = self.records
-        heads = np.unique(self.index.find(*self.keys(gone)))
+        heads = distinct(self.index.find(*self.keys(gone)))
         detail = table["detail"][gone].astype(np.int64)
         labels = table["state"][gone] >= EARLY
         self.registers.release(detail[labels])
