@@ -39,11 +39,14 @@ class Alias(functools.partial):  # type: ignore[type-arg]
         """Take a generated wrapper and its site."""
         self = super().__new__(cls, wrapper)
         self.__dict__.update(wrapper.__dict__)
-        for name in (*functools.WRAPPER_ASSIGNMENTS, "__code__", "__defaults__", "__kwdefaults__", "__globals__"):
-            if hasattr(wrapper, name):
-                self.__dict__[name] = getattr(wrapper, name)
+        for name in ("__doc__", "__module__", "__annotations__"):  # what this class has itself
+            self.__dict__[name] = getattr(wrapper, name)
         self.__dict__["_modelmon_site"] = site
         return self
+
+    def __getattr__(self, name: str) -> Any:
+        """Look at the wrapper for what only functions have; cloudpickle sends that."""
+        return getattr(self.func, name)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:

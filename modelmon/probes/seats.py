@@ -25,7 +25,7 @@ given      4                  ``time, value, id, slice``; predictions apart from
 rejections 1                  tuples ``(reason, count)``
 ========== ================== ======================================================================================
 
-``value`` and ``id`` are plain scalars, results of `modelmon.copies.keep`, or `UNREADABLE` (already among the rejections).
+``value`` and ``id`` are plain scalars, results of `modelmon.copies.keep`, or `UNREADABLE`, already among the rejections.
 ``value`` None is no prediction.
 With ``id="auto"`` the ids are written out by `modelmon.probes.auto_ids.issued` from the seat's prefix and the call's
 number, which is what the column holds.
@@ -177,15 +177,15 @@ class Seat:
         self._write(self.given, (time, value, ident, slice))
 
     def give_item(  # noqa: PLR0917  (called by generated text)
-        self, time: int, call: int, item: int, value: Any, ident: Any, slice: Slice
-    ) -> None:  # noqa: A002
+        self, time: int, call: int, item: int, value: Any, ident: Any, page: Slice
+    ) -> None:
         """Record the prediction of a streamed item, counted from 1; of a sequence of ids it takes its own."""
         if self.prefix:
             auto_ids.publish((self.prefix, call, item))
             ident = f"{self.prefix}-{call}-{item - 1}"
         elif type(ident) in {tuple, list}:
             ident = ident[item - 1] if item <= len(ident) else None
-        self.give(time, value, ident, slice)
+        self.give(time, value, ident, page)
 
     def mend(self, start: int | None, error: BaseException) -> bool:
         """Put right a record that something interrupted, and tell whether to raise what did.

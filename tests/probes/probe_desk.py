@@ -1,7 +1,5 @@
 """A desk in place of the recorder: it gives seats, never drains them, and shows what they hold."""
 
-# ruff: noqa: D107  (a double)
-
 from __future__ import annotations
 
 import time
@@ -17,6 +15,7 @@ class Desk:
     """Give seats and keep them."""
 
     def __init__(self, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+        """Start with no relief asked for."""
         self.clock = clock
         self.reliefs = 0
 

@@ -1,6 +1,7 @@
 """Generators and async generators: one record for each stream that began, whatever way it ended."""
 
-# ruff: noqa: ARG, PERF203, SIM105, B904, TRY301, C901  (odd generators are the subject here)
+# Odd generators are the subject here.
+# ruff: noqa: ARG005, PERF203, SIM105, B904, TRY301, C901
 
 from __future__ import annotations
 

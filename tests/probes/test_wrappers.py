@@ -1,6 +1,7 @@
 """Watched callables of every kind behave as they would unwatched, and every call ends with one outcome."""
 
-# ruff: noqa: ARG, A002, PLR0917, D107  (odd functions are the subject here)
+# Odd functions are the subject here.
+# ruff: noqa: ARG001, ARG005, A002, B024, PLR0917, D107
 
 from __future__ import annotations
 

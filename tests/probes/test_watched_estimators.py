@@ -1,0 +1,156 @@
+"""Watched estimators pass for what they stand in for, and one of their methods gives the predictions."""
+
+# What is unpickled here was pickled here; hooks get arguments that they need not read.
+# ruff: noqa: S301, ARG005
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from modelmon.monitoring import Monitor
+from modelmon.sklearn import WatchedEstimator, watch
+from modelmon.tasks import Binary, Multiclass, Regression
+
+X, Y = load_breast_cancer(return_X_y=True)
+FITTED = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
+IDS = [f"row-{i}" for i in range(len(Y))]
+by_row = {"id": lambda arguments: IDS[: len(arguments["X"])]}
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("predict", "predict_proba"),
+        ("predict_proba", "predict"),
+        ("decision_function", "predict", "predict_proba"),
+        ("predict", "decision_function", "predict"),
+    ],
+)
+def test_one_method_gives_the_predictions(order):
+    """Whatever the order of the calls, scores beat classes, and the others are only timed."""
+    monitor = Monitor()
+    watched = watch(FITTED, model="m", monitor=monitor, **by_row)
+    for name in order:
+        assert np.array_equal(getattr(watched, name)(X), getattr(FITTED, name)(X))
+    monitor.labels(IDS, Y)
+    seen = monitor.snapshot()["m"]
+    assert (seen.calls, seen.labelled) == (len(order), len(Y))
+    assert seen.auc == pytest.approx(0.9974, abs=1e-3)
+    if "predict_proba" in order:
+        assert seen.accuracy == FITTED.score(X, Y)
+        assert seen.predictions == len(Y)
+
+
+def test_classes_alone():
+    """An estimator of which only ``predict`` is called is judged by its classes."""
+    monitor = Monitor()
+    watch(FITTED, model="m", monitor=monitor, **by_row).predict(X)
+    monitor.labels(IDS, Y)
+    assert monitor.snapshot()["m"].accuracy == FITTED.score(X, Y)
+
+
+def test_margins_are_judged_at_zero():
+    """Where margins are all there is, zero divides the classes."""
+    estimator = LinearSVC().fit(StandardScaler().fit_transform(X), Y)
+    scaled = StandardScaler().fit_transform(X)
+    monitor = Monitor()
+    watched = watch(estimator, model="m", monitor=monitor, **by_row)
+    watched.decision_function(scaled)
+    assert not hasattr(watched, "predict_proba")
+    monitor.labels(IDS, Y)
+    assert monitor.snapshot()["m"].accuracy == estimator.score(scaled, Y)
+
+
+def test_calls_without_ids():
+    """Without ids every call's predictions are counted."""
+    monitor = Monitor()
+    watched = watch(FITTED, model="m", monitor=monitor)
+    watched.predict(X)
+    watched.predict_proba(X)
+    assert monitor.snapshot()["m"].predictions == 2 * len(Y)
+
+
+def test_tasks_come_from_the_estimator():
+    """Classes are read from the estimator; regressors are regressions."""
+    flowers, kinds = load_iris(return_X_y=True)
+    cases = [
+        (FITTED, Binary(positive=1, negative=0)),
+        (LogisticRegression(max_iter=500).fit(flowers, kinds), Multiclass(classes=(0, 1, 2))),
+        (LinearRegression().fit(flowers, kinds), Regression()),
+        (StandardScaler().fit(flowers), None),
+    ]
+    for estimator, task in cases:
+        watched = watch(estimator, model="m", monitor=Monitor())
+        assert watched._self_settings["task"] == task
+        assert watched._self_settings["monitor"].snapshot() is not None
+    assert watch(FITTED, task=Regression(), monitor=Monitor())._self_settings["task"] == Regression()
+
+
+def test_stand_in_passes_for_the_estimator():
+    """Type, parameters, attributes and string are the estimator's."""
+    watched = watch(FITTED, monitor=Monitor())
+    assert isinstance(watched, Pipeline)
+    assert watched.get_params().keys() == FITTED.get_params().keys()
+    assert watched.n_features_in_ == X.shape[1]
+    assert repr(watched.named_steps) == repr(FITTED.named_steps)
+    assert watched.score(X, Y) == FITTED.score(X, Y)
+    assert type(clone(watched)) is Pipeline
+    assert len(cross_val_score(watched, X[:60], Y[:60], cv=2)) == 2
+    watched.set_params(logisticregression__C=0.5).set_params(logisticregression__C=1.0)
+    with pytest.raises(AttributeError, match="oops"):
+        _ = watched.oops
+
+
+def test_default_model_name():
+    """The model is named after the estimator's class."""
+    monitor = Monitor()
+    watch(FITTED, version="3", monitor=monitor).predict(X)
+    assert ("sklearn.pipeline.Pipeline", "3") in monitor.snapshot()
+
+
+def test_stand_in_inside_a_pipeline():
+    """A watched last step is watched inside a pipeline."""
+    monitor = Monitor()
+    last = watch(FITTED[-1], model="last", monitor=monitor)
+    pipeline = Pipeline([("scale", FITTED[0]), ("last", last)])
+    assert np.array_equal(pipeline.predict(X), FITTED.predict(X))
+    assert monitor.snapshot()["last"].calls == 1
+
+
+@pytest.mark.parametrize(
+    "send", [lambda w: pickle.loads(pickle.dumps(w)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"]
+)
+def test_copies_are_watched(send):
+    """A pickled or copied stand-in is a stand-in."""
+    sent = send(watch(FITTED, model="sent", id="X"))
+    assert type(sent) is WatchedEstimator
+    assert np.array_equal(sent.predict(X), FITTED.predict(X))
+    assert sent._self_settings["monitor"].snapshot()["sent"].calls >= 1
+
+
+def test_files_of_joblib(tmp_path):
+    """A stand-in can be dumped and loaded with joblib."""
+    joblib.dump(watch(FITTED, model="dumped"), tmp_path / "model.joblib")
+    loaded = joblib.load(tmp_path / "model.joblib")
+    assert type(loaded) is WatchedEstimator
+    assert np.array_equal(loaded.predict_proba(X), FITTED.predict_proba(X))
+
+
+def test_ids_that_fail_change_nothing():
+    """A function of the arguments that fails is counted; the estimator answers all the same."""
+    monitor = Monitor()
+    watched = watch(FITTED, model="m", monitor=monitor, id=lambda arguments: 1 / 0)
+    assert np.array_equal(watched.predict(X), FITTED.predict(X))
+    assert monitor.snapshot()["m"].calls == 1
