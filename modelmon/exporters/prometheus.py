@@ -22,7 +22,9 @@ from modelmon.timespans import seconds
 try:
     from prometheus_client import REGISTRY
     from prometheus_client.core import Metric
-except ImportError as error:
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.partition(".")[0] != "prometheus_client":
+        raise
     message = 'the Prometheus exporter needs prometheus_client: pip install "modelmon[prometheus]"'
     raise ImportError(message, name=error.name) from error
 
