@@ -61,7 +61,7 @@ def truths(values: Any, *, textual: bool = False) -> Truths:
         One canonical truth per element.
 
     >>> found = truths([1, "cat", None, {"a", "b"}])
-    >>> found.kind.tolist(), found.number[0], found.codes.tolist(), found.objects
+    >>> found.kind.tolist(), found.number.tolist()[0], found.codes.tolist(), found.objects
     ([1, 2, 3, 2], 1.0, [-1, 0, -1, 1], ('cat', ('set', ('a', 'b'))))
     """
     kept = _keep_truths(values)

@@ -261,6 +261,22 @@ def test_one_dimensional_output_under_one_id_is_one_prediction():
 
 
 @pytest.mark.parametrize("task", [None, Binary(), Multiclass(), Multilabel(), Regression()], ids=repr)
+def test_masked_and_rare_outputs(task):
+    """Masked rows, rows of text and integers past every array are read or counted, with any task."""
+    outputs = [
+        np.ma.array([[0.5, 0.5], [0.25, 0.75]], mask=[[0, 1], [0, 0]]),
+        np.ma.array(["a", "b"], mask=[0, 1]),
+        np.array([["a", "b"], ["c", "d"]]),
+        [[2**70, 1], [1, 0]],
+        [2**70, 1],
+    ]
+    found = reading(task, outputs, [[1, 2], ["x", "y"], [3, 4], np.ma.array([5, 6], mask=[0, 1]), [7, 8]])
+    bad = found.rejected.get("bad_id", 0)
+    assert len(found) + sum(found.rejected.values()) - bad == 10
+    assert found.sizes.tolist() == [2] * 5
+
+
+@pytest.mark.parametrize("task", [None, Binary(), Multiclass(), Multilabel(), Regression()], ids=repr)
 def test_nothing_is_nothing(task):
     """No calls, None and empty batches give no predictions and no rejections."""
     for outputs in (

@@ -233,6 +233,16 @@ def test_evil_and_odd_shapes_are_no_classes():
     assert encode_ids([uuid.UUID(int=1), np.int64(4), torch.tensor(3)]).texts()[1:] == ["4", "3"]
 
 
+def test_rare_forms_of_ids():
+    """Ids without any category, of large floats, of a masked column and of dates are read or refused like others."""
+    assert encode_ids(pd.Categorical([None, None])).valid.tolist() == [False, False]
+    assert encode_ids([1e22, 1.5]).texts() == [str(10**22), ""]
+    assert encode_ids(np.array([1e22, 2.0])).texts() == [str(10**22), "2"]
+    assert encode_ids(np.ma.array([1, 2], mask=[0, 1])).texts() == ["1", ""]
+    assert encode_ids(np.array(["2020"], "M8[D]")).valid.tolist() == [False]
+    assert encode_ids(np.array(3)).texts() == ["3"]
+
+
 def test_first_class_seen_is_not_lost_among_many():
     """A million rows of ten thousand texts give ten thousand classes and each row its own."""
     values = [f"class-{number % 10_000}" for number in range(200_000)]

@@ -87,6 +87,8 @@ KEPT = {
     "masked": (np.ma.array([1, 2], mask=[0, 1]), [1, None]),
     "masked-none": (np.ma.array([1, 2]), [1, 2]),
     "masked-constant": (np.ma.masked, None),
+    "masked-objects": (np.ma.array(["a", 1], mask=[0, 1], dtype=object), ["a", None]),
+    "masked-rows": (np.ma.array([[0.5, 1]], mask=[[0, 1]]), [[0.5, None]]),
     "matrix": (np.ones((1, 2)).view(np.matrix), [[1, 1]]),
     "series": (pd.Series([0.5, 1]), [0.5, 1]),
     "Int64": (pd.Series([1, None], dtype="Int64"), [1, None]),

@@ -99,6 +99,19 @@ def test_equal_objects_are_held_once():
     assert len(truths(np.tile([[1, 0], [0, 1]], (500, 1))).objects) == 2
 
 
+def test_rare_forms_of_truths():
+    """Integers past every float, rows without columns and mappings beside plain values are read or refused."""
+    assert shown([10**400, 10**399]) == [(NOTHING, -2)] * 2
+    assert shown(np.ones((2, 0))) == [(OBJECT, ("row", ()))] * 2
+    assert shown([{"a": 1}, "cat", 3, None, object()])[1:] == [
+        (OBJECT, "cat"),
+        (NUMBER, 3.0),
+        (NOTHING, -1),
+        (NOTHING, -2),
+    ]
+    assert shown([(1, 2**70), {1j}])[0] == (OBJECT, ("row", (1, 2**70)))
+
+
 def test_long_rows_stay_apart():
     """Rows that differ far inside are different truths."""
     first, second = np.zeros(5000, int), np.zeros(5000, int)
