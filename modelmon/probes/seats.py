@@ -25,7 +25,7 @@ given      4                  ``time, value, id, slice``; predictions apart from
 rejections 1                  tuples ``(reason, count)``
 ========== ================== ======================================================================================
 
-``value`` and ``id`` are plain scalars, results of `modelmon.copies.keep`, or `UNREADABLE`, already among the rejections.
+``value`` and ``id`` are plain scalars, what `modelmon.copies.keep` made, or `UNREADABLE`, among the rejections already.
 ``value`` None is no prediction.
 With ``id="auto"`` the ids are written out by `modelmon.probes.auto_ids.issued` from the seat's prefix and the call's
 number, which is what the column holds.
