@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_SERIES_FROM = 10.0
+"""From here on eight terms of digamma's series reach 1e-16."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bins:
     """Hold a histogram of scores by outcome.
@@ -64,9 +68,11 @@ def average_precision(bins: Bins) -> tuple[float, float, float]:
     hits, false, sharp = hits[held[::-1]], false[held[::-1]], bins.sharp[::-1][held[::-1]]
     reached = true_above + hits
     tied = hits * reached / (reached + false_to)
-    high = np.where(sharp, tied, hits * reached / (reached + false_to - false))
-    worst = hits - false_to * (digamma(reached + false_to + 1) - digamma(true_above + false_to + 1))
-    low = np.where(sharp, tied, worst)
+    low, high, blurred = tied.copy(), tied.copy(), ~sharp
+    hits, false, reached, above = hits[blurred], false[blurred], reached[blurred], true_above[blurred]
+    false_to = false_to[blurred]
+    high[blurred] = hits * reached / (reached + false_to - false)
+    low[blurred] = hits - false_to * (digamma(reached + false_to + 1) - digamma(above + false_to + 1))
     return float(low.sum()) / total, float(tied.sum()) / total, min(1.0, float(high.sum()) / total)
 
 
@@ -78,12 +84,12 @@ def digamma(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     shifted = np.array(values, dtype=np.float64)
     steps = np.zeros_like(shifted)
-    for _ in range(10):
-        small = shifted < 10.0  # noqa: PLR2004 - from 10 on, eight terms of the series reach 1e-16
-        if not small.any():
-            break
-        steps[small] -= 1.0 / shifted[small]
-        shifted[small] += 1.0
+    small = np.flatnonzero(shifted < _SERIES_FROM)
+    raised = shifted[small]
+    for _ in range(int(_SERIES_FROM)):
+        steps[small] -= 1.0 / raised
+        raised += 1.0
+    shifted[small] = raised
     inverse = 1.0 / (shifted * shifted)
     series = np.zeros_like(shifted)
     for coefficient in (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12):

@@ -108,14 +108,13 @@ class CallReadings(SeriesReadings):
     @property
     def duration(self) -> Distribution:
         """Time that calls took, whatever their outcome, in seconds."""
-        whole = Histogram(1e-9)
-        held = [self.selection.gather(f"duration:{outcome}", Histogram) for outcome in OUTCOMES]
-        held = [histogram for histogram in held if histogram is not None]
-        if len(held) == 1:
-            return Distribution(held[0])
-        for histogram in held:
-            if histogram is not None:
-                whole.merge(histogram)
+        found = [self.selection.gather(f"duration:{outcome}", Histogram) for outcome in OUTCOMES]
+        held = [histogram for histogram in found if histogram is not None]
+        if len(held) <= 1:
+            return Distribution(held[0] if held else None)
+        whole = held[0].copy()
+        for histogram in held[1:]:
+            whole.merge(histogram)
         return Distribution(whole)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,12 +29,12 @@ class ScoreReadings(ClassReadings):
     @property
     def auc(self) -> float:
         """The area under the ROC curve; above two classes the mean over classes, each against the rest."""
-        return self._ranked(ranking.roc_area)[1]
+        return self._area[1]
 
     @property
     def auc_bounds(self) -> tuple[float, float]:
         """Between what the area lies for certain; equal as long as every distinct score is kept."""
-        low, _, high = self._ranked(ranking.roc_area)
+        low, _, high = self._area
         return low, high
 
     def auc_of(self, of: Any) -> float:
@@ -47,12 +48,12 @@ class ScoreReadings(ClassReadings):
     @property
     def average_precision(self) -> float:
         """Average precision; above two classes the mean over classes, each against the rest."""
-        return self._ranked(ranking.average_precision)[1]
+        return self._precision[1]
 
     @property
     def average_precision_bounds(self) -> tuple[float, float]:
         """Between what average precision lies for certain."""
-        low, _, high = self._ranked(ranking.average_precision)
+        low, _, high = self._precision
         return low, high
 
     def average_precision_of(self, of: Any) -> float:
@@ -115,6 +116,14 @@ class ScoreReadings(ClassReadings):
             return [1]
         scores = self.selection.gather_shared("scores", ClassScores)
         return [] if scores is None else scores.codes()
+
+    @cached_property
+    def _area(self) -> Triple:
+        return self._ranked(ranking.roc_area)
+
+    @cached_property
+    def _precision(self) -> Triple:
+        return self._ranked(ranking.average_precision)
 
     def _ranked(self, read: Callable[[ranking.Bins], Triple]) -> Triple:
         found = [read(self.score_bins(place)) for place in self.scored_places()]
