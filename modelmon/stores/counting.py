@@ -131,7 +131,11 @@ class Counting:
             count_scores(book, self._groups.series[number], layout, rows.take(chosen), sign)
 
     def _slots(self, time: Floats) -> Numbers:
-        return np.floor_divide(time, self._window).astype(np.int64)
+        """Return the slot of each time; three cheap steps, exact at the edges, instead of numpy's slow division."""
+        slot = np.floor(time / self._window)
+        slot -= slot * self._window > time
+        slot += (slot + 1.0) * self._window <= time
+        return slot.astype(np.int64)
 
     def _books(self, group: Numbers, time: Floats) -> list[tuple[list[Tally], Any]]:
         found = partition(self._groups.ledger_of(group), self._slots(time))

@@ -55,6 +55,7 @@ class Found(NamedTuple):
 
     Attributes:
         heads: int64 ``(n,)``, first record of each id, -1 where there is none.
+        places: int64 ``(n,)``, where the index has the ids, or would have them.
         event: which id each record is under.
         record: the records.
         state: their states.
@@ -62,6 +63,7 @@ class Found(NamedTuple):
     """
 
     heads: Numbers
+    places: Numbers
     event: Numbers
     record: Numbers
     state: Bytes
@@ -69,7 +71,8 @@ class Found(NamedTuple):
 
     def take(self, chosen: Bools) -> Found:
         """Return the entries chosen."""
-        return Found(self.heads, self.event[chosen], self.record[chosen], self.state[chosen], self.group[chosen])
+        columns = (self.event[chosen], self.record[chosen], self.state[chosen], self.group[chosen])
+        return Found(self.heads, self.places, *columns)
 
     @property
     def labels(self) -> Found:
@@ -99,10 +102,10 @@ class Holdings:
 
     def find(self, low: Keys, high: Keys) -> Found:
         """Return what is stored under ids that are all different."""
-        heads = self.records.index.find(low, high)
+        heads, places = self.records.index.probe(low, high)
         event, record = self.records.chains(heads)
         table = self.records.records
-        return Found(heads, event, record, table["state"][record], table["group"][record])
+        return Found(heads, places, event, record, table["state"][record], table["group"][record])
 
     def sampled(self, low: Keys, high: Keys) -> Bools:
         """Return whether ids are in the current sample."""

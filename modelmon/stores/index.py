@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Keys = NDArray[np.uint64]
     Numbers = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 _EMPTY = -1
 _DELETED = -2
@@ -39,15 +40,19 @@ _HALF = np.uint64(32)
 class Index:
     """Find records by key."""
 
-    __slots__ = ("_keys", "_mask", "_seed", "_slots", "_taken", "used")
+    __slots__ = ("_differ", "_keys", "_mask", "_seed", "_slots", "_taken", "used")
 
-    def __init__(self, keys: Callable[[Numbers], tuple[Keys, Keys]]) -> None:
+    def __init__(
+        self, keys: Callable[[Numbers], tuple[Keys, Keys]], differ: Callable[[Numbers, Keys, Keys], Bools]
+    ) -> None:
         """Start empty.
 
         Args:
             keys: returns the keys (low, high) of records by number.
+            differ: returns whether records have other keys than these; for numbers below 0, anything.
         """
         self._keys = keys
+        self._differ = differ
         self._seed = np.uint64(secrets.randbits(64))
         self._clear(_SMALLEST)
 
@@ -64,26 +69,34 @@ class Index:
 
     def find(self, low: Keys, high: Keys) -> Numbers:
         """Return the record of each key, -1 where there is none."""
-        return self._probe(low, high)[0]
+        return self.probe(low, high)[0]
 
-    def insert(self, low: Keys, high: Keys, records: Numbers) -> None:
-        """Add keys that are all different and not here yet."""
+    def insert(self, low: Keys, high: Keys, records: Numbers, places: Numbers | None = None) -> None:
+        """Add keys that are all different and not here yet.
+
+        Args:
+            low: lower words.
+            high: upper words.
+            records: the record of each key.
+            places: where `probe` found no such keys, if nothing was inserted since; saves looking again.
+        """
         n = len(records)
         if 3 * (self._taken + n) > 2 * len(self._slots):
             self._rebuild(self.used + n)
-        self._place(self._home(low, high), records)
+            places = None
+        self._place(self._home(low, high) if places is None else places, records)
         self._taken += n
         self.used += n
 
     def replace(self, low: Keys, high: Keys, records: Numbers) -> None:
         """Point keys that are here at other records."""
         if len(records):
-            self._slots[self._probe(low, high)[1]] = records
+            self._slots[self.probe(low, high)[1]] = records
 
     def remove(self, low: Keys, high: Keys) -> None:
         """Take out keys that are here."""
         if len(low):
-            self._slots[self._probe(low, high)[1]] = _DELETED
+            self._slots[self.probe(low, high)[1]] = _DELETED
             self.used -= len(low)
 
     def _home(self, low: Keys, high: Keys) -> Numbers:
@@ -97,18 +110,18 @@ class Index:
         home: Numbers = (mixed & np.uint64(self._mask)).view(np.int64)
         return home
 
-    def _probe(self, low: Keys, high: Keys) -> tuple[Numbers, Numbers]:
+    def probe(self, low: Keys, high: Keys) -> tuple[Numbers, Numbers]:
         """Return record and slot of each key; -1 and an empty slot where there is none."""
         place = self._home(low, high)
         found = self._slots[place].astype(np.int64)
-        at_low, at_high = self._keys(found)
-        open_ = np.flatnonzero(((at_low != low) | (at_high != high) | (found < 0)) & (found != _EMPTY))
+        open_ = np.flatnonzero((self._differ(found, low, high) | (found < 0)) & (found != _EMPTY))
+        if len(open_):
+            low, high = low[open_], high[open_]
         while len(open_):
             place[open_] = tried = (place[open_] + 1) & self._mask
             found[open_] = seen = self._slots[tried].astype(np.int64)
-            at_low, at_high = self._keys(seen)
-            differs = (at_low != low[open_]) | (at_high != high[open_]) | (seen < 0)
-            open_ = open_[differs & (seen != _EMPTY)]
+            going = np.flatnonzero((self._differ(seen, low, high) | (seen < 0)) & (seen != _EMPTY))
+            open_, low, high = open_[going], low[going], high[going]
         return found, place
 
     def _place(self, place: Numbers, records: Numbers) -> None:

@@ -120,7 +120,7 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
     )
     effects = transition.label(meeting, holdings.settings)
     _write_registers(holdings, batch, own, meeting, effects)
-    _create_registers(holdings, batch, found.heads, effects, np.flatnonzero(effects.taken & (own < 0)))
+    _create_registers(holdings, batch, found, effects, np.flatnonzero(effects.taken & (own < 0)))
     _write_rows(holdings, rows, meeting, effects)
     return effects.outcome
 
@@ -152,15 +152,15 @@ def _write_registers(
         holdings.park("early", effects.register[met])
 
 
-def _create_registers(holdings: Holdings, batch: _Batch, heads: Numbers, effects: LabelEffects, new: Numbers) -> None:
+def _create_registers(holdings: Holdings, batch: _Batch, found: Found, effects: LabelEffects, new: Numbers) -> None:
     """Make a register for each label at the positions ``new``."""
     if not len(new):
         return
     records = holdings.records
-    state = effects.register
+    state, heads, places = effects.register, found.heads, found.places
     if len(new) < len(state):
-        batch, heads, state = batch.take(new), heads[new], state[new]
-    record = records.add(batch.low, batch.high, heads)
+        batch, heads, places, state = batch.take(new), heads[new], places[new], state[new]
+    record = records.add(batch.low, batch.high, heads, places)
     table = records.records
     table["group"][record] = batch.scope
     table["time"][record] = batch.now

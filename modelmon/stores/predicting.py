@@ -147,7 +147,7 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
         held=holdings.held(cover, series),
     )
     effects = transition.predict(given, holdings.settings)
-    _write(holdings, batch, found.heads, cover, effects)
+    _write(holdings, batch, found, cover, effects)
     if effects.replaced.any():
         chosen = effects.replaced
         _replace(holdings, batch.take(chosen), known[chosen], state[chosen], truth[chosen])
@@ -168,18 +168,19 @@ def _is_same(holdings: Holdings, batch: _Batch, rows: Numbers) -> NDArray[np.boo
     return same
 
 
-def _write(holdings: Holdings, batch: _Batch, heads: Numbers, cover: Numbers, effects: PredictionEffects) -> None:
+def _write(holdings: Holdings, batch: _Batch, found: Found, cover: Numbers, effects: PredictionEffects) -> None:
     """Make the accepted rows, and consume the labels that were early for them."""
     if not effects.accepted.any():
         return
+    heads, places = found.heads, found.places
+    state, due, truth = effects.state, effects.due, effects.truth
     if not effects.accepted.all():
         chosen = effects.accepted
-        batch, heads, cover = batch.take(chosen), heads[chosen], cover[:, chosen]
-        state, due, truth = effects.state[chosen], effects.due[chosen], effects.truth[chosen]
-    else:
-        state, due, truth = effects.state, effects.due, effects.truth
+        batch, cover = batch.take(chosen), cover[:, chosen]
+        heads, places = found.heads[chosen], found.places[chosen]
+        state, due, truth = state[chosen], due[chosen], truth[chosen]
     records = holdings.records
-    new = records.add(batch.low, batch.high, heads)
+    new = records.add(batch.low, batch.high, heads, places)
     table = records.records
     if batch.group.max() > np.iinfo(table["group"].dtype).max:
         table.widen("group", np.int32)

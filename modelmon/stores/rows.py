@@ -58,7 +58,7 @@ class Records:
         )
         self.settled = Table({"due": np.float64, "truth": np.float64})
         self.registers = Registers()
-        self.index = Index(self.keys)
+        self.index = Index(self.keys, self._differ)
         self._earliest = np.full(0, np.inf)
 
     def keys(self, numbers: Numbers) -> tuple[Keys, Keys]:
@@ -67,13 +67,20 @@ class Records:
         low = table["low"][numbers]
         return low, table["high"][numbers] if "high" in table else np.zeros(len(numbers), np.uint64)
 
-    def add(self, low: Keys, high: Keys, heads: Numbers) -> Numbers:
+    def _differ(self, numbers: Numbers, low: Keys, high: Keys) -> NDArray[np.bool_]:
+        table = self.records
+        differs: NDArray[np.bool_] = table["low"][numbers] != low
+        differs |= high != (table["high"][numbers] if "high" in table else 0)
+        return differs
+
+    def add(self, low: Keys, high: Keys, heads: Numbers, places: Numbers | None = None) -> Numbers:
         """Make one record per id, of state none, at the ids' chains, and return the records.
 
         Args:
             low: ids, lower words; all ids differ.
             high: ids, upper words.
             heads: first record of each id, -1 where there is none.
+            places: the index's places for them, if nothing was added since they were looked up.
         """
         table = self.records
         if "high" not in table and high.any():
@@ -88,11 +95,13 @@ class Records:
         if known.any():
             table["next"][new] = np.where(known, table["next"][heads], _NOTHING)
             table["next"][heads[known]] = new[known]
+            if known.all():
+                return new
             fresh = ~known
-            self.index.insert(low[fresh], high[fresh], new[fresh])
+            low, high, places = low[fresh], high[fresh], None if places is None else places[fresh]
         else:
             table["next"][new] = _NOTHING
-            self.index.insert(low, high, new)
+        self.index.insert(low, high, new if len(new) == len(low) else new[heads < 0], places)
         return new
 
     def chains(self, heads: Numbers) -> tuple[Numbers, Numbers]:

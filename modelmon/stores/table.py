@@ -1,4 +1,8 @@
-"""Tables: named numpy columns that grow together, with rows that are used again once released."""
+"""Tables: named numpy columns that grow together, with rows that are used again once released.
+
+Columns grow in place, which for large ones moves no bytes; so nobody may keep a view (a slice) of a column, which would
+point to memory given back. Picking rows by number makes copies, and is safe.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ class Table:
             self.add_column(name, dtype)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return a column, to read and write at row numbers; it is another array after the next `allocate`."""
+        """Return a column, to read and write at row numbers."""
         return self._columns[name]
 
     def __contains__(self, name: str) -> bool:
@@ -99,8 +103,6 @@ class Table:
         self._n_free = needed
 
     def _grow(self, needed: int) -> None:
-        self._capacity = max(needed, self._capacity + self._capacity // 2)
-        for name, column in self._columns.items():
-            grown = np.empty((self._capacity, *column.shape[1:]), column.dtype)
-            grown[: self.top] = column[: self.top]
-            self._columns[name] = grown
+        self._capacity = max(needed, self._capacity + self._capacity // 4)
+        for column in self._columns.values():
+            column.resize((self._capacity, *column.shape[1:]), refcheck=False)

@@ -20,9 +20,17 @@ class Shelf:
     def __init__(self) -> None:
         """Start empty."""
         self.low, self.high = np.zeros(1 << 15, np.uint64), np.zeros(1 << 15, np.uint64)
-        self.index = Index(lambda numbers: (self.low[numbers], self.high[numbers]))
+        self.index = Index(self.keys, self.differ)
         self.truth: dict[Any, int] = {}
         self.top = 0
+
+    def keys(self, numbers: Any) -> tuple[Any, Any]:
+        """Return the keys of records."""
+        return self.low[numbers], self.high[numbers]
+
+    def differ(self, numbers: Any, low: Any, high: Any) -> Any:
+        """Return whether records have other keys."""
+        return (self.low[numbers] != low) | (self.high[numbers] != high)
 
     def insert(self, wanted: list[Any]) -> None:
         """Insert those of the keys that are new."""
