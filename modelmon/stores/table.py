@@ -1,7 +1,9 @@
-"""Tables: named numpy columns that grow together, with rows that are used again once released.
+"""Tables: named columns that grow together, with rows that are used again once released.
 
-Columns grow in place, which for large ones moves no bytes; so nobody may keep a view (a slice) of a column, which would
-point to memory given back. Picking rows by number makes copies, and is safe.
+The columns given first lie row by row in one block of memory, so that reading several columns of one row costs one
+access to memory; columns added later lie apart.
+Blocks grow in place, which for large ones moves no bytes; so nobody may keep a column, or a slice of one, over an
+`allocate`: it would point to memory given back. Picking rows by number makes copies, and is safe.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ class Table:
     ([0], 2)
     """
 
-    __slots__ = ("_capacity", "_columns", "_free", "_n_free", "top")
+    __slots__ = ("_block", "_capacity", "_columns", "_free", "_late", "_n_free", "top")
 
     def __init__(self, dtypes: Mapping[str, Any]) -> None:
         """Start empty.
@@ -41,16 +43,25 @@ class Table:
         Args:
             dtypes: dtype of each column; a pair (dtype, width) makes a column of rows of that width.
         """
-        self._columns: dict[str, NDArray[Any]] = {}
         self._capacity = _SMALLEST
         self._free = np.empty(0, np.int32)
         self._n_free = 0
         self.top = 0
-        for name, dtype in dtypes.items():
-            self.add_column(name, dtype)
+        self._late: dict[str, NDArray[Any]] = {}
+        self._lay(dtypes)
+
+    def _lay(self, dtypes: Mapping[str, Any]) -> None:
+        fields = sorted(dtypes.items(), key=lambda item: -np.dtype(item[1]).itemsize)  # widest first: least padding
+        dtype = np.dtype([(name, kind) for name, kind in fields], align=True)
+        self._block = np.zeros(self._capacity, dtype)
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._point()
+
+    def _point(self) -> None:
+        self._columns = {name: self._block[name] for name in self._block.dtype.names or ()} | self._late
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return a column, to read and write at row numbers."""
+        """Return a column, to read and write at row numbers until the next `allocate`."""
         return self._columns[name]
 
     def __contains__(self, name: str) -> bool:
@@ -64,19 +75,20 @@ class Table:
     @property
     def width(self) -> int:
         """Bytes of one row."""
-        return sum(column.dtype.itemsize * int(np.prod(column.shape[1:])) for column in self._columns.values())
+        return self._block.dtype.itemsize + sum(column.dtype.itemsize for column in self._late.values())
 
-    def add_column(self, name: str, dtype: Any, fill: Any = None) -> None:
+    def add_column(self, name: str, dtype: Any, fill: Any = 0) -> None:
         """Add a column; the rows there are get ``fill``."""
-        kind, shape = (dtype[0], (self._capacity, dtype[1])) if isinstance(dtype, tuple) else (dtype, (self._capacity,))
-        column = np.zeros(shape, kind)
-        if fill is not None:
-            column[: self.top] = fill
-        self._columns[name] = column
+        self._late[name] = np.full(self._capacity, fill, dtype)
+        self._point()
 
     def widen(self, name: str, dtype: Any) -> None:
         """Give a column a wider dtype."""
-        self._columns[name] = self._columns[name].astype(dtype)
+        fields: Mapping[str, Any] = self._block.dtype.fields or {}
+        old = self._block
+        self._lay({field: dtype if field == name else fields[field][0] for field in fields})
+        for field in fields:
+            self._block[field] = old[field]
 
     def allocate(self, n: int) -> Numbers:
         """Return ``n`` rows to use, whose contents are undefined."""
@@ -104,5 +116,7 @@ class Table:
 
     def _grow(self, needed: int) -> None:
         self._capacity = max(needed, self._capacity + self._capacity // 4)
-        for column in self._columns.values():
-            column.resize((self._capacity, *column.shape[1:]), refcheck=False)
+        self._columns = {}
+        for column in (self._block, *self._late.values()):
+            column.resize(self._capacity, refcheck=False)
+        self._point()
