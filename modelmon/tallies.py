@@ -58,6 +58,10 @@ class Tally(Mapping[str, Any]):
         """Return the accumulator of that name, for reading only."""
         return self._held[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is an accumulator of that name."""
+        return name in self._held
+
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
         return iter(self._held)

@@ -125,12 +125,13 @@ class Selection:
 
     def _gather(self, name: str, ledgers: Iterable[tuple[Source, Ledger]]) -> Any:
         if name not in self._gathered:
-            tally = Tally()
-            for source, ledger in ledgers:
-                for held in self._tallies(ledger, source.width):
-                    if name in held:
-                        tally.merge({name: self._relabelled(held[name], source.part.classes)})
-            self._gathered[name] = tally.get(name)
+            found = [
+                self._relabelled(held[name], source.part.classes)
+                for source, ledger in ledgers
+                for held in self._tallies(ledger, source.width)
+                if name in held
+            ]
+            self._gathered[name] = _added(name, found)
         return self._gathered[name]
 
     def _relabelled(self, held: Any, classes: tuple[ClassValue, ...]) -> Any:
@@ -159,3 +160,12 @@ class Selection:
 
     def _reads(self, page: Slice) -> bool:
         return self.pages is None or page in self.pages
+
+
+def _added(name: str, found: list[Any]) -> Any:
+    if len(found) <= 1:
+        return found[0] if found else None
+    tally = Tally()
+    for held in found:
+        tally.merge({name: held})
+    return tally[name]
