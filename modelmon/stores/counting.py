@@ -68,10 +68,14 @@ class Counting:
 
     def delays(self, group: NDArray[Any], time: Floats, now: float) -> None:
         """Count how long after the prediction its label was joined."""
+        if not len(group):
+            return
         self._delays.append((group, time, np.maximum(now - time, 0.0)))
 
     def rows(self, layout: Layout, rows: Rows, sign: int) -> None:
         """Count joined rows of one layout as added (+1) or removed (-1)."""
+        if not len(rows.group):
+            return
         self._rows.setdefault((layout, sign), []).append(rows)
         self._wait(len(rows.group))
 

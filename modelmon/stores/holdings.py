@@ -85,6 +85,18 @@ class Found(NamedTuple):
         return self.take(self.state < EARLY)
 
 
+class Picked(NamedTuple):
+    """Hold rows with what places their counts: records, groups, times."""
+
+    record: Numbers
+    group: NDArray[Any]
+    time: Floats
+
+    def take(self, chosen: Any) -> Picked:
+        """Return the rows chosen."""
+        return self if isinstance(chosen, slice) else Picked(*(column[chosen] for column in self))
+
+
 class Holdings:
     """Keep records, registers, series, objects and counts together."""
 
@@ -155,22 +167,24 @@ class Holdings:
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
-    def transit(self, rows: Numbers, before: Bytes, after: Bytes) -> None:
-        """Count that rows went from one state to another."""
-        if len(rows):
-            self.awaiting += int(np.count_nonzero(after == PENDING)) - int(np.count_nonzero(before == PENDING))
-            table = self.records.records
-            self.counting.transitions(table["group"][rows], table["time"][rows], before, after)
-
-    def count(self, rows: Numbers, truth: Floats, sign: int) -> None:
-        """Count rows with their truths into the quality counts (+1), or take them away (-1)."""
+    def picked(self, rows: Numbers) -> Picked:
+        """Return rows with their groups and times."""
         table = self.records.records
-        group = table["group"][rows]
-        for layout, chosen in self._by_layout(group):
-            picked = rows[chosen]
-            payload = self.payload(layout, picked)
-            columns = (group[chosen], table["time"][picked], table["predicted"][picked], truth[chosen])
-            self.counting.rows(layout, Rows(*columns, payload), sign)
+        return Picked(rows, table["group"][rows], table["time"][rows])
+
+    def transit(self, rows: Picked, before: Bytes, after: Bytes) -> None:
+        """Count that rows went from one state to another."""
+        if len(rows.record):
+            self.awaiting += int(np.count_nonzero(after == PENDING)) - int(np.count_nonzero(before == PENDING))
+            self.counting.transitions(rows.group, rows.time, before, after)
+
+    def count(self, rows: Picked, truth: Floats, sign: int) -> None:
+        """Count rows with their truths into the quality counts (+1), or take them away (-1)."""
+        for layout, chosen in self._by_layout(rows.group):
+            some = rows.take(chosen)
+            predicted = self.records.records["predicted"][some.record]
+            payload = self.payload(layout, some.record)
+            self.counting.rows(layout, Rows(some.group, some.time, predicted, truth[chosen], payload), sign)
 
     def _by_layout(self, group: NDArray[Any]) -> list[tuple[Layout, Any]]:
         if len(self.groups.all) == 1:

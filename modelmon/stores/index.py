@@ -164,8 +164,8 @@ def first_of_each(low: Keys, high: Keys) -> NDArray[np.bool_]:
     [True, True, False]
     """
     n = len(low)
-    if n == 1:
-        return np.ones(1, np.bool_)
+    if n == 1 or (low[1:] > low[:-1]).all():
+        return np.ones(n, np.bool_)
     size = 1 << (4 * n - 1).bit_length()
     cell = ((low ^ high) * _FIRST_MULTIPLIER >> np.uint64(65 - size.bit_length())).view(np.int64)
     owner = np.empty(size, np.int64)

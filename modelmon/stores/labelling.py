@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from modelmon.stores import transition
-from modelmon.stores.holdings import KEY_SEED
+from modelmon.stores.holdings import KEY_SEED, Picked
 from modelmon.stores.index import first_of_each
 from modelmon.stores.registers import Given
 from modelmon.stores.rounds import LabelOrder, LabelRound
@@ -182,19 +182,18 @@ def _write_rows(holdings: Holdings, rows: Found, meeting: LabelRound, effects: L
     moved = np.flatnonzero((before != after) | corrected)
     if not len(moved):
         return
-    record, before, after = rows.record[moved], before[moved], after[moved]
+    chosen: Any = slice(None) if len(moved) == len(before) else moved
+    some = Picked(rows.record[chosen], rows.group[chosen], meeting.time[chosen])
+    before, after, truth = before[chosen], after[chosen], effects.truth[chosen]
     left = before == JOINED
     if left.any():
-        holdings.count(record[left], meeting.truth[moved[left]], -1)
-    truth = effects.truth[moved]
-    holdings.records.settle(record, after, effects.due[moved], truth)
-    holdings.transit(record, before, after)
-    came = after == JOINED
-    if came.all():
-        holdings.count(record, truth, 1)
-    elif came.any():
-        holdings.count(record[came], truth[came], 1)
-    fresh = before == PENDING
-    if fresh.any():
-        joined = moved[fresh]
-        counting.delays(rows.group[joined], meeting.time[joined], meeting.now)
+        holdings.count(some.take(left), meeting.truth[chosen][left], -1)
+    holdings.records.settle(some.record, after, effects.due[chosen], truth)
+    holdings.transit(some, before, after)
+    came: Any = after == JOINED
+    came = slice(None) if came.all() else np.flatnonzero(came)
+    holdings.count(some.take(came), truth[came], 1)
+    fresh: Any = before == PENDING
+    fresh = slice(None) if fresh.all() else np.flatnonzero(fresh)
+    joined = some.take(fresh)
+    counting.delays(joined.group, joined.time, meeting.now)

@@ -52,7 +52,7 @@ def _sweep_records(holdings: Holdings, numbers: Numbers, now: float) -> None:
     steps, state, due = expire(before, due, now, holdings.settings)
     for step in steps:
         rows = step.before < EARLY
-        holdings.transit(numbers[step.which[rows]], step.before[rows], step.after[rows])
+        holdings.transit(holdings.picked(numbers[step.which[rows]]), step.before[rows], step.after[rows])
         if not rows.all():
             holdings.park("early", step.after[~rows])
     stays = (state != FORGOTTEN) & (state != ORPHANED)
@@ -96,7 +96,7 @@ def _evict(holdings: Holdings, now: float) -> None:
     rows = rows[~holdings.sampled(*records.keys(rows))]
     n = len(rows)
     before, after = np.full(n, PENDING, np.uint8), np.full(n, EVICTED, np.uint8)
-    holdings.transit(rows, before, after)
+    holdings.transit(holdings.picked(rows), before, after)
     records.settle(rows, after, np.full(n, now + holdings.settings.forget_after), np.full(n, np.nan))
 
 
@@ -124,7 +124,9 @@ def forget(holdings: Holdings, numbers: Numbers) -> None:
     _step(holdings, joined, JOINED, CLOSED)
     _step(holdings, joined, CLOSED, FORGOTTEN)
     others = (state > NONE) & (state < EARLY) & (state != JOINED)
-    holdings.transit(numbers[others], state[others], np.full(np.count_nonzero(others), FORGOTTEN, np.uint8))
+    holdings.transit(
+        holdings.picked(numbers[others]), state[others], np.full(np.count_nonzero(others), FORGOTTEN, np.uint8)
+    )
     early = int(np.count_nonzero(state == EARLY))
     if early:
         holdings.park("early", np.full(early, ORPHANED, np.uint8))
@@ -132,4 +134,4 @@ def forget(holdings: Holdings, numbers: Numbers) -> None:
 
 
 def _step(holdings: Holdings, rows: Numbers, before: Any, after: Any) -> None:
-    holdings.transit(rows, np.full(len(rows), before, np.uint8), np.full(len(rows), after, np.uint8))
+    holdings.transit(holdings.picked(rows), np.full(len(rows), before, np.uint8), np.full(len(rows), after, np.uint8))

@@ -8,7 +8,7 @@ import numpy as np
 
 from modelmon.stores import transition
 from modelmon.stores.groups import Group, Layout
-from modelmon.stores.holdings import KEY_SEED
+from modelmon.stores.holdings import KEY_SEED, Picked
 from modelmon.stores.index import distinct, first_of_each
 from modelmon.stores.rounds import PredictionRound
 from modelmon.stores.states import CONSUMED, EARLY, JOINED, NONE
@@ -189,7 +189,8 @@ def _write(holdings: Holdings, batch: _Batch, found: Found, cover: Numbers, effe
     table["predicted"][new] = batch.predicted
     holdings.store_payload(batch.layout, new, batch.payload)
     records.settle(new, state, due, truth)
-    holdings.transit(new, np.full(len(new), NONE, np.uint8), state)
+    rows = Picked(new, batch.group, batch.time)
+    holdings.transit(rows, np.full(len(new), NONE, np.uint8), state)
     labels = distinct(cover[cover >= 0])
     early = labels[table["state"][labels] == EARLY]
     if len(early):
@@ -197,7 +198,7 @@ def _write(holdings: Holdings, batch: _Batch, found: Found, cover: Numbers, effe
         holdings.park("early", np.full(len(early), CONSUMED, np.uint8))
     joined = np.flatnonzero(state == JOINED)
     if len(joined):
-        holdings.count(new[joined], truth[joined], 1)
+        holdings.count(rows.take(joined), truth[joined], 1)
         holdings.counting.delays(batch.group[joined], batch.time[joined], batch.now)
 
 
@@ -207,11 +208,11 @@ def _replace(
     """Put other predictions into rows; their time and slice stay."""
     table, groups = holdings.records.records, holdings.groups
     joined = state == JOINED
-    holdings.count(rows[joined], truth[joined], -1)
+    holdings.count(holdings.picked(rows[joined]), truth[joined], -1)
     holdings.release_payload(rows)
     held = [groups.all[number] for number in table["group"][rows].tolist()]
     table["group"][rows] = [groups.group(Group(old.series, old.ledger, batch.layout)) for old in held]
     table["predicted"][rows] = batch.predicted
     holdings.store_payload(batch.layout, rows, batch.payload)
-    holdings.count(rows[joined], truth[joined], 1)
-    holdings.transit(rows[joined], state[joined], state[joined])
+    holdings.count(holdings.picked(rows[joined]), truth[joined], 1)
+    holdings.transit(holdings.picked(rows[joined]), state[joined], state[joined])

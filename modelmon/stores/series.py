@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelmon.identity import OTHER
+from modelmon.stores.index import distinct
 from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 from modelmon.truths import flags_of
 
@@ -147,7 +148,7 @@ class Series:
 
     def _of_small(self, small: NDArray[np.int64]) -> NDArray[np.float64]:
         while (unknown := self._small[small] == _UNKNOWN).any():
-            for number in np.unique(small[unknown]).tolist():
+            for number in distinct(small[unknown]).tolist():
                 self._small[number] = self._read(number)
         return self._small[small]
 
@@ -158,7 +159,7 @@ class Series:
             grown[: len(readings)] = readings
             readings = self._readings[kind] = grown
         while (unknown := readings[codes] == _UNKNOWN).any():  # again, where a new class asked for new readings
-            for code in np.unique(codes[unknown]).tolist():
+            for code in distinct(codes[unknown]).tolist():
                 readings[code] = self._read(self._objects[code], textual=kind == TEXTUAL)
         return readings[codes]
 
