@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Average: TypeAlias = Literal["micro", "macro", "weighted", "samples"]
 Unset: TypeAlias = Literal["default"]
-Reading: TypeAlias = "float | dict[ClassValue, float]"
 AVERAGES = ("micro", "macro", "weighted", "samples")
 
 
