@@ -14,27 +14,24 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from modelmon.columns import Column
+from modelmon.copies import Deferred
 from modelmon.events import Predictions
 from modelmon.issuing import numbered, written
 from modelmon.outputs import read
-from modelmon.parts import SeriesPart
 from modelmon.probes.seats import FAILURE_FIELDS, GIVEN_FIELDS, STREAM_FIELDS, UNREADABLE
-from modelmon.tallies import Ledger, Tally
+from modelmon.tallies import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from modelmon.callcounts import SeriesCounts
     from modelmon.outputs import Reading
     from modelmon.parts import Slice
     from modelmon.probes.seats import Seat
     from modelmon.stores.contract import Store
-    from modelmon.tasks import Task
 
-SLICE_BUDGET: Final = 100
-ERROR_TYPE_BUDGET: Final = 100
-OTHER: Final = "__other__"
 _SECOND: Final = 1_000_000_000
 
 
@@ -55,78 +52,20 @@ class Moment:
         return stamps + self.offset
 
 
-class SeriesCounts:
-    """Count the calls and predictions of one model and version in this process."""
+def drain_seat(
+    seat: Seat, limit: int, moment: Moment, series: SeriesCounts, *, store: Store, wait: bool = True
+) -> None:
+    """Take up to ``limit`` records of each kind from a seat and count them.
 
-    __slots__ = ("_error_types", "_pages", "ended", "ledgers", "overflowed", "rejected", "task")
-
-    def __init__(self) -> None:
-        """Start at zero."""
-        self.task: Task | None = None
-        self.ledgers: dict[Slice, Ledger] = {(): Ledger()}
-        self.ended = 0
-        self.rejected = 0
-        self.overflowed = 0
-        self._pages: dict[Slice, Slice] = {(): ()}
-        self._error_types: set[str] = set()
-
-    def part(self, active: int) -> SeriesPart:
-        """Return a frozen view; ``active`` calls are running now."""
-        ledgers = {page: ledger.copy() for page, ledger in self.ledgers.items()}
-        return SeriesPart(task=self.task, ledgers=ledgers, active={(): active})
-
-    def page(self, wanted: Slice) -> Slice:
-        """Return the slice to count under: the wanted one, or ``"__other__"`` past the budget."""
-        page = self._pages.get(wanted)
-        if page is not None:
-            return page
-        if len(self._pages) <= SLICE_BUDGET:
-            self._pages[wanted] = wanted
-            return wanted
-        self.overflowed += 1
-        return tuple((name, OTHER) for name, _ in wanted)
-
-    def error_type(self, name: str) -> str:
-        """Return the exception's class name, or ``"__other__"`` past the budget."""
-        if name in self._error_types or not name:
-            return name
-        if len(self._error_types) >= ERROR_TYPE_BUDGET:
-            self.overflowed += 1
-            return OTHER
-        self._error_types.add(name)
-        return name
-
-    def enter(self, page: Slice, slot: int, entry: Tally) -> None:
-        """Add an entry to a slice's total and to one of its slots."""
-        ledger = self.ledgers.get(page)
-        if ledger is None:
-            ledger = self.ledgers[page] = Ledger()
-        for tally in ledger.book(slot):
-            tally.merge(entry)
-
-    def reject(self, reasons: dict[str, int], slot: int) -> None:
-        """Count predictions that could not be read, by reason."""
-        entry = Tally()
-        for reason, n in reasons.items():
-            entry.counts("rejected").add((reason,), n)
-            self.rejected += n
-        self.enter((), slot, entry)
-
-    def calls(self) -> list[tuple[tuple[str, str], int]]:
-        """Return the calls that ended by (outcome, error type), slice by slice."""
-        totals = [ledger.total for ledger in self.ledgers.values()]
-        return [pair for total in totals if "calls" in total for pair in total["calls"].items()]
-
-    def fold(self, first_kept: int) -> None:
-        """Forget the slots before the first one kept; the totals keep their counts."""
-        for ledger in self.ledgers.values():
-            if ledger.slots and min(ledger.slots) < first_kept:
-                ledger.drop(first_kept)
-
-
-def drain_seat(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
-    """Take up to ``limit`` records of each kind from a seat and count them."""
-    _drain_calls(seat, limit, moment, series, store)
+    Args:
+        seat: whose records.
+        limit: most records of each kind.
+        moment: both clocks, read just now.
+        series: where to count.
+        store: where predictions with ids await labels.
+        wait: read copies from a device that have not landed yet; else such records stay for the next drain.
+    """
+    _drain_calls(seat, _landed(seat, limit) if seat.kept_bytes and not wait else limit, moment, series, store)
     if seat.failures:
         _drain_failures(seat, limit, moment, series)
     if seat.streams:
@@ -134,8 +73,8 @@ def drain_seat(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, sto
     if seat.given:
         _drain_given(seat, limit, moment, series, store)
     if seat.rejections:
-        pending, reasons = _take(seat.rejections, 1, limit)[0], {}
-        for reason, n in pending:
+        reasons: dict[str, int] = {}
+        for reason, n in _take(seat.rejections, 1, limit)[0]:
             reasons[reason] = reasons.get(reason, 0) + n
         series.reject(reasons, _slot_now(moment, seat))
 
@@ -335,6 +274,15 @@ def _drain_streams(seat: Seat, limit: int, moment: Moment, series: SeriesCounts)
             if items > 1 and last is not None:
                 entry.durations("time_per_item").add(max(last - first, 0) // (items - 1))
         series.enter(series.page(page), (end + moment.offset) // moment.window, entry)
+
+
+def _landed(seat: Seat, limit: int) -> int:
+    """Return how many calls from the front have no copy under way from a device."""
+    values = seat.buffer[seat.fields.index("value") : limit * seat.stride : seat.stride]
+    if Deferred not in set(map(type, values)):
+        return limit
+    pending = (at for at, value in enumerate(values) if type(value) is Deferred and not value.is_ready())
+    return next(pending, limit)
 
 
 def _take(flat: list[Any], stride: int, limit: int) -> list[list[Any]]:

@@ -29,7 +29,7 @@ class Predictions:
             (class probabilities, multilabel scores), or None.
         columns: what the ``k`` columns of ``scores`` or ``flags`` are, as canonical class values.
         flags: uint8 ``(n, L)``, predicted labels of a multilabel task, or None.
-        best: int32 ``(n, 5)``, codes into ``columns`` of the five most probable classes where ``k`` exceeds 32, or None.
+        best: int32 ``(n, 5)``, codes into ``columns`` of the five most probable classes, where ``k`` exceeds 32.
     """
 
     model: str

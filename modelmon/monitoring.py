@@ -167,6 +167,11 @@ class Source:
         """Read this monitor."""
         self._monitor = monitor
 
+    @property
+    def strict(self) -> bool:
+        """Whether trouble raises where it would otherwise be counted."""
+        return self._monitor.settings.strict
+
     def snapshot(self) -> Snapshot:
         """Return all that is known now, frozen."""
         from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)

@@ -6,7 +6,7 @@ from dataclasses import fields
 from itertools import count
 from typing import TYPE_CHECKING
 
-from modelmon.draining import SeriesCounts
+from modelmon.callcounts import SeriesCounts
 from modelmon.errors import InvariantError
 from modelmon.parts import Part
 from modelmon.stores.contract import JoinSettings

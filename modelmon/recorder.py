@@ -27,7 +27,8 @@ from modelmon.probes.seats import Seat
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from modelmon.draining import Moment, SeriesCounts
+    from modelmon.callcounts import SeriesCounts
+    from modelmon.draining import Moment
     from modelmon.events import Labels
     from modelmon.parts import Part, SeriesKey
     from modelmon.probes.seats import Site
@@ -92,7 +93,7 @@ class Recorder:
         try:
             series = self.series(seat.site.model, seat.site.version)
             before = series.rejected
-            self._drain(seat, HIGH_WATER)
+            self._drain(seat, HIGH_WATER, wait=False)
             rejected = series.rejected - before
         finally:
             self._lock.release()
@@ -206,14 +207,14 @@ class Recorder:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _drain(self, seat: Seat, limit: int) -> None:
+    def _drain(self, seat: Seat, limit: int, *, wait: bool = True) -> None:
         from modelmon.draining import drain_seat  # noqa: PLC0415  (numpy loads at the first drain)
 
         site = seat.site
         series = self.series(site.model, site.version)
         ended = series.ended
         try:
-            drain_seat(seat, limit, self.moment(), series, self.store)
+            drain_seat(seat, limit, self.moment(), series, store=self.store, wait=wait)
         except BaseException as error:
             self.count("internal_errors", f"drain:{type(error).__name__}")
             self.count("dropped", "internal_error", max(series.ended - ended, 0))

@@ -81,7 +81,7 @@ class Watching:
             sync: None, host time.
 
         Returns:
-            The watched callable, of the same kind, signature and type; with ``MODELMON_DISABLED=1`` the function itself.
+            The watched callable, of the same kind, signature and type; the function itself with ``MODELMON_DISABLED=1``.
 
         Raises:
             ConfigurationError: when an argument cannot work; never later, from a call.
@@ -99,7 +99,8 @@ class Watching:
         }
         if function is None:
             return lambda wanted: self._watch(wanted, model, options)
-        return self._watch(function, model, options)
+        watched: F = self._watch(function, model, options)
+        return watched
 
     def call(
         self,

@@ -1,0 +1,85 @@
+"""Counts of one model and version in this process: calls, durations and predicted classes, by slice and slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from modelmon.parts import SeriesPart
+from modelmon.tallies import Ledger, Tally
+
+if TYPE_CHECKING:
+    from modelmon.parts import Slice
+    from modelmon.tasks import Task
+
+SLICE_BUDGET: Final = 100
+ERROR_TYPE_BUDGET: Final = 100
+OTHER: Final = "__other__"
+
+
+class SeriesCounts:
+    """Count the calls and predictions of one model and version in this process."""
+
+    __slots__ = ("_error_types", "_pages", "ended", "ledgers", "overflowed", "rejected", "task")
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.task: Task | None = None
+        self.ledgers: dict[Slice, Ledger] = {(): Ledger()}
+        self.ended = 0
+        self.rejected = 0
+        self.overflowed = 0
+        self._pages: dict[Slice, Slice] = {(): ()}
+        self._error_types: set[str] = set()
+
+    def part(self, active: int) -> SeriesPart:
+        """Return a frozen view; ``active`` calls are running now."""
+        ledgers = {page: ledger.copy() for page, ledger in self.ledgers.items()}
+        return SeriesPart(task=self.task, ledgers=ledgers, active={(): active})
+
+    def page(self, wanted: Slice) -> Slice:
+        """Return the slice to count under: the wanted one, or ``"__other__"`` past the budget."""
+        page = self._pages.get(wanted)
+        if page is not None:
+            return page
+        if len(self._pages) <= SLICE_BUDGET:
+            self._pages[wanted] = wanted
+            return wanted
+        self.overflowed += 1
+        return tuple((name, OTHER) for name, _ in wanted)
+
+    def error_type(self, name: str) -> str:
+        """Return the exception's class name, or ``"__other__"`` past the budget."""
+        if name in self._error_types or not name:
+            return name
+        if len(self._error_types) >= ERROR_TYPE_BUDGET:
+            self.overflowed += 1
+            return OTHER
+        self._error_types.add(name)
+        return name
+
+    def enter(self, page: Slice, slot: int, entry: Tally) -> None:
+        """Add an entry to a slice's total and to one of its slots."""
+        ledger = self.ledgers.get(page)
+        if ledger is None:
+            ledger = self.ledgers[page] = Ledger()
+        for tally in ledger.book(slot):
+            tally.merge(entry)
+
+    def reject(self, reasons: dict[str, int], slot: int) -> None:
+        """Count predictions that could not be read, by reason."""
+        entry = Tally()
+        for reason, n in reasons.items():
+            entry.counts("rejected").add((reason,), n)
+            self.rejected += n
+        self.enter((), slot, entry)
+
+    def calls(self) -> list[tuple[tuple[str, str], int]]:
+        """Return the calls that ended by (outcome, error type), slice by slice."""
+        totals = [ledger.total for ledger in self.ledgers.values()]
+        return [pair for total in totals if "calls" in total for pair in total["calls"].items()]
+
+    def fold(self, first_kept: int) -> None:
+        """Forget the slots before the first one kept; the totals keep their counts."""
+        for ledger in self.ledgers.values():
+            if ledger.slots and min(ledger.slots) < first_kept:
+                ledger.drop(first_kept)
