@@ -17,7 +17,7 @@ class Budget:
 
     quick: bool = False
     ten_million: bool = False
-    steady_calls: int = 4_000_000
+    steady_calls: int = 10_000_000
 
     def rounds(self, full: int = 61) -> int:
         """Return how many rounds to take, 25 at least."""

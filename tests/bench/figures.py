@@ -83,7 +83,7 @@ class Figure:
         ours = "-" if self.ours is None else number(self.ours) + unit
         met = {True: "yes", False: "NO", None: "" if self.goal is None else "?"}[self.met]
         return (
-            self.name + (f" ({self.note})" if self.note else ""),
+            self.name,
             ours,
             "" if self.median is None else number(self.median),
             self.peer,
@@ -150,7 +150,13 @@ def table(groups: Mapping[str, Sequence[Figure]]) -> str:
     lines = [_line(_HEADS, widths), "─" * (sum(widths) + 2 * len(widths))]
     for name, found in rows.items():
         lines += [f"[{name}]", *(_line(row, widths) for row in found)]
+        lines += [f"    {note}" for note in notes(groups[name])]
     return "\n".join(lines)
+
+
+def notes(figures: Iterable[Figure]) -> list[str]:
+    """Return what there is to know about some figures, one line each."""
+    return [f"{figure.name}: {figure.note}" for figure in figures if figure.note]
 
 
 def verdict(figures: Iterable[Figure]) -> str:
@@ -185,7 +191,7 @@ def write_markdown(path: Path, groups: Mapping[str, Sequence[Figure]], mode: str
     for name, found in groups.items():
         lines += [f"### {name}", "", "| " + " | ".join(_HEADS) + " |", "|" + "---|" * len(_HEADS)]
         lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in figure.row()) + " |" for figure in found]
-        lines.append("")
+        lines += ["", *(f"{note}." for note in notes(found)), ""]
     lines.append(verdict(figure for found in groups.values() for figure in found) + ".")
     path.write_text(f"{before}{MARKS[0]}\n\n" + "\n".join(lines) + f"\n\n{MARKS[1]}{after}", "utf-8")
 

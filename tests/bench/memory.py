@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WEIGHED = {"library": ("library ids", 24), "int": ("int ids", 48), "text": ("uuid texts, the ids known", 130)}
 THREADS = 8
-FILLING = 2_000_000
+FILLING = 5_000_000  # calls after which what is remembered of past predictions is near its bound
 
 
 def weights(budget: Budget) -> list[Figure]:
@@ -43,10 +43,10 @@ def steadiness(budget: Budget) -> list[Figure]:
     figures = []
     texts = {"capacity": "at most 100,000 awaiting", "time": "awaiting for 100,000 calls"}
     for kind, shown in texts.items():
-        seen = child("steady", kind, budget.rows(budget.steady_calls, min(budget.steady_calls, FILLING // 5)))
+        seen = child("steady", kind, budget.rows(budget.steady_calls, min(budget.steady_calls, FILLING // 12)))
         name = f"{seen['calls']:,} calls, 1 % labelled, {shown}"
-        goal = Goal(1) if seen["calls"] >= FILLING else None  # before that, tables still fill up to their bounds
-        name += ": growth over the second half"
+        goal = Goal(1) if seen["calls"] >= FILLING else None
+        name += ": growth of the second half"
         figures.append(Figure(name, seen["slope"], "B per call", goal=goal, note=seen["note"]))
     return figures
 

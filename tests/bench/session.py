@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", default="build/bench.json", help="where to write the figures, '' for nowhere")
     parser.add_argument("--page", default="", help="a Markdown page whose figures to replace (docs/performance.md)")
     parser.add_argument("--ten-million", action="store_true", help="also weigh ten million awaiting predictions")
-    parser.add_argument("--calls", type=int, default=4_000_000, help="calls of the run that watches memory")
+    parser.add_argument("--calls", type=int, default=10_000_000, help="calls of the run that watches memory")
     parser.add_argument("--measure", default="", help=argparse.SUPPRESS)
     return parser
 
