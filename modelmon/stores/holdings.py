@@ -19,6 +19,7 @@ from modelmon.stores.groups import Groups
 from modelmon.stores.index import distinct
 from modelmon.stores.objects import Objects
 from modelmon.stores.partition import partition
+from modelmon.stores.registers import coded
 from modelmon.stores.rows import Records
 from modelmon.stores.scoring import Rows
 from modelmon.stores.states import CONSUMED, EARLY, PENDING, STATES
@@ -114,6 +115,14 @@ class Holdings:
 
     def find(self, low: Keys, high: Keys) -> Found:
         """Return what is stored under ids that are all different."""
+        found = self._fetch(low, high)
+        carrying = self.records.carrying(found.record, found.state)
+        if not len(carrying):
+            return found
+        self.records.unpack(carrying)
+        return self._fetch(low, high)
+
+    def _fetch(self, low: Keys, high: Keys) -> Found:
         heads, places = self.records.index.probe(low, high)
         event, record = self.records.chains(heads)
         table = self.records.records
@@ -262,9 +271,11 @@ class Holdings:
         rows = np.flatnonzero(self._counts_flags())
         details = table["detail"][rows]
         truths = settled["truth"][details]
-        used = np.unique(np.concatenate([registers.object_codes(), truths.astype(np.int64)]))
-        mapping = self.objects.compact(used.tolist())
+        carried = np.flatnonzero(coded(settled["kind"][: settled.top]))
+        codes = [registers.object_codes(), truths.astype(np.int64), settled["value"][carried].astype(np.int64)]
+        mapping = self.objects.compact(distinct(np.concatenate(codes)).tolist())
         registers.recode(mapping)
+        settled["value"][carried] = mapping[codes[-1]]
         settled["truth"][details] = mapping[truths.astype(np.int64)]
         for page in self.groups.series:
             page.forget_readings()

@@ -12,7 +12,7 @@ from modelmon.stores.index import first_of_each
 from modelmon.stores.registers import Given
 from modelmon.stores.rounds import LabelOrder, LabelRound
 from modelmon.stores.series import NOTHING, OBJECT, RETRACTED, TEXTUAL
-from modelmon.stores.states import EARLY, JOINED, LABEL_OUTCOMES, NONE, PENDING
+from modelmon.stores.states import CONSUMED, EARLY, JOINED, LABEL_OUTCOMES, NONE, PENDING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,8 +120,9 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
     )
     effects = transition.label(meeting, holdings.settings)
     _write_registers(holdings, batch, own, meeting, effects)
-    _create_registers(holdings, batch, found, effects, np.flatnonzero(effects.taken & (own < 0)))
     _write_rows(holdings, rows, meeting, effects)
+    new = _carry(holdings, batch, found, effects, np.flatnonzero(effects.taken & (own < 0)))
+    _create_registers(holdings, batch, found, effects, new)
     return effects.outcome
 
 
@@ -150,6 +151,18 @@ def _write_registers(
     if len(met):
         table["state"][own[met]] = effects.register[met]
         holdings.park("early", effects.register[met])
+
+
+def _carry(holdings: Holdings, batch: _Batch, found: Found, effects: LabelEffects, new: Numbers) -> Numbers:
+    """Let rows that are alone under their ids carry the labels at the positions ``new``, and return the others."""
+    if batch.level or not len(new):
+        return new
+    heads, table = found.heads[new], holdings.records.records
+    alone = (effects.register[new] == CONSUMED) & (table["next"][heads] < 0) & (table["state"][heads] > PENDING)
+    alone &= ~batch.given.order.has_rev[new]
+    holdings.records.carry(heads[alone], batch.given.take(new[alone]))
+    others: Numbers = new[~alone]
+    return others
 
 
 def _create_registers(holdings: Holdings, batch: _Batch, found: Found, effects: LabelEffects, new: Numbers) -> None:

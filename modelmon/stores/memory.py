@@ -77,7 +77,7 @@ class MemoryStore:
         holdings, _ = self._begin()
         low, high = ids.take(ids.valid).hashes(KEY_SEED)
         heads = distinct(holdings.records.index.find(low, high))
-        record = holdings.records.chains(heads)[1]
+        record = holdings.find(*holdings.records.keys(heads[heads >= 0])).record
         forget(holdings, record)
         return len(record)
 

@@ -136,7 +136,7 @@ class Registers:
         greater[there] = np.sign(kind.astype(np.int8) - held_kind.astype(np.int8))
         numeric = (kind == NUMBER) & (held_kind == NUMBER)
         greater[there[numeric]] = np.sign(value[numeric] - held_value[numeric]).astype(np.int8)
-        for place in np.flatnonzero(_coded(kind) & _coded(held_kind) & ~same[there]).tolist():
+        for place in np.flatnonzero(coded(kind) & coded(held_kind) & ~same[there]).tolist():
             mine, theirs = objects[int(value[place])], objects[int(held_value[place])]
             greater[there[place]] = 1 if is_greater(mine, theirs) else -1
         for place in np.flatnonzero(self.table["has_lost"][number]).tolist():
@@ -161,6 +161,7 @@ class Registers:
             }
 
 
-def _coded(kind: NDArray[np.uint8]) -> Bools:
-    coded: Bools = (kind == OBJECT) | (kind == TEXTUAL)
-    return coded
+def coded(kind: NDArray[np.uint8]) -> Bools:
+    """Return whether values of these kinds are object codes."""
+    by_code: Bools = (kind == OBJECT) | (kind == TEXTUAL)
+    return by_code
