@@ -75,15 +75,12 @@ class Found(NamedTuple):
         columns = (self.event[chosen], self.record[chosen], self.state[chosen], self.group[chosen])
         return Found(self.heads, self.places, *columns)
 
-    @property
-    def labels(self) -> Found:
-        """The registers among the records."""
-        return self.take(self.state >= EARLY)
-
-    @property
-    def rows(self) -> Found:
-        """The rows among the records."""
-        return self.take(self.state < EARLY)
+    def split(self) -> tuple[Found, Found]:
+        """Return the rows and the registers among the records."""
+        labels = self.state >= EARLY
+        if not labels.any():
+            return self, self.take(labels)
+        return self.take(~labels), self.take(labels)
 
 
 class Picked(NamedTuple):
@@ -156,6 +153,8 @@ class Holdings:
     def held(self, cover: Numbers, series: Numbers) -> Floats:
         """Return what covering registers mean for their rows: float64 ``(3, m)``, nan where nothing."""
         held = np.full(cover.shape, np.nan)
+        if not (cover >= 0).any():
+            return held
         table = self.records.registers.table
         for level in range(3):
             there = np.flatnonzero(cover[level] >= 0)
@@ -258,7 +257,7 @@ class Holdings:
         labels = found.take(found.state == CONSUMED)
         if not len(labels.record):
             return
-        rows = found.rows
+        rows, _ = found.split()
         cover = self.covering(rows.event, self.groups.series_of(rows.group), labels)
         idle = labels.record[~np.isin(labels.record, cover)]
         if len(idle):

@@ -90,11 +90,11 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
     records, given = holdings.records, batch.given
     found = holdings.find(batch.low, batch.high)
     n = len(batch.low)
-    parked = found.labels
+    inside, parked = found.split()
     own = np.full(n, -1, np.int64)
     mine = parked.group == batch.scope
     own[parked.event[mine]] = parked.record[mine]
-    rows, series = _rows_in_scope(holdings, batch, found)
+    rows, series = _rows_in_scope(holdings, batch, inside)
     details = np.where(own >= 0, records.records["detail"][own], -1)
     same, greater, lost = records.registers.compare(details, given, holdings.objects)
     meeting = LabelRound(
@@ -106,7 +106,7 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
         explicit=given.explicit,
         sampled=holdings.sampled(batch.low, batch.high),
         register=np.where(own >= 0, records.records["state"][own], np.uint8(NONE)),
-        held_order=records.registers.order(details),
+        held_order=records.registers.order(details) if len(parked.record) else given.order,
         same=same,
         greater=greater,
         lost=lost,
@@ -126,8 +126,7 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
     return effects.outcome
 
 
-def _rows_in_scope(holdings: Holdings, batch: _Batch, found: Found) -> tuple[Found, Numbers]:
-    rows = found.rows
+def _rows_in_scope(holdings: Holdings, batch: _Batch, rows: Found) -> tuple[Found, Numbers]:
     series = holdings.groups.series_of(rows.group)
     if batch.level == 0:
         return rows, series

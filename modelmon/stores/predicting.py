@@ -112,7 +112,7 @@ def _remembered(holdings: Holdings, batch: _Batch) -> Numbers:
 def _known(holdings: Holdings, batch: _Batch, found: Found) -> Numbers:
     known = np.full(len(batch.low), -1, np.int64)
     if len(found.record):
-        rows = found.rows
+        rows, _ = found.split()
         mine = holdings.groups.series_of(rows.group) == batch.series
         known[rows.event[mine]] = rows.record[mine]
     return known
@@ -134,7 +134,7 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
         truth[there] = holdings.records.truth(rows, state[there])
         same[there] = _is_same(holdings, batch.take(there), rows)
     series = np.full(n, batch.series)
-    cover = holdings.covering(np.arange(n), series, found.labels)
+    cover = holdings.covering(np.arange(n), series, found.split()[1])
     given = PredictionRound(
         now=batch.now,
         readable=batch.readable,

@@ -232,7 +232,10 @@ class Records:
     def carrying(self, numbers: Numbers, state: Bytes) -> Numbers:
         """Return those of the records that carry a label."""
         settled: Numbers = numbers[(state > PENDING) & (state < EARLY)]
-        return settled[self.settled["kind"][self.records["detail"][settled]] != NOTHING]
+        if not len(settled):
+            return settled
+        carrying: Numbers = settled[self.settled["kind"][self.records["detail"][settled]] != NOTHING]
+        return carrying
 
     def remind(self, numbers: Numbers, due: float) -> None:
         """Note that none of these records is due before ``due``, but one may be from then on."""
