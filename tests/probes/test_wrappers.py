@@ -454,3 +454,25 @@ def test_threads_lose_nothing(desk):
 def test_site_without_home_takes_a_seat_from_its_maker():
     """A site without a home has no seat until somebody gives it one."""
     assert Site("m").seat is None
+
+
+@pytest.mark.slow
+def test_compiled_functions_have_no_graph_break(desk):
+    """``torch.compile`` traces through a watched function as if it were not watched."""
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            return x * 2
+
+    sites = [desk.site(), desk.site(id="x")]
+    Net.forward = watch(Net.forward, sites[0])
+    alias = watch(_doubled, sites[1])
+    for function in (Net(), alias):
+        compiled = torch.compile(function, fullgraph=True, backend="eager")
+        assert compiled(torch.ones(2)).tolist() == function(torch.ones(2)).tolist() == [2, 2]
+    assert [len(outcomes(site)) for site in sites] == [1, 1]
+
+
+def _doubled(x):
+    return x * 2
