@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe of another encoding gets question marks, not an error
+        sys.stdout.reconfigure(errors="replace")
     parser = _parser()
     chosen = parser.parse_args(arguments)
     if chosen.command is None:
@@ -41,10 +44,13 @@ Exits 0 only if they agree."""
 def _demo(chosen: argparse.Namespace) -> int:
     try:
         from modelmon.demo import play  # noqa: PLC0415 - the demo alone needs scikit-learn and rich
-    except ImportError as error:
+
+        return play(seconds=chosen.seconds, port=chosen.port if chosen.serve else None)
+    except (ImportError, OSError) as error:  # an extra that is missing, a port that is taken
         print(f"modelmon: {error}", file=sys.stderr)
         return 1
-    return play(seconds=chosen.seconds, port=chosen.port if chosen.serve else None)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _version() -> str:

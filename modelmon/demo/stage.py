@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import suppress
 from random import Random
 from threading import Event
 from typing import TYPE_CHECKING
@@ -31,12 +32,15 @@ def play(*, seconds: float = 12.0, port: int | None = None, seed: int = 5, conso
     """Run the demo for about ``seconds``; return 0 if every number of ours agrees with scikit-learn's, else 1.
 
     With ``port`` it serves Prometheus on that port of 127.0.0.1, and stays up until interrupted.
+
+    Raises:
+        OSError: when the port is taken.
     """
     console = console or Console()
     console.print("Training two scikit-learn models on bundled data ...", style="grey50")
     service = open_service()
     if port is not None:
-        _serve(service.monitor, port)
+        port = _serve(service.monitor, port)
     post = Post(Random(seed), seconds * SENDING, seconds)  # noqa: S311 - a show, not a secret
     traffic = Traffic(service, post, Random(seed + 1))  # noqa: S311
     show = _Show(console)
@@ -124,15 +128,18 @@ class _Show:
             self._seen[name] = calls
 
 
-def _serve(monitor: Monitor, port: int) -> None:
+def _serve(monitor: Monitor, port: int) -> int:
+    """Serve Prometheus and return the port; raise ``OSError`` where it is taken."""
     from modelmon.exporters.prometheus import PrometheusExporter  # noqa: PLC0415 - only where it is asked for
 
-    monitor.add(PrometheusExporter(port=port))
+    bound = monitor.add(PrometheusExporter(port=port)).port
+    if bound is None:
+        msg = f"port {port} is taken; choose another by --port"
+        raise OSError(msg)
+    return bound
 
 
 def _stay(console: Console, port: int) -> None:
-    console.print(f"\nStill serving http://127.0.0.1:{port}/metrics - press Ctrl-C to end.")
-    try:
+    console.print(f"\nStill serving http://127.0.0.1:{port}/metrics - press Ctrl-C to end.", highlight=False)
+    with suppress(KeyboardInterrupt):
         Event().wait()
-    except KeyboardInterrupt:
-        console.print("bye")
