@@ -1,10 +1,22 @@
-"""What begins anew in a forked child: one hook for the whole library, holding nothing alive and never raising."""
+"""What begins anew in a forked child: one hook for the whole library, holding nothing alive and never raising.
+
+1. A module that some thread is importing at the moment of a fork can never be imported in the child: its import lock
+   stays held by a thread that is not there.
+   So what this library imports late is imported through one gate, once in the life of a process, and a fork in that
+   very moment waits for it, at most two seconds. No other fork waits.
+2. A child renews what was registered before any code of the user runs; it takes no inherited lock.
+"""
 
 from __future__ import annotations
 
 import os
 import weakref
-from typing import Protocol
+from _thread import RLock
+from importlib import import_module
+from typing import Final, Protocol
+
+GATE_S: Final = 2.0
+_COUNTING: Final = ("draining", "process", "stores.memory", "intake", "snapshot", "points")
 
 
 class Renewable(Protocol):
@@ -15,21 +27,52 @@ class Renewable(Protocol):
         ...
 
 
-_renewables: weakref.WeakSet[Renewable] = weakref.WeakSet()
-_hooked: list[bool] = []
+class _Fork:
+    """Hold the gate, what to renew, and how often a fork could not wait for the gate."""
+
+    def __init__(self) -> None:
+        self.gate = RLock()
+        self.held = False
+        self.timeouts = 0
+        self.loaded = False
+        self.renewables: weakref.WeakSet[Renewable] = weakref.WeakSet()
+
+    def before(self) -> None:
+        self.held = self.gate.acquire(timeout=GATE_S)
+        self.timeouts += not self.held
+
+    def after_in_parent(self) -> None:
+        if self.held:
+            self.gate.release()
+
+    def after_in_child(self) -> None:
+        self.gate, self.held, self.timeouts = RLock(), False, 0
+        for thing in list(self.renewables):
+            try:
+                thing.renew()
+            except Exception:  # noqa: PERF203, S112  (a fork hook that raises would print into the host's stderr)
+                continue
+
+
+_fork: Final = _Fork()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_fork.before, after_in_parent=_fork.after_in_parent, after_in_child=_fork.after_in_child)
 
 
 def renew_in_child(thing: Renewable) -> None:
     """Have ``thing.renew()`` called in every forked child, for as long as the thing lives."""
-    _renewables.add(thing)
-    if not _hooked and hasattr(os, "register_at_fork"):
-        _hooked.append(True)
-        os.register_at_fork(after_in_child=_renew_all)
+    _fork.renewables.add(thing)
 
 
-def _renew_all() -> None:
-    for thing in list(_renewables):
-        try:
-            thing.renew()
-        except Exception:  # noqa: S112  (a fork hook that raises would print into the host's stderr)
-            continue
+def load_counting() -> None:
+    """Import the half that counts, and with it numpy; does nothing after the first time."""
+    if not _fork.loaded:
+        with _fork.gate:
+            for name in _COUNTING:
+                import_module(f"modelmon.{name}")
+            _fork.loaded = True
+
+
+def gate_timeouts() -> int:
+    """Return how often a fork in this process went ahead while a late import was under way."""
+    return _fork.timeouts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import RejectedError
+from modelmon.forking import load_counting
 from modelmon.reports import JoinReport
 from modelmon.watching import disabled
 
@@ -103,6 +104,7 @@ class Labelling:
         """
         if disabled():
             return JoinReport()
+        load_counting()
         from modelmon.intake import retraction  # noqa: PLC0415  (numpy loads at the first need)
 
         return self._commit(retraction(ids, at=at, rev=rev, model=model, version=version))
@@ -144,6 +146,7 @@ class Labelling:
         """
         if disabled():
             return 0
+        load_counting()
         from modelmon.intake import many_ids  # noqa: PLC0415  (numpy loads at the first need)
 
         wanted = many_ids(ids)
@@ -156,6 +159,7 @@ class Labelling:
         Raises:
             BusyError: in a signal handler or finaliser that interrupted this library in the same thread.
         """
+        load_counting()
         from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
 
         if disabled():
@@ -178,6 +182,7 @@ class Labelling:
     ) -> JoinReport:
         if disabled():
             return JoinReport()
+        load_counting()
         from modelmon.intake import delivery  # noqa: PLC0415  (numpy loads at the first need)
 
         return self._commit(delivery(ids, truths, at=at, revs=revs, model=model, version=version))

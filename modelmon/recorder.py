@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from modelmon import notices
 from modelmon.clocks import StoreClock, SystemClock
 from modelmon.errors import BusyError, RejectedError
+from modelmon.forking import gate_timeouts, load_counting
 from modelmon.probes.seats import Seat
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Recorder:
         high = waiting(seat)
         if high < HIGH_WATER * seat.stride and seat.kept_bytes < HIGH_WATER_BYTES and not self.settings.strict:
             return
+        load_counting()
         if not self._try_lock(seat, high):
             return
         try:
@@ -113,6 +115,7 @@ class Recorder:
         if _owned(self._lock):
             msg = "modelmon was interrupted in this thread (signal handler, finaliser); read or label from normal code"
             raise BusyError(msg)
+        load_counting()
         said: list[tuple[str, str]] = []
         with self._lock:
             self._drain_all()
@@ -272,6 +275,8 @@ class Recorder:
         lost = sum(seat.lost for seat in self.seats)
         if lost:
             counts["dropped", "buffer_full"] = lost
+        if gate_timeouts():
+            counts["internal_errors", "fork_gate_timeout"] = gate_timeouts()
         if self._now.steps:
             counts["sanitized", "clock_step"] = self._now.steps
         return counts

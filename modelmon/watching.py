@@ -7,6 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from modelmon.errors import ConfigurationError, RejectedError
+from modelmon.forking import load_counting
 from modelmon.probes.seats import Site
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class Watching:
         """
         if disabled():
             return
+        load_counting()
         from modelmon.intake import record_predictions  # noqa: PLC0415  (numpy loads at the first need)
 
         key = (model, version, task)
