@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 
 WEIGHED = {"library": ("library ids", 24), "int": ("int ids", 48), "text": ("uuid texts, the ids known", 130)}
 THREADS = 8
+LARGE = 10_000_000
 FILLING = 5_000_000  # calls after which what is remembered of past predictions is near its bound
 
 
 def weights(budget: Budget) -> list[Figure]:
     """Weigh awaiting predictions, each kind of id in a process of its own."""
     figures = []
-    sizes = [budget.rows(1_000_000, 300_000), *([10_000_000] if budget.ten_million else [])]
+    sizes = [budget.rows(1_000_000, 300_000), *([LARGE] if budget.ten_million else [])]
     for kind, (shown, bound) in WEIGHED.items():
         for size in sizes:
             weighed = child("weigh", kind, size)
             name = f"bytes per awaiting prediction, {shown}, {size:,}"
+            large = size >= LARGE  # where the interpreter's own arenas no longer weigh in
             figures.append(Figure(f"{name}: arrays", weighed["arrays"], "B", goal=Goal(bound)))
-            figures.append(Figure(f"{name}: resident", weighed["resident"], "B", goal=Goal(bound)))
+            figures.append(Figure(f"{name}: resident", weighed["resident"], "B", goal=Goal(bound) if large else None))
     return figures
 
 
