@@ -18,7 +18,7 @@ FLOORS = (
     "copies classcodes idtexts moments columns truths events accumulators",
     "tallies parts quality intervals probes issuing outputs stores",
     "snapshot",
-    "draining process recorder intake points readers",
+    "callcounts draining process recorder intake points readers",
     "watching labelling monitoring sklearn exporters",
     "__init__ testing pytest_plugin demo cli __main__",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from random import Random
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ pytest.importorskip("sklearn")
 from rich.console import Console
 
 from modelmon import Monitor, Multiclass
-from modelmon.demo import charts, play
+from modelmon.cli import main
+from modelmon.demo import charts, play, stage
 from modelmon.demo.post import RETRACTED, Post
 from modelmon.demo.verdict import Line
 
@@ -92,3 +94,28 @@ def test_show_ends_in_agreement(terminal: bool) -> None:
     text = console.file.getvalue()
     assert "numbers agree with scikit-learn's" in text
     assert "✗" not in text
+
+
+def test_show_serves_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a port the endpoint is up at the end and shows what the demo has counted."""
+    pages = []
+
+    def look(console: Console, port: int) -> None:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            pages.append(answer.read().decode())
+
+    monkeypatch.setattr(stage, "_stay", look)
+    assert play(seconds=1.0, port=0, console=Console(file=io.StringIO())) == 0
+    assert 'modelmon_confusion_total{actual="benign"' in pages[0]
+
+
+def test_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that is taken ends the demo with a line that says so."""
+
+    def refuse(monitor: Monitor, port: int) -> int:
+        message = f"port {port} is taken"
+        raise OSError(message)
+
+    monkeypatch.setattr(stage, "_serve", refuse)
+    assert main(["demo", "--serve", "--port", "80"]) == 1
+    assert capsys.readouterr().err == "modelmon: port 80 is taken\n"

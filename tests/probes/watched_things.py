@@ -83,3 +83,13 @@ def calls_elsewhere(function, x, name):
     """Call a function in another process, and return its result and how often it was counted there."""
     result = function(x)
     return result, monitor.snapshot()[name].calls
+
+
+class Cached:
+    """Hold a cached method."""
+
+    @monitor(model="cached")
+    @functools.lru_cache(maxsize=8)  # noqa: B019  (the instance lives as long as the test)
+    def predict(self, x):
+        """Return a score."""
+        return 2 * x
