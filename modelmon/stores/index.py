@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -181,3 +181,26 @@ def first_of_each(low: Keys, high: Keys) -> NDArray[np.bool_]:
         alone[order[0]] = True
         alone[order[1:]] = (low[order[1:]] != low[order[:-1]]) | (high[order[1:]] != high[order[:-1]])
     return alone
+
+
+def rounds(low: Keys, high: Keys) -> list[Any]:
+    """Cut a batch into rounds of different keys, the r-th holding the r-th occurrence of each.
+
+    Returns:
+        Positions of each round; a slice of everything where no key repeats.
+
+    >>> keys = np.array([7, 0, 7, 7], np.uint64)
+    >>> [found.tolist() for found in rounds(keys, np.zeros(4, np.uint64))]
+    [[0, 1], [2], [3]]
+    """
+    first = first_of_each(low, high)
+    if first.all():
+        return [slice(None)]
+    later = np.flatnonzero(~first)
+    later = later[np.lexsort((later, low[later], high[later]))]
+    begins = np.ones(len(later), np.bool_)
+    begins[1:] = (low[later[1:]] != low[later[:-1]]) | (high[later[1:]] != high[later[:-1]])
+    count = np.arange(len(later))
+    occurrence = count - np.maximum.accumulate(np.where(begins, count, 0))
+    order = np.argsort(occurrence, kind="stable")
+    return [np.flatnonzero(first), *np.split(later[order], np.cumsum(np.bincount(occurrence))[:-1])]

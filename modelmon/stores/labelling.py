@@ -8,7 +8,7 @@ import numpy as np
 
 from modelmon.stores import transition
 from modelmon.stores.holdings import KEY_SEED, Picked
-from modelmon.stores.index import first_of_each
+from modelmon.stores.index import rounds
 from modelmon.stores.registers import Given
 from modelmon.stores.rounds import LabelOrder, LabelRound
 from modelmon.stores.series import NOTHING, OBJECT, RETRACTED, TEXTUAL
@@ -40,6 +40,8 @@ class _Batch(NamedTuple):
     given: Given
 
     def take(self, chosen: Any) -> _Batch:
+        if isinstance(chosen, slice):
+            return self
         columns = (self.low[chosen], self.high[chosen], self.readable[chosen], self.given.take(chosen))
         return _Batch(self.now, self.level, self.scope, *columns)
 
@@ -51,15 +53,15 @@ def label(holdings: Holdings, labels: Labels, now: float) -> NDArray[np.uint8]:
     if scope is None:
         holdings.counting.counts.counts("self:overflow").add(("scopes",), len(outcome))
         return outcome
-    part = _batch(holdings, labels, scope, now)
-    waiting = np.arange(len(outcome))
-    while len(waiting):
-        first = first_of_each(part.low, part.high)
-        if first.all():
-            outcome[waiting] = _round(holdings, part)
-            break
-        outcome[waiting[first]] = _round(holdings, part.take(first))
-        waiting, part = waiting[~first], part.take(~first)
+    batch = _batch(holdings, labels, scope, now)
+    known: Any = slice(None)
+    if not labels.ids.valid.all():  # what is no id at all is invalid, and would only repeat one key
+        known = np.flatnonzero(labels.ids.valid)
+        batch = batch.take(known)
+    found = np.empty(len(batch.low), np.uint8)
+    for chosen in rounds(batch.low, batch.high) if len(found) else ():
+        found[chosen] = _round(holdings, batch.take(chosen))
+    outcome[known] = found
     return outcome
 
 
@@ -119,7 +121,7 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
         given=holdings.meanings(series, given.kind[rows.event], given.value[rows.event]),
     )
     effects = transition.label(meeting, holdings.settings)
-    _write_registers(holdings, batch, own, meeting, effects)
+    _write_registers(holdings, batch, own, effects)
     _write_rows(holdings, rows, meeting, effects)
     new = _carry(holdings, batch, found, effects, np.flatnonzero(effects.taken & (own < 0)))
     _create_registers(holdings, batch, found, effects, new)
@@ -135,10 +137,8 @@ def _rows_in_scope(holdings: Holdings, batch: _Batch, rows: Found) -> tuple[Foun
     return rows.take(inside), series[inside]
 
 
-def _write_registers(
-    holdings: Holdings, batch: _Batch, own: Numbers, meeting: LabelRound, effects: LabelEffects
-) -> None:
-    """Write back the registers there are."""
+def _write_registers(holdings: Holdings, batch: _Batch, own: Numbers, effects: LabelEffects) -> None:
+    """Write back the registers there are; an early one meets no row here, since the row's prediction consumed it."""
     table, registers = holdings.records.records, holdings.records.registers
     raised = np.flatnonzero(effects.raised)
     if len(raised):
@@ -146,10 +146,6 @@ def _write_registers(
     replaced = np.flatnonzero(effects.taken & (own >= 0))
     if len(replaced):
         registers.replace(table["detail"][own[replaced]], batch.given.take(replaced))
-    met = np.flatnonzero((meeting.register == EARLY) & (effects.register != EARLY))
-    if len(met):
-        table["state"][own[met]] = effects.register[met]
-        holdings.park("early", effects.register[met])
 
 
 def _carry(holdings: Holdings, batch: _Batch, found: Found, effects: LabelEffects, new: Numbers) -> Numbers:

@@ -9,9 +9,9 @@ import numpy as np
 from modelmon.stores import transition
 from modelmon.stores.groups import Group, Layout
 from modelmon.stores.holdings import KEY_SEED, Picked
-from modelmon.stores.index import distinct, first_of_each
+from modelmon.stores.index import distinct, rounds
 from modelmon.stores.rounds import PredictionRound
-from modelmon.stores.states import CONSUMED, EARLY, JOINED, NONE
+from modelmon.stores.states import CONSUMED, EARLY, JOINED, NONE, PREDICTION_OUTCOMES
 from modelmon.tasks import Multilabel
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from modelmon.stores.series import Series
 
     Numbers = NDArray[np.int64]
+
+
+_INVALID = PREDICTION_OUTCOMES.index("invalid")
 
 
 class _Batch(NamedTuple):
@@ -40,6 +43,8 @@ class _Batch(NamedTuple):
     payload: NDArray[Any] | None
 
     def take(self, chosen: Any) -> _Batch:
+        if isinstance(chosen, slice):
+            return self
         payload = None if self.payload is None else self.payload[chosen]
         columns = (self.low, self.high, self.readable, self.time, self.group)
         low, high, readable, time, group = (column[chosen] for column in columns)
@@ -51,23 +56,41 @@ class _Batch(NamedTuple):
 def predict(holdings: Holdings, predictions: Predictions, now: float) -> NDArray[np.uint8]:
     """Take predictions and return the outcome of each, as an index of ``PREDICTION_OUTCOMES``."""
     batch = _batch(holdings, predictions, now)
-    outcome = np.empty(len(batch.low), np.uint8)
-    waiting = np.arange(len(batch.low))
-    part = batch
-    while len(waiting):
-        first = first_of_each(part.low, part.high)
-        if first.all():
-            outcome[waiting] = _round(holdings, part)
-            break
-        outcome[waiting[first]] = _round(holdings, part.take(first))
-        waiting, part = waiting[~first], part.take(~first)
-        if holdings.settings.on_conflict == "first":  # what is remembered now meets no change: all in one go
-            known = _remembered(holdings, part) >= 0
-            outcome[waiting[known]] = _round(holdings, part.take(known))
-            waiting, part = waiting[~known], part.take(~known)
+    outcome = np.full(len(batch.low), _INVALID, np.uint8)
+    if batch.readable.all():
+        outcome[:] = _apply(holdings, batch)
+    else:  # what is no id at all would only repeat one key
+        outcome[batch.readable] = _apply(holdings, batch.take(batch.readable))
     times = np.where(batch.time <= now + transition.AHEAD, batch.time, now)
     holdings.counting.predictions(batch.group, times, outcome)
     return outcome
+
+
+def _apply(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
+    outcome = np.empty(len(batch.low), np.uint8)
+    if not len(outcome):
+        return outcome
+    first, *later = rounds(batch.low, batch.high)
+    outcome[first] = _round(holdings, batch.take(first))
+    if not later:
+        return outcome
+    if holdings.settings.on_conflict == "last":
+        for chosen in later:
+            outcome[chosen] = _round(holdings, batch.take(chosen))
+        return outcome
+    again = np.sort(np.concatenate(later))
+    repeated = batch.take(again)
+    inert = _inert(holdings, repeated)
+    outcome[again[inert]] = _round(holdings, repeated.take(inert))  # nothing is written, so ids may repeat
+    outcome[again[~inert]] = _apply(holdings, repeated.take(~inert))
+    return outcome
+
+
+def _inert(holdings: Holdings, batch: _Batch) -> NDArray[np.bool_]:
+    """Return which predictions change nothing where the first under an id counts."""
+    low, high = batch.low, batch.high
+    timely = transition.is_timely(batch.time, batch.now, holdings.settings)
+    return (_known(holdings, batch, holdings.find(low, high)) >= 0) | ~holdings.sampled(low, high) | ~timely
 
 
 def _batch(holdings: Holdings, predictions: Predictions, now: float) -> _Batch:
@@ -76,7 +99,7 @@ def _batch(holdings: Holdings, predictions: Predictions, now: float) -> _Batch:
     series = groups.series[number]
     fits = series.fits(predictions.task, predictions.columns)
     n = len(predictions.ids)
-    predicted = series.predicted(predictions.classes, n)
+    predicted = series.predicted(predictions.classes if fits else None, n)
     layout, payload = _payload(series, predictions) if fits else (Layout("class"), None)
     pages = [groups.group(Group(number, groups.ledger(number, page), layout)) for page in predictions.slices.values]
     group = np.array(pages, np.int64)[predictions.slices.codes]
@@ -104,12 +127,8 @@ def _payload(series: Series, predictions: Predictions) -> tuple[Layout, NDArray[
     return Layout("rows", tuple(map(series.code, predictions.columns)), scores.shape[1]), scores
 
 
-def _remembered(holdings: Holdings, batch: _Batch) -> Numbers:
-    """Return the row of each id under this series, -1 where there is none."""
-    return _known(holdings, batch, holdings.find(batch.low, batch.high))
-
-
 def _known(holdings: Holdings, batch: _Batch, found: Found) -> Numbers:
+    """Return the row of each id under this series, -1 where there is none."""
     known = np.full(len(batch.low), -1, np.int64)
     if len(found.record):
         rows, _ = found.split()

@@ -230,12 +230,12 @@ class Records:
         table["detail"][new] = self.registers.create(given)
 
     def carrying(self, numbers: Numbers, state: Bytes) -> Numbers:
-        """Return those of the records that carry a label."""
+        """Return those of the records that carry a label, each once."""
         settled: Numbers = numbers[(state > PENDING) & (state < EARLY)]
         if not len(settled):
             return settled
         carrying: Numbers = settled[self.settled["kind"][self.records["detail"][settled]] != NOTHING]
-        return carrying
+        return distinct(carrying)
 
     def remind(self, numbers: Numbers, due: float) -> None:
         """Note that none of these records is due before ``due``, but one may be from then on."""

@@ -115,7 +115,7 @@ class Table:
         self._n_free = needed
 
     def _grow(self, needed: int) -> None:
-        self._capacity = max(needed, self._capacity + self._capacity // 4)
+        self._capacity = max(needed, self._capacity + self._capacity // 8)
         self._columns = {}
         for column in (self._block, *self._late.values()):
             column.resize(self._capacity, refcheck=False)

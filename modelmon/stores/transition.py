@@ -169,6 +169,12 @@ def _due(given: LabelRound, state: Bytes, settings: JoinSettings) -> Floats:
     return due
 
 
+def is_timely(time: Floats, now: float, settings: JoinSettings) -> Bools:
+    """Return whether prediction times are neither too old nor too far ahead; nan is neither."""
+    timely: Bools = (time + settings.ttl >= now) & (time <= now + AHEAD)
+    return timely
+
+
 def predict(given: PredictionRound, settings: JoinSettings) -> PredictionEffects:
     """Return what one round of predictions does."""
     known = given.state != NONE
@@ -177,8 +183,9 @@ def predict(given: PredictionRound, settings: JoinSettings) -> PredictionEffects
     outcome = np.where(joins, np.uint8(_JOINED_EARLY), np.uint8(_PENDING))
     outcome[~given.sampled] = _OUTSIDE
     outcome[known] = np.where(given.same[known], np.uint8(_REPEATED), np.uint8(_CONFLICT))
-    outcome[given.time + settings.ttl < given.now] = _TOO_OLD
-    outcome[~given.readable | ~(given.time <= given.now + AHEAD)] = _UNREADABLE
+    timely = is_timely(given.time, given.now, settings)
+    outcome[~timely] = np.where(given.time[~timely] < given.now, np.uint8(_TOO_OLD), np.uint8(_UNREADABLE))
+    outcome[~given.readable] = _UNREADABLE
     accepted = (outcome == _PENDING) | (outcome == _JOINED_EARLY)
     replaced = np.zeros(len(known), np.bool_)
     if settings.on_conflict == "last":

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given, settings
 
-from modelmon.stores.index import Index, distinct, first_of_each
+from modelmon.stores.index import Index, distinct, first_of_each, rounds
 
 words = st.one_of(st.integers(0, 20), st.integers(0, 2**64 - 1), st.sampled_from([0, 1, 2**63, 2**64 - 1]))
 keys = st.tuples(words, st.sampled_from([0, 0, 1, 2**64 - 1]))
@@ -111,3 +111,16 @@ def test_distinct_numbers_are_ascending() -> None:
     """Repeated numbers stand once."""
     assert distinct(np.array([4, 1, 4, 0])).tolist() == [0, 1, 4]
     assert distinct(np.array([], np.int64)).tolist() == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(keys, min_size=1, max_size=80))
+def test_rounds_hold_the_occurrences_of_each_key_in_turn(wanted: list[Any]) -> None:
+    """Every position is in one round, and the r-th round holds the r-th occurrences."""
+    expected: dict[int, list[int]] = {}
+    seen: dict[Any, int] = {}
+    for position, key in enumerate(wanted):
+        occurrence = seen[key] = seen.get(key, -1) + 1
+        expected.setdefault(occurrence, []).append(position)
+    found = [sorted(np.arange(len(wanted))[chosen].tolist()) for chosen in rounds(*columns(wanted))]
+    assert found == list(expected.values())

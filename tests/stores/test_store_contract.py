@@ -421,3 +421,21 @@ def test_a_store_that_is_not_open_says_so() -> None:
     store.close()
     with pytest.raises(StoreError, match="not open"):
         store.sweep()
+
+
+def test_one_id_used_for_everything_costs_no_more_than_many(world: World) -> None:
+    """A constant id, or no id at all, in a large batch is handled at once, not one by one."""
+    n = 20_000
+    assert world.predict(["same"] * n, ["cat"] * n) == {"pending": 1, "duplicate": n - 1}
+    assert world.predict([None] * n, ["cat"] * n) == {"invalid": n}
+    assert world.predict(["old"] * n, ["cat"] * n, at=-500.0) == {"too_old": n}
+    found = world.predict(["mixed"] * 4, ["cat", "cat", "dog", "cat"], at=[-500.0, 0.0, 0.0, 9000.0])
+    assert found == {"too_old": 1, "pending": 1, "conflict": 1, "invalid": 1}
+    assert world.label([None] * n, ["cat"] * n) == {"invalid": n}
+    assert world.label(["same"] * 50, ["cat", "dog"] * 25) == {
+        "joined": 1,
+        "corrected": 1,
+        "duplicate": 24,
+        "stale": 24,
+    }
+    world.store.check_invariants()
