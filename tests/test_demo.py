@@ -100,8 +100,8 @@ def test_show_serves_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a port the endpoint is up at the end and shows what the demo has counted."""
     pages = []
 
-    def look(console: Console, port: int) -> None:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    def look(_console: Console, port: int) -> None:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:  # noqa: S310 - our own
             pages.append(answer.read().decode())
 
     monkeypatch.setattr(stage, "_stay", look)
@@ -112,7 +112,7 @@ def test_show_serves_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A port that is taken ends the demo with a line that says so."""
 
-    def refuse(monitor: Monitor, port: int) -> int:
+    def refuse(_monitor: Monitor, port: int) -> int:
         message = f"port {port} is taken"
         raise OSError(message)
 
