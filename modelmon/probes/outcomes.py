@@ -59,6 +59,8 @@ def is_ours(error: BaseException) -> bool:
     """
     if not isinstance(error, Exception) or isinstance(error, ModelmonError):
         return False
+    if isinstance(error, MemoryError):  # whoever asked for the memory, it was on our account
+        return True
     frame = error.__traceback__
     if frame is None or frame.tb_next is None:
         return _module_of(type(error)) == "builtins" and not isinstance(error, TimeoutError)
