@@ -82,7 +82,7 @@ class Watching:
             sync: None, host time.
 
         Returns:
-            The watched callable, of the same kind, signature and type; the function itself with ``MODELMON_DISABLED=1``.
+            The watched callable, of the same kind, signature and type; with ``MODELMON_DISABLED=1`` the function.
 
         Raises:
             ConfigurationError: when an argument cannot work; never later, from a call.

@@ -17,8 +17,8 @@ FLOORS = (
     "errors notices clocks forking reports identity hashing timespans settings tasks",
     "copies classcodes idtexts moments columns truths events accumulators",
     "tallies parts quality intervals probes issuing outputs stores",
-    "snapshot",
-    "callcounts draining process recorder intake points readers",
+    "readings points snapshot",
+    "callcounts draining process recorder intake readers",
     "watching labelling monitoring sklearn exporters",
     "__init__ testing pytest_plugin demo cli __main__",
 )

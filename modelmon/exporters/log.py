@@ -15,8 +15,8 @@ from modelmon.points.qualities import SCALARS
 from modelmon.readers import Periodic
 
 if TYPE_CHECKING:
+    from modelmon.readings.distributions import Distribution
     from modelmon.snapshot import ModelSnapshot, Snapshot
-    from modelmon.snapshot.distributions import Distribution
 
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _CLASSES = 32

@@ -10,7 +10,7 @@ from modelmon.points.sheets import CLASSES, OTHER
 
 if TYPE_CHECKING:
     from modelmon.points.sheets import Sheet
-    from modelmon.snapshot import ModelSnapshot
+    from modelmon.readings.model import ModelSnapshot
 
 _OUTCOMES = ("ok", "cancelled", "abandoned")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelmon.snapshot.joins import STATES
+from modelmon.readings.joins import STATES
 
 if TYPE_CHECKING:
     from modelmon.points.sheets import Sheet
-    from modelmon.snapshot import ModelSnapshot
+    from modelmon.readings.model import ModelSnapshot
 
 
 def fill_joins(sheet: Sheet, model: ModelSnapshot) -> None:

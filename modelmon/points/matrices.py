@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from modelmon.parts import ClassValue
     from modelmon.points.sheets import Sheet
-    from modelmon.snapshot import ModelSnapshot
+    from modelmon.readings.model import ModelSnapshot
 
     Ints = NDArray[np.int64]
 

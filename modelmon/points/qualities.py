@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from modelmon.parts import ClassValue
     from modelmon.points.sheets import Sheet
-    from modelmon.snapshot import ModelSnapshot
-    from modelmon.snapshot.classes import Average
+    from modelmon.readings.classes import Average
+    from modelmon.readings.model import ModelSnapshot
 
 _MATRIX = ("accuracy", "balanced_accuracy", "mcc", "kappa")
 _SCORES = ("auc", "average_precision", "log_loss", "brier", "calibration_error")

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -21,11 +21,13 @@ from modelmon.points.qualities import fill_quality
 from modelmon.points.sheets import Sheet, series_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections import Counter
+    from collections.abc import ItemsView, Iterator, Sequence
 
-    from modelmon.parts import Slice
+    from modelmon.accumulators import Counts
+    from modelmon.parts import SeriesKey, Slice
     from modelmon.points.catalogue import Point
-    from modelmon.snapshot import ModelSnapshot, Snapshot
+    from modelmon.readings.model import ModelSnapshot
 
 TOTAL = "total"
 _SELF = {
@@ -37,7 +39,29 @@ _SELF = {
 }
 
 
-def points(snapshot: Snapshot, *, windows: Sequence[str] = ()) -> list[Point]:
+class Whole(Protocol):
+    """What is read of a snapshot, which stands above the points that it can tell."""
+
+    @property
+    def transitions(self) -> Counter[tuple[str, str]]:
+        """Moves of labels that belong to no model yet, by (from, to)."""
+        ...
+
+    @property
+    def occupancy(self) -> Counter[str]:
+        """Where labels that belong to no model yet are now."""
+        ...
+
+    def items(self) -> ItemsView[SeriesKey, ModelSnapshot]:
+        """Return every model by (model, version)."""
+        ...
+
+    def counts(self, name: str) -> Counts:
+        """Return counts that belong to no model."""
+        ...
+
+
+def points(snapshot: Whole, *, windows: Sequence[str] = ()) -> list[Point]:
     """Return every exported number of a snapshot.
 
     Args:
@@ -49,7 +73,7 @@ def points(snapshot: Snapshot, *, windows: Sequence[str] = ()) -> list[Point]:
         return [*_model_points(snapshot, windows), *_process_points(snapshot)]
 
 
-def _model_points(snapshot: Snapshot, windows: Sequence[str]) -> list[Point]:
+def _model_points(snapshot: Whole, windows: Sequence[str]) -> list[Point]:
     found: list[Point] = []
     for (model, version), whole in snapshot.items():
         for page, view in _views(whole).items():
@@ -86,7 +110,7 @@ def _fill(sheet: Sheet, model: ModelSnapshot, windows: Sequence[str]) -> None:
         fill_quality(sheet, seen, window=window, shared=False)
 
 
-def _process_points(snapshot: Snapshot) -> list[Point]:
+def _process_points(snapshot: Whole) -> list[Point]:
     sheet = Sheet()
     for name, counted in _SELF.items():
         for key, n in snapshot.counts(counted).items():

@@ -11,7 +11,7 @@ from modelmon.points.catalogue import CATALOGUE, HistogramValue, Point
 
 if TYPE_CHECKING:
     from modelmon.points.catalogue import Attributes
-    from modelmon.snapshot.distributions import Distribution
+    from modelmon.readings.distributions import Distribution
 
 CELL_CLASSES = 32
 CLASSES = 256

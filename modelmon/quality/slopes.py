@@ -30,10 +30,9 @@ def averaged(ratio: Ratio, matrix: NDArray[np.int64], *, weighted: bool) -> NDAr
         return np.full(matrix.shape, math.nan)
     weights = weights / total
     with np.errstate(divide="ignore", invalid="ignore"):
-        by_hit, by_support, by_predicted = _single(ratio, hits, support, predicted)
-    by_hit, by_support, by_predicted = (
-        np.where(used, slope * weights, 0.0) for slope in (by_hit, by_support, by_predicted)
-    )
+        by_hit, by_support, by_predicted = (
+            np.where(used, slope * weights, 0.0) for slope in _single(ratio, hits, support, predicted)
+        )
     if weighted:
         mean = float((weights[used] * values[used]).sum())
         by_support = by_support + np.where(used, (values - mean) / total, 0.0)

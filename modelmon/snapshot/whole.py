@@ -6,19 +6,21 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from modelmon.accumulators import Counts
-from modelmon.snapshot import joins, text
-from modelmon.snapshot.model import ModelSnapshot
-from modelmon.snapshot.selection import Selection, Source
+from modelmon.points import points as points_of
+from modelmon.readings import joins
+from modelmon.readings.model import ModelSnapshot
+from modelmon.readings.selection import Selection, Source
+from modelmon.snapshot import text
 from modelmon.tallies import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelmon.parts import Part, SeriesKey
+    from modelmon.points import Point
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,11 +125,9 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
         """Return the snapshot as JSON text, from which ``from_json`` makes an equal one."""
         return text.write(self.parts)
 
-    def points(self) -> list[Any]:
+    def points(self) -> list[Point]:
         """Return every exported number of the snapshot."""
-        # The catalogue stands above: it is looked up when asked for, and only who exports loads it.
-        found: list[Any] = import_module("modelmon.points").points(self)
-        return found
+        return points_of(self)
 
     @classmethod
     def from_json(cls, document: str) -> Snapshot:

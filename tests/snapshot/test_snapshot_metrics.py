@@ -10,7 +10,7 @@ import pytest
 from sklearn import metrics as sk
 
 from modelmon.parts import SeriesPart
-from modelmon.snapshot.metrics import METRICS
+from modelmon.readings.metrics import METRICS
 from modelmon.tasks import Binary, Multiclass
 
 EXACT = {"rel": 0, "abs": 1e-12}

@@ -7,7 +7,7 @@ import numpy as np
 
 from modelmon.parts import SeriesPart
 from modelmon.snapshot import Snapshot
-from modelmon.snapshot.table import number, period, shown
+from modelmon.readings.table import number, period, shown
 from modelmon.tallies import Ledger
 from modelmon.tasks import Binary
 

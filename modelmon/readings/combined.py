@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from modelmon.snapshot.calls import CallReadings
-from modelmon.snapshot.errors import ErrorReadings
-from modelmon.snapshot.joins import JoinReadings
-from modelmon.snapshot.scores import ScoreReadings
+from modelmon.readings.calls import CallReadings
+from modelmon.readings.errors import ErrorReadings
+from modelmon.readings.joins import JoinReadings
+from modelmon.readings.scores import ScoreReadings
 
 
 class Readings(CallReadings, JoinReadings, ScoreReadings, ErrorReadings):

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from modelmon.accumulators import Residuals
 from modelmon.quality import regression
-from modelmon.snapshot.calls import SeriesReadings
+from modelmon.readings.calls import SeriesReadings
 
 
 class ErrorReadings(SeriesReadings):

@@ -143,9 +143,9 @@ class Selection:
         return moved
 
     def _ledgers(self, source: Source) -> Iterator[tuple[Source, Ledger]]:
-        for page, ledger in source.part.ledgers.items():
-            if self._reads(page):
-                yield source, ledger
+        ledgers = source.part.ledgers
+        for page in ledgers if self.pages is None else self.pages & ledgers.keys():
+            yield source, ledgers[page]
 
     def _tallies(self, ledger: Ledger, width: float) -> Iterator[Tally]:
         if self.spans is None:

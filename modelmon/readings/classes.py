@@ -13,7 +13,7 @@ from modelmon.accumulators import Confusion, LabelMatrix
 from modelmon.identity import Missing, canonical_class
 from modelmon.quality import matrix as quality
 from modelmon.quality import multilabel
-from modelmon.snapshot.calls import SeriesReadings
+from modelmon.readings.calls import SeriesReadings
 from modelmon.tasks import Binary, Multilabel
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from modelmon.accumulators import Histogram
-from modelmon.snapshot.calls import SeriesReadings
-from modelmon.snapshot.distributions import Distribution
+from modelmon.readings.calls import SeriesReadings
+from modelmon.readings.distributions import Distribution
 
 if TYPE_CHECKING:
     from modelmon.accumulators import Counts

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modelmon.quality.ranking import Bins
-    from modelmon.snapshot.readings import Readings
+    from modelmon.readings.combined import Readings
 
     Uncertain: TypeAlias = Callable[[Readings, Any, Any, float], Interval]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from modelmon.tasks import Multilabel, Regression
 
 if TYPE_CHECKING:
-    from modelmon.snapshot.distributions import Distribution
-    from modelmon.snapshot.readings import Readings
+    from modelmon.readings.combined import Readings
+    from modelmon.readings.distributions import Distribution
 
 MOST_CLASSES = 10
 _HEADINGS = ("class", "precision", "recall", "f1", "support", "predicted")

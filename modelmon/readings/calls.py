@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from modelmon.accumulators import Counts, Histogram
 from modelmon.identity import class_order
-from modelmon.snapshot.distributions import Distribution
+from modelmon.readings.distributions import Distribution
 
 if TYPE_CHECKING:
     from modelmon.parts import ClassValue, SeriesKey
-    from modelmon.snapshot.selection import Selection
+    from modelmon.readings.selection import Selection
     from modelmon.tasks import Task
 
 OUTCOMES = ("ok", "error", "cancelled", "abandoned")

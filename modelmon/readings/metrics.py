@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from modelmon import intervals
-from modelmon.snapshot import uncertainty
+from modelmon.readings import uncertainty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from modelmon.intervals import Interval
     from modelmon.quality.matrix import Ratio
     from modelmon.quality.ranking import Bins
-    from modelmon.snapshot.readings import Readings
-    from modelmon.snapshot.uncertainty import Uncertain
+    from modelmon.readings.combined import Readings
+    from modelmon.readings.uncertainty import Uncertain
 
 Subject: TypeAlias = Literal["join", "matrix", "several labels", "ranking", "probabilities", "ranks", "errors"]
 Takes: TypeAlias = Literal["nothing", "class", "class or average", "count"]

@@ -11,7 +11,7 @@ import numpy as np
 from modelmon.accumulators import ClassScores, Losses, ScoreHistogram
 from modelmon.accumulators.losses import RANKS
 from modelmon.quality import probability, ranking
-from modelmon.snapshot.classes import ClassReadings
+from modelmon.readings.classes import ClassReadings
 from modelmon.tasks import Binary
 
 if TYPE_CHECKING:

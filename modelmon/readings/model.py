@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelmon.snapshot import table
-from modelmon.snapshot.metrics import metric_named
-from modelmon.snapshot.readings import Readings
-from modelmon.snapshot.reasons import reason
+from modelmon.readings import table
+from modelmon.readings.combined import Readings
+from modelmon.readings.metrics import metric_named
+from modelmon.readings.reasons import reason
 from modelmon.timespans import seconds
 
 if TYPE_CHECKING:
     from modelmon.intervals import Interval
     from modelmon.parts import Slice
-    from modelmon.snapshot.classes import Average
+    from modelmon.readings.classes import Average
 
 
 class ModelSnapshot(Readings):

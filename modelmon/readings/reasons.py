@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelmon.accumulators import Losses
-from modelmon.snapshot.scores import BEST_KEPT
+from modelmon.readings.scores import BEST_KEPT
 from modelmon.tasks import Multilabel, Regression
 
 if TYPE_CHECKING:
-    from modelmon.snapshot.metrics import Metric
-    from modelmon.snapshot.readings import Readings
+    from modelmon.readings.combined import Readings
+    from modelmon.readings.metrics import Metric
 
 
 def reason(readings: Readings, metric: Metric, of: Any, average: Any) -> str:

@@ -1,0 +1,1 @@
+"""Readings: what the counts of one model and version say."""
