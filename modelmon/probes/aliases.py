@@ -13,9 +13,11 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Self
 
-    from modelmon.probes.seats import Site
+    from modelmon.probes.sites import Site
 
 
 def means(thing: Any) -> bool:
@@ -34,14 +36,15 @@ class Alias(functools.partial):  # type: ignore[type-arg]
     __qualname__: str
     __wrapped__: Any
     _modelmon_site: Site
+    _modelmon_watch: Callable[[Any, Site], Any]
 
-    def __new__(cls, wrapper: Any, site: Site) -> Self:
-        """Take a generated wrapper and its site."""
+    def __new__(cls, wrapper: Any, site: Site, watch: Callable[[Any, Site], Any]) -> Self:
+        """Take a generated wrapper, its site, and what watches the function again where it is unpickled."""
         self = super().__new__(cls, wrapper)
         self.__dict__.update(wrapper.__dict__)
         for name in ("__doc__", "__module__", "__annotations__"):  # what this class has itself
             self.__dict__[name] = getattr(wrapper, name)
-        self.__dict__["_modelmon_site"] = site
+        self.__dict__.update(_modelmon_site=site, _modelmon_watch=watch)
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -65,7 +68,7 @@ class Alias(functools.partial):  # type: ignore[type-arg]
         """Pickle by name where the name means this object, else by what it is made of."""
         if means(self):
             return self.__qualname__
-        return _aliased, (self.__wrapped__, self._modelmon_site)
+        return self._modelmon_watch, (self.__wrapped__, self._modelmon_site)
 
     def __copy__(self) -> Alias:
         """Be one's own copy, as a function is."""
@@ -74,9 +77,3 @@ class Alias(functools.partial):  # type: ignore[type-arg]
     def __deepcopy__(self, _memo: Any) -> Alias:
         """Be one's own copy, as a function is."""
         return self
-
-
-def _aliased(function: Any, site: Site) -> Any:
-    from modelmon.probes.wrappers import watch  # noqa: PLC0415  (which imports this module)
-
-    return watch(function, site)

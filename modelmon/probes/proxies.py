@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from modelmon.errors import ConfigurationError
+from modelmon.probes.aliases import means
+from modelmon.probes.readouts import columns_with, made
 from modelmon.probes.signatures import ASYNC_GENERATOR, GENERATOR, PLAIN_CALL, Forwarding, kind_of
 from modelmon.probes.texts import text_of
-from modelmon.probes.wrappers import columns_with, made, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from modelmon.probes.seats import Site
+    from modelmon.probes.sites import Site
 
 
 class BoundProxy(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
@@ -37,20 +38,19 @@ class Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
     __bound_function_wrapper__ = BoundProxy
     _self_site: Site  # wrapt keeps what is the proxy's own under this prefix
+    _self_watch: Callable[[Any, Site], Any]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle by name where the name leads here, else as what is wrapped and what was asked for."""
-        from modelmon.probes.aliases import means  # noqa: PLC0415
-
         if hasattr(self, "__qualname__") and means(self):
             return self.__qualname__
-        return watch, (self.__wrapped__, self._self_site)
+        return self._self_watch, (self.__wrapped__, self._self_site)
 
     def __copy__(self) -> Any:
         """Copy what is wrapped; the copy is watched as the same model."""
         import copy  # noqa: PLC0415
 
-        return self if _immutable(self.__wrapped__) else watch(copy.copy(self.__wrapped__), self._self_site)
+        return self if _immutable(self.__wrapped__) else self._self_watch(copy.copy(self.__wrapped__), self._self_site)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Copy what is wrapped; the copy is watched as the same model."""
@@ -58,11 +58,11 @@ class Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
         if _immutable(self.__wrapped__):
             return self
-        return watch(copy.deepcopy(self.__wrapped__, memo), self._self_site)
+        return self._self_watch(copy.deepcopy(self.__wrapped__, memo), self._self_site)
 
 
-def proxy(function: Any, site: Site) -> Proxy:
-    """Wrap any callable.
+def proxy(function: Any, site: Site, watch: Callable[[Any, Site], Any]) -> Proxy:
+    """Wrap any callable; copies of what it holds are watched by ``watch``.
 
     Raises:
         ConfigurationError: when a setting names a parameter, and the callable does not tell its parameters or has none
@@ -78,7 +78,7 @@ def proxy(function: Any, site: Site) -> Proxy:
     failed = f"@reading.failed(@s, @t, @e, @arguments, @instance, @args, @kwargs{', ' + page if page else ''})"
     wrapper = made(text_of(kind, _FORWARDING, replace(columns, failed=failed)), site, None, _arguments(function, site))
     made_proxy = Proxy(function, wrapper)
-    made_proxy._self_site = site  # noqa: SLF001
+    made_proxy._self_site, made_proxy._self_watch = site, watch  # noqa: SLF001
     return made_proxy
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from modelmon.probes.seats import Seat
     from modelmon.tasks import Task
 
 PLAIN: Final = frozenset({int, float, bool, type(None)})
@@ -95,7 +94,7 @@ class Site:
         asked = (("id", id), ("slice", attributes), ("size", batch_size))
         self.fields = ("start", "end", "value", *(name for name, wanted in asked if wanted is not None))
         self.watcher: Callable[[], Any] | None = None
-        self.seat: Seat = home.seat(self) if home is not None else None  # type: ignore[assignment]
+        self.seat: Any = home.seat(self) if home is not None else None  # a ``Seat``, which is built upon this room
 
     @property
     def gone(self) -> bool:

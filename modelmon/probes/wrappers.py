@@ -23,30 +23,22 @@ from _weakref import ref
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from modelmon.errors import ConfigurationError
-from modelmon.probes import reading
 from modelmon.probes.aliases import Alias, means
-from modelmon.probes.auto_ids import publish, rows_of
-from modelmon.probes.seats import PLAIN
+from modelmon.probes.readouts import columns_of, made
 from modelmon.probes.signatures import (
     ASYNC_GENERATOR,
     COROUTINE,
     GENERATOR,
     ITERABLE_COROUTINE,
     PLAIN_CALL,
-    Signature,
     kind_of,
     signature_of,
 )
-from modelmon.probes.texts import BUILTINS, Columns, factory, kept, text_of
+from modelmon.probes.texts import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from modelmon.probes.sites import Site
 
-    from modelmon.probes.seats import Site
-
-# A token is true, so this both publishes the ids and is the call's number.
-_ISSUE = "@publish((@s.prefix, @n, None if @type(@v) in @plain or @type(@v) is @str else @rows(@v))) and @n"
 _STREAMS = (GENERATOR, ASYNC_GENERATOR)
 
 
@@ -75,7 +67,7 @@ def watch(function: Any, site: Site) -> Any:
     _refuse_others(function)
     from modelmon.probes.proxies import proxy  # noqa: PLC0415  (wrapt loads only where a proxy is needed)
 
-    return _registered(proxy(function, site), site)
+    return _registered(proxy(function, site, watch), site)
 
 
 def generated(function: FunctionType, site: Site) -> Any:
@@ -84,7 +76,7 @@ def generated(function: FunctionType, site: Site) -> Any:
     if not signature.writable:
         from modelmon.probes.proxies import proxy  # noqa: PLC0415  (wrapt loads only where a proxy is needed)
 
-        return proxy(function, site)
+        return proxy(function, site, watch)
     kind = kind_of(function.__code__)
     if kind == PLAIN_CALL and "_is_coroutine_mark" in function.__dict__:
         kind = COROUTINE
@@ -104,76 +96,17 @@ def generated(function: FunctionType, site: Site) -> Any:
     return functools.update_wrapper(wrapper, function)
 
 
-def made(text: str, site: Site, function: Any, arguments: Any = None) -> Any:
-    """Compile a wrapper and close it over what it needs."""
-    make = factory(text)
-    return make(site, function, arguments, _compiling(), PLAIN, reading, publish, rows_of, *BUILTINS)
-
-
-def columns_of(site: Site, signature: Signature, *, stream: bool) -> Columns:
-    """Write how each column is read from named parameters.
-
-    Raises:
-        ConfigurationError: when an argument that the site names is no parameter.
-    """
-    names = signature.names
-    everything = "{" + ", ".join(f"{name!r}: {name}" for name in names) + "}"
-    ident = page = size = ""
-    if isinstance(site.id, str) and site.id != "auto":
-        name = _parameter("id", site.id, names)
-        ident = kept(name, reason="bad_id")
-    elif site.id is not None and site.id != "auto":
-        ident = f"@reading.identity(@s, {everything})"
-    if callable(site.attributes):
-        page = f"@reading.page_of(@s, {everything})"
-    elif site.attributes is not None:
-        values = "".join(f"{_parameter('attributes', name, names)}, " for name in site.attributes)
-        known = " and ".join(f"@type({name}) is @str" for name in site.attributes) or "True"
-        page = f"{known} and @s.slices.get(({values})) or @reading.page(@s, ({values}))"
-    if callable(site.batch_size):
-        size = f"@reading.size_of(@s, {everything})"
-    elif site.batch_size is not None:
-        size = f"@reading.size(@s, {_parameter('batch_size', site.batch_size, names)})"
-    return columns_with(site, ident, page, size, stream=stream)
-
-
-def columns_with(site: Site, ident: str, page: str, size: str, *, stream: bool) -> Columns:
-    """Add how the value is read, which does not depend on the signature."""
-    compiling = _compiling() is not None
-    if stream:
-        value = "@reading.output(@s, @v)" if site.output is not None else ""
-        tokens = "@reading.tokens(@s, @v)" if site.tokens is not None else ""
-        return Columns(value, ident, page, size, tokens, compiling=compiling)
-    value = kept("@r") if site.output is None else "@reading.output(@s, @r)"
-    if site.id == "auto":
-        value, ident = f"(@v := {value})", _ISSUE
-    return Columns(value, ident, page, size, compiling=compiling)
-
-
 def _watch_function(function: FunctionType, site: Site) -> Any:
     watched = generated(function, site)
     # A method that is patched in (``Net.forward = monitor(Net.forward)``) will be found where it is looked for.
     if type(watched) is FunctionType and "." not in function.__qualname__ and means(function):
-        watched = Alias(watched, site)
+        watched = Alias(watched, site, watch)
     return _registered(watched, site)
 
 
 def _registered(watched: Any, site: Site) -> Any:
     site.watcher = ref(watched)
     return watched
-
-
-def _parameter(setting: str, name: str, names: tuple[str, ...]) -> str:
-    if name not in names:
-        msg = f"{setting}={name!r} is no parameter of the function, which has {', '.join(names) or 'none'}"
-        raise ConfigurationError(msg)
-    return name
-
-
-def _compiling() -> Callable[[], bool] | None:
-    """Return torch's own question whether it is tracing, where torch was imported before the decoration."""
-    compiler = sys.modules.get("torch.compiler")
-    return getattr(compiler, "is_dynamo_compiling", None)
 
 
 def _refuse_others(function: Any) -> None:
