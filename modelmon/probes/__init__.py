@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelmon.probes.seats import Seat as Seat
-    from modelmon.probes.sites import UNREADABLE as UNREADABLE
-    from modelmon.probes.sites import Site as Site
-    from modelmon.probes.wrappers import watch as watch
+    from modelmon.probes.seats import Seat
+    from modelmon.probes.sites import UNREADABLE, Site
+    from modelmon.probes.wrappers import watch
+
+__all__ = ["UNREADABLE", "Seat", "Site", "watch"]
 
 _PLACES = {"Seat": "seats", "Site": "sites", "UNREADABLE": "sites", "watch": "wrappers"}
 
