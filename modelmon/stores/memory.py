@@ -6,6 +6,7 @@ A round is fetched from the holdings, put through the transition, and written ba
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from itertools import count
 from typing import TYPE_CHECKING
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """Keep predictions and labels in this process; what awaits a label is lost when the process ends."""
+    """Keep predictions and labels in this process; what awaits a label is lost when the process ends.
+
+    Not safe for threads by itself: whoever owns it calls it under one lock.
+    """
 
     durable = False
     shared = False
@@ -47,6 +51,7 @@ class MemoryStore:
         """Make a store; `open` begins it."""
         self._origin = f"memory:{uuid.uuid4().hex}"
         self._epochs = count(1)
+        self._epochs = itertools.count(1)
         self._holdings: Holdings | None = None
         self._clock: StoreClock | None = None
 

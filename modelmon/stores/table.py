@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 _SMALLEST = 64
+_DOUBLED = 1 << 16
 
 
 class Table:
@@ -115,7 +116,8 @@ class Table:
         self._n_free = needed
 
     def _grow(self, needed: int) -> None:
-        self._capacity = max(needed, self._capacity + self._capacity // 8)
+        step = max(min(self._capacity, _DOUBLED), self._capacity // 8)  # little slack once it is large
+        self._capacity = max(needed, self._capacity + step)
         self._columns = {}
         for column in (self._block, *self._late.values()):
             column.resize(self._capacity, refcheck=False)

@@ -302,6 +302,9 @@ def test_a_part_stays_as_it_was_taken(world: World) -> None:
     world.label(["a", "b"], ["dog", "cat"])
     world.store.part()
     assert json.dumps(before.series["m", ""].ledgers[()].to_state()) == states
+    after = world.store.part()
+    assert after.origin == before.origin
+    assert after.epoch > before.epoch
 
 
 def test_a_declared_model_appears_with_its_classes(world: World) -> None:
