@@ -6,7 +6,6 @@ A round is fetched from the holdings, put through the transition, and written ba
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from itertools import count
 from typing import TYPE_CHECKING
@@ -51,7 +50,6 @@ class MemoryStore:
         """Make a store; `open` begins it."""
         self._origin = f"memory:{uuid.uuid4().hex}"
         self._epochs = count(1)
-        self._epochs = itertools.count(1)
         self._holdings: Holdings | None = None
         self._clock: StoreClock | None = None
 
