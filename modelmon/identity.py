@@ -201,6 +201,22 @@ def _is_id_text(text: str) -> bool:
         return False
 
 
+def attribute_text(value: Any) -> str | None:
+    """Return an attribute's value as text, or None for what is none.
+
+    >>> attribute_text("DE"), attribute_text(1), attribute_text(True), attribute_text(None), attribute_text([1])
+    ('DE', '1', 'True', 'None', None)
+    """
+    if value is None or type(value) is bool:
+        return str(value)
+    known = canonical_class(value)
+    if isinstance(known, str):
+        return known
+    if isinstance(known, (int, float)):
+        return str(known)
+    return "" if type(value) is str else None
+
+
 def class_text(value: ClassValue, among: Iterable[ClassValue] = ()) -> str:
     """Return a class as text for an attribute, in quotes where a number among the classes has the same text.
 

@@ -11,6 +11,7 @@ from modelmon.columns import Column, encode_ids
 from modelmon.copies import PLAIN, Rejection, keep
 from modelmon.draining import count_predicted, predictions
 from modelmon.events import Labels
+from modelmon.identity import attribute_text
 from modelmon.outputs import read
 from modelmon.tallies import Tally
 from modelmon.truths import instants, retractions, revisions, truths
@@ -171,7 +172,12 @@ def _enter(
 
 
 def _page(attributes: Mapping[str, Any] | None) -> Slice:
-    return tuple(sorted((str(name), str(value)) for name, value in (attributes or {}).items()))
+    page = {str(name): attribute_text(value) for name, value in (attributes or {}).items()}
+    for name, text in page.items():
+        if text is None:
+            msg = f"attribute {name!r} is no text, number, bool or None"
+            raise ValueError(msg)
+    return tuple(sorted((name, text or "") for name, text in page.items()))
 
 
 def _check_scope(model: str | None, version: str | None) -> None:

@@ -133,11 +133,7 @@ class Watching:
 
         if disabled():
             return CallContext(None)
-        key = (model, version, task)
-        site = self._contexts.get(key)
-        if site is None:
-            site = self._contexts[key] = self._site(model, {"version": version, "task": task, "sync": sync})
-        return CallContext(site, attributes=attributes, batch_size=batch_size)
+        return CallContext(self._context(model, version, task, sync), attributes=attributes, batch_size=batch_size)
 
     def predictions(
         self,
@@ -169,10 +165,7 @@ class Watching:
         load_counting()
         from modelmon.intake import record_predictions  # noqa: PLC0415  (numpy loads at the first need)
 
-        key = (model, version, task)
-        site = self._contexts.get(key)
-        if site is None:
-            site = self._contexts[key] = self._site(model, {"version": version, "task": task})
+        site = self._context(model, version, task)
         rejected = record_predictions(self._recorder, site, ids, values, attributes=attributes, at=at)
         if rejected and self._recorder.settings.strict:
             msg = f"rejected predictions of {model!r}, by reason: {rejected}"
@@ -194,6 +187,15 @@ class Watching:
         except TypeError:  # a classmethod object cannot be referenced weakly; its class keeps it anyway
             site.watcher = None
         return watched
+
+    def _context(self, model: str, version: str, task: Task | None, sync: str | None = None) -> Site:
+        """Return the one site of a model's blocks; its records have room for a slice and a batch size."""
+        key = (model, version, task)
+        site = self._contexts.get(key)
+        if site is None:
+            options = {"version": version, "task": task, "sync": sync, "attributes": (), "batch_size": len}
+            site = self._contexts[key] = self._site(model, options)
+        return site
 
     def _site(self, model: str, options: dict[str, Any]) -> Site:
         version = options.get("version", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from modelmon.identity import canonical_class
+from modelmon.identity import attribute_text
 from modelmon.probes.seats import PLAIN, UNREADABLE
 
 if TYPE_CHECKING:
@@ -74,22 +74,6 @@ def page_from(seat: Seat, given: Any) -> Slice:
         return ()
     pairs = hooked(seat, lambda: [(str(name), value) for name, value in dict(given).items()])
     return () if pairs is UNREADABLE else _written(seat, pairs)
-
-
-def attribute_text(value: Any) -> str | None:
-    """Return an attribute's value as text, or None for what is none.
-
-    >>> attribute_text("DE"), attribute_text(1), attribute_text(True), attribute_text(None), attribute_text([1])
-    ('DE', '1', 'True', 'None', None)
-    """
-    if value is None or type(value) is bool:
-        return str(value)
-    known = canonical_class(value)
-    if isinstance(known, str):
-        return known
-    if isinstance(known, (int, float)):
-        return str(known)
-    return "" if type(value) is str else None
 
 
 def size(seat: Seat, value: Any) -> int:

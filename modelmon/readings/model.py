@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modelmon.identity import attribute_text
 from modelmon.readings import table
 from modelmon.readings.combined import Readings
 from modelmon.readings.metrics import metric_named
@@ -75,13 +76,13 @@ class ModelSnapshot(Readings):
         """Return what concerns each slot by its start in seconds since the epoch, oldest first."""
         return {start: ModelSnapshot(self.key, chosen) for start, chosen in self.selection.by_slot().items()}
 
-    def slice(self, /, **attributes: str) -> ModelSnapshot:
+    def slice(self, /, **attributes: Any) -> ModelSnapshot:
         """Return what concerns the rows that have these attributes.
 
         Raises:
             KeyError: when no row has them; the message names the slices there are.
         """
-        wanted = {(name, str(value)) for name, value in attributes.items()}
+        wanted = {(name, attribute_text(value)) for name, value in attributes.items()}
         pages = [page for page in self.selection.slices if wanted <= set(page)]
         if not pages:
             known = "; ".join(", ".join(f"{n}={v}" for n, v in page) for page in self.selection.slices[:20] if page)
