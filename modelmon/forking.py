@@ -16,7 +16,14 @@ from importlib import import_module
 from typing import Final, Protocol
 
 GATE_S: Final = 2.0
-_COUNTING: Final = ("draining", "process", "stores.memory", "intake", "snapshot", "points")
+_COUNTING: Final = (
+    "numpy.ma",  # numpy itself imports it late, at the first np.unique
+    "modelmon.draining",
+    "modelmon.process",
+    "modelmon.stores.memory",
+    "modelmon.intake",
+    "modelmon.snapshot",
+)
 
 
 class Renewable(Protocol):
@@ -69,7 +76,7 @@ def load_counting() -> None:
     if not _fork.loaded:
         with _fork.gate:
             for name in _COUNTING:
-                import_module(f"modelmon.{name}")
+                import_module(name)
             _fork.loaded = True
 
 
