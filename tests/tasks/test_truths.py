@@ -85,7 +85,7 @@ def test_numbers_of_every_library(name):
         ([np.array([1, 0]), ["a"]], [(OBJECT, ("row", (1, 0))), (OBJECT, ("row", ("a",)))]),
         ([[object()], [1j]], [(NOTHING, -2)] * 2),
     ],
-    ids=lambda value: repr(value)[:30],
+    ids=lambda value: repr(value).partition(" at 0x")[0][:30],
 )
 def test_truths(values, expected):
     """Each truth is a number, an object, missing or invalid, whatever holds it."""
@@ -214,7 +214,7 @@ def test_one_instant_is_for_all_and_missing_is_nan():
         [True, 1],
         object(),
     ],
-    ids=repr,
+    ids=lambda value: repr(value).partition(" at 0x")[0][:60],
 )
 def test_bad_instants_raise(at):
     """A datetime without a zone, another number of instants, or what is no instant is a ValueError."""
@@ -249,7 +249,11 @@ def test_revisions_of_columns():
     assert np.isnan(revisions(None, 2)).all()
 
 
-@pytest.mark.parametrize("revs", [2**101, math.inf, "3", True, [1, 2, 3], [object(), 1]], ids=repr)
+@pytest.mark.parametrize(
+    "revs",
+    [2**101, math.inf, "3", True, [1, 2, 3], [object(), 1]],
+    ids=lambda value: repr(value).partition(" at 0x")[0][:60],
+)
 def test_bad_revisions_raise(revs):
     """What is no finite number, or another number of revisions, is a ValueError."""
     with pytest.raises(ValueError, match="rev"):
