@@ -32,7 +32,7 @@ PEERS = {
 def call(budget: Budget) -> list[Figure]:
     """Time a plain function: watched bare, and in full with task and id."""
 
-    def predict(order, features):  # noqa: ARG001
+    def predict(order, features):
         return 0.75
 
     monitor = Monitor()
@@ -63,13 +63,13 @@ def shapes(budget: Budget) -> list[Figure]:
     """Time generic signatures, methods and coroutines against wrapt doing the same work."""
     monitor = Monitor()
 
-    def anything(*args, **kwargs):  # noqa: ARG001
+    def anything(*args, **kwargs):
         return 3
 
-    async def awaited(order):  # noqa: ARG001
+    async def awaited(order):
         return 3
 
-    async def awaited_too(order):  # noqa: ARG001
+    async def awaited_too(order):
         return 3
 
     plain_model, ours = model_of(lambda function: function), model_of(monitor(model="method", id="order"))
@@ -155,7 +155,7 @@ def streams(budget: Budget) -> list[Figure]:
 def drained(budget: Budget) -> list[Figure]:
     """Time calls with the drain of what they recorded counted in, to the end."""
 
-    def predict(order, features):  # noqa: ARG001
+    def predict(order, features):
         return 1
 
     monitor = Monitor(max_awaiting=50_000_000)

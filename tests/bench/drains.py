@@ -40,10 +40,10 @@ def records(budget: Budget) -> list[Figure]:
     """Time the drain per record."""
     monitor, apart = Monitor(max_awaiting=50_000_000), Monitor(store=NoStore())
 
-    def timed_only(order, features):  # noqa: ARG001
+    def timed_only(order, features):
         return None
 
-    def predict(order, features):  # noqa: ARG001
+    def predict(order, features):
         return 1
 
     task = {"task": Multiclass(), "model": "m"}

@@ -97,7 +97,7 @@ def whole(budget: Budget) -> list[Figure]:
     ]
 
 
-def predict(order, features):  # noqa: ARG001
+def predict(order, features):
     """Predict."""
     return 1
 

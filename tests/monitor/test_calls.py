@@ -15,8 +15,8 @@ from modelmon import (
     ConfigurationError,
     Monitor,
     Multiclass,
-    RejectedError,
     Regression,
+    RejectedError,
     current_prediction_ids,
     monitor,
 )
@@ -171,7 +171,7 @@ def test_streams_tell_first_item_and_pace() -> None:
     own = Monitor(clock=clock)
 
     @own(model="stream")
-    def tokens(count: int):  # noqa: ANN202
+    def tokens(count: int):
         for number in range(count):
             clock.advance(0.5 if number == 0 else 0.1)
             yield number
@@ -356,7 +356,7 @@ def test_capture_leaves_the_monitor_as_it_was() -> None:
     own.check_invariants()
 
 
-def test_the_fixture_captures(modelmon_capture) -> None:  # noqa: ANN001
+def test_the_fixture_captures(modelmon_capture) -> None:
     """The plugin's fixture is a capture of the default monitor."""
 
     @monitor(model="fixture", id="key")

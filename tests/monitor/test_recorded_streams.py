@@ -154,7 +154,8 @@ def test_a_constant_delay_agrees_at_every_checkpoint() -> None:
         if number in checkpoints:
             expected = checkpoints[number]
             seen = own.snapshot()["m"]
-            assert seen.confusion.matrix.tolist() == [[expected["tn"], expected["fp"]], [expected["fn"], expected["tp"]]]
+            cells = [[expected["tn"], expected["fp"]], [expected["fn"], expected["tp"]]]
+            assert seen.confusion.matrix.tolist() == cells
             close(seen.mcc, expected["mcc"], "mcc")
             low, high = seen.auc_bounds
             assert low - 1e-3 <= expected["roc_auc"] <= high + 1e-3

@@ -1,7 +1,7 @@
 """Nothing of the user's is kept, called or changed; hooks that fail change nothing."""
 
 # Odd values and hooks are the subject here.
-# ruff: noqa: ARG001, ARG005, N818, EM101, PLW0108, F821
+# ruff: noqa: ARG005, N818, EM101, PLW0108, F821
 
 from __future__ import annotations
 

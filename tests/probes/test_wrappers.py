@@ -1,7 +1,7 @@
 """Watched callables of every kind behave as they would unwatched, and every call ends with one outcome."""
 
 # Odd functions are the subject here.
-# ruff: noqa: ARG001, ARG005, A002, B024, PLR0917, D107
+# ruff: noqa: ARG005, A002, B024, PLR0917, D107
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import counted
 import numpy as np
 
 from modelmon.parts import SeriesPart
-from modelmon.snapshot import Snapshot
 from modelmon.readings.table import number, period, shown
+from modelmon.snapshot import Snapshot
 from modelmon.tallies import Ledger
 from modelmon.tasks import Binary
 

@@ -85,7 +85,6 @@ def test_numbers_of_every_library(name):
         ([np.array([1, 0]), ["a"]], [(OBJECT, ("row", (1, 0))), (OBJECT, ("row", ("a",)))]),
         ([[object()], [1j]], [(NOTHING, -2)] * 2),
     ],
-    ids=lambda value: repr(value).partition(" at 0x")[0][:30],
 )
 def test_truths(values, expected):
     """Each truth is a number, an object, missing or invalid, whatever holds it."""
