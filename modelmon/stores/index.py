@@ -3,8 +3,10 @@
 How it works.
 The keys stand in the records' own columns (``low``, and ``high`` once a key needs it); a slot holds a record number
 only, 4 bytes.
-A key's first slot is its mixed hash; where another key stands there, the next slot is tried, for all keys of a batch in
-lockstep, until each has found its record or an empty slot.
+A key's first slot is its mixed hash; where another key stands there, the slots 1, 3, 6, 10, ... further on are tried,
+for all keys of a batch in lockstep, until each has found its record or an empty slot.
+Steps that grow keep the longest search of a batch short (keys do not pile up), and in a table whose size is a power of
+two they come by every slot.
 
 Rules:
 
@@ -84,7 +86,9 @@ class Index:
         if 3 * (self._taken + n) > 2 * len(self._slots):
             self._rebuild(self.used + n)
             places = None
-        self._place(self._home(low, high) if places is None else places, records)
+        lost = np.arange(n) if places is None else self._try(places, records)
+        if len(lost):  # two keys were about to take one slot
+            self._place(self._home(low[lost], high[lost]), records[lost])
         self._taken += n
         self.used += n
 
@@ -113,24 +117,52 @@ class Index:
     def probe(self, low: Keys, high: Keys) -> tuple[Numbers, Numbers]:
         """Return record and slot of each key; -1 and an empty slot where there is none."""
         place = self._home(low, high)
-        found = self._slots[place].astype(np.int64)
-        open_ = np.flatnonzero((self._differ(found, low, high) | (found < 0)) & (found != _EMPTY))
-        if len(open_):
-            low, high = low[open_], high[open_]
+        found, open_ = self._look(place, low, high)
+        step = 0
         while len(open_):
-            place[open_] = tried = (place[open_] + 1) & self._mask
-            found[open_] = seen = self._slots[tried].astype(np.int64)
-            going = np.flatnonzero((self._differ(seen, low, high) | (seen < 0)) & (seen != _EMPTY))
-            open_, low, high = open_[going], low[going], high[going]
+            step += 1
+            if step == 1:
+                rest, low, high, tried = open_, low.take(open_), high.take(open_), place.take(open_)
+            else:
+                rest, low, high, tried = rest.take(open_), low.take(open_), high.take(open_), tried.take(open_)
+            tried += step
+            tried &= self._mask
+            seen, open_ = self._look(tried, low, high)
+            found[rest] = seen
+            place[rest] = tried
         return found, place
 
+    def _look(self, place: Numbers, low: Keys, high: Keys) -> tuple[Numbers, Numbers]:
+        """Return what stands in slots, and the positions of the keys that have to look further."""
+        seen = self._slots.take(place, mode="clip")  # places are in range; not to check that is faster
+        found = seen.astype(np.int64)
+        further = self._differ(found, low, high)
+        if seen.size and seen.min() < 0:
+            further |= seen < 0
+            further &= seen != _EMPTY
+        return found, further.nonzero()[0]
+
     def _place(self, place: Numbers, records: Numbers) -> None:
-        """Write records into the first empty slots from their homes on; of two that want one slot the last wins."""
-        while len(records):
-            free = self._slots[place] == _EMPTY
-            self._slots[place[free]] = records[free]
-            lost = self._slots[place] != records
-            place, records = (place[lost] + 1) & self._mask, records[lost]
+        """Write records into the first free slots from their homes on."""
+        step = 0
+        lost = self._try(place, records)
+        while len(lost):
+            step += 1
+            place, records = (place[lost] + step) & self._mask, records[lost]
+            lost = self._try(place, records)
+
+    def _try(self, place: Numbers, records: Numbers) -> Numbers:
+        """Write records into those of the slots that are empty; return the positions of those that found no place.
+
+        Of two that want one slot the last wins.
+        """
+        slots = self._slots
+        free = slots.take(place, mode="clip") == _EMPTY
+        if free.all():
+            slots[place] = records
+        else:
+            slots[place[free]] = records[free]
+        return (slots.take(place, mode="clip") != records).nonzero()[0]
 
     def _rebuild(self, expected: int) -> None:
         live = self._slots[self._slots >= 0].astype(np.int64)

@@ -71,13 +71,13 @@ class Records:
     def keys(self, numbers: Numbers) -> tuple[Keys, Keys]:
         """Return the ids of records as (low, high)."""
         table = self.records
-        low = table["low"][numbers]
-        return low, table["high"][numbers] if "high" in table else np.zeros(len(numbers), np.uint64)
+        low = table.words("low", numbers)
+        return low, table.words("high", numbers) if "high" in table else np.zeros(len(numbers), np.uint64)
 
     def _differ(self, numbers: Numbers, low: Keys, high: Keys) -> NDArray[np.bool_]:
         table = self.records
-        differs: NDArray[np.bool_] = table["low"][numbers] != low
-        differs |= high != (table["high"][numbers] if "high" in table else 0)
+        differs: NDArray[np.bool_] = table.words("low", numbers) != low
+        differs |= high != (table.words("high", numbers) if "high" in table else 0)
         return differs
 
     def add(self, low: Keys, high: Keys, heads: Numbers, places: Numbers | None = None) -> Numbers:
@@ -91,7 +91,7 @@ class Records:
         """
         table = self.records
         if "high" not in table and high.any():
-            table.add_column("high", np.uint64, 0)
+            table.add_column("high", np.uint64)
         new = table.allocate(len(low))
         table["low"][new] = low
         if "high" in table:

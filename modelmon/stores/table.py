@@ -1,7 +1,7 @@
 """Tables: named columns that grow together, with rows that are used again once released.
 
-The columns given first lie row by row in one block of memory, so that reading several columns of one row costs one
-access to memory; columns added later lie apart.
+The columns lie row by row in one block of memory, so that reading several columns of one row costs one access to
+memory; whoever needs several reads and writes whole rows (`read`, `write`), which also is one pass instead of many.
 Blocks grow in place, which for large ones moves no bytes; so nobody may keep a column, or a slice of one, over an
 `allocate`: it would point to memory given back. Picking rows by number makes copies, and is safe.
 """
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SMALLEST = 64
 _DOUBLED = 1 << 16
+_WORD = 8
 
 
 class Table:
@@ -36,7 +37,7 @@ class Table:
     ([0], 2)
     """
 
-    __slots__ = ("_block", "_capacity", "_columns", "_free", "_late", "_n_free", "top")
+    __slots__ = ("_block", "_bytes", "_capacity", "_columns", "_free", "_n_free", "_words", "top")
 
     def __init__(self, dtypes: Mapping[str, Any]) -> None:
         """Start empty.
@@ -48,7 +49,6 @@ class Table:
         self._free = np.empty(0, np.int32)
         self._n_free = 0
         self.top = 0
-        self._late: dict[str, NDArray[Any]] = {}
         self._lay(dtypes)
 
     def _lay(self, dtypes: Mapping[str, Any]) -> None:
@@ -59,7 +59,9 @@ class Table:
         self._point()
 
     def _point(self) -> None:
-        self._columns = {name: self._block[name] for name in self._block.dtype.names or ()} | self._late
+        self._columns = {name: self._block[name] for name in self._block.dtype.names or ()}
+        self._bytes = self._block.view(f"V{self._block.dtype.itemsize}")  # copies rows without looking at their columns
+        self._words = self._block.view(np.uint64) if self._block.dtype.itemsize % _WORD == 0 else None
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return a column, to read and write at row numbers until the next `allocate`."""
@@ -76,20 +78,51 @@ class Table:
     @property
     def width(self) -> int:
         """Bytes of one row."""
-        return self._block.dtype.itemsize + sum(column.dtype.itemsize for column in self._late.values())
+        return self._block.dtype.itemsize
 
-    def add_column(self, name: str, dtype: Any, fill: Any = 0) -> None:
-        """Add a column; the rows there are get ``fill``."""
-        self._late[name] = np.full(self._capacity, fill, dtype)
-        self._point()
+    def add_column(self, name: str, dtype: Any) -> None:
+        """Add a column; the rows there are get zeros."""
+        self._rebuild({name: dtype})
 
     def widen(self, name: str, dtype: Any) -> None:
         """Give a column a wider dtype."""
+        self._rebuild({name: dtype})
+
+    def _rebuild(self, dtypes: Mapping[str, Any]) -> None:
         fields: Mapping[str, Any] = self._block.dtype.fields or {}
         old = self._block
-        self._lay({field: dtype if field == name else fields[field][0] for field in fields})
+        self._lay({field: fields[field][0] for field in fields} | dict(dtypes))
         for field in fields:
             self._block[field] = old[field]
+
+    def read(self, rows: Numbers) -> NDArray[Any]:
+        """Return copies of whole rows, as a structured array; a number below 0 gives some row."""
+        copies: NDArray[Any] = self._bytes.take(rows, mode="clip").view(self._block.dtype)
+        return copies
+
+    def words(self, name: str, rows: Numbers) -> NDArray[np.uint64]:
+        """Return a column of uint64 at rows; a number below 0 gives some row.
+
+        To pick from a column that is not contiguous costs twice as much, so this picks from the block as a whole.
+        """
+        if self._words is None:
+            return self._columns[name].take(rows, mode="clip")
+        dtype = self._block.dtype
+        place = rows * (dtype.itemsize // _WORD)
+        place += (dtype.fields or {})[name][1] // _WORD
+        return self._words.take(place, mode="clip")
+
+    def blank(self, n: int) -> NDArray[Any]:
+        """Return a structured array of ``n`` rows to fill and `write`; undefined where not filled."""
+        return np.empty(n, self._block.dtype)
+
+    def write(self, rows: Numbers, copies: NDArray[Any]) -> None:
+        """Write whole rows; fastest where they follow one another, as those that `allocate` found at the end do."""
+        n = len(rows)
+        if n and int(rows[-1]) - int(rows[0]) == n - 1 and (rows[1:] > rows[:-1]).all():
+            self._bytes[int(rows[0]) : int(rows[0]) + n] = copies.view(self._bytes.dtype)
+        else:
+            self._bytes[rows] = copies.view(self._bytes.dtype)
 
     def allocate(self, n: int) -> Numbers:
         """Return ``n`` rows to use, whose contents are undefined."""
@@ -118,7 +151,6 @@ class Table:
     def _grow(self, needed: int) -> None:
         step = max(min(self._capacity, _DOUBLED), self._capacity // 8)  # little slack once it is large
         self._capacity = max(needed, self._capacity + step)
-        self._columns = {}
-        for column in (self._block, *self._late.values()):
-            column.resize(self._capacity, refcheck=False)
+        self._columns, self._bytes, self._words = {}, np.empty(0), None
+        self._block.resize(self._capacity, refcheck=False)
         self._point()

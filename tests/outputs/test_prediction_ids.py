@@ -160,7 +160,6 @@ COLUMNS = {
 @pytest.mark.parametrize(
     "values",
     [["a", "bb", "17"], [1, 2, 3], ["1", "2", "-3"], ["é", "b", "c" * 50]],
-    ids=lambda value: repr(value).partition(" at 0x")[0][:60],
 )
 def test_columns_of_ids_meet_lists_of_labels(column, values):
     """A column given with a batch of predictions hashes as the plain list given with its labels."""

@@ -122,7 +122,6 @@ def test_class_of_value(value, expected):
         b"",
         Decimal("nan"),
     ],
-    ids=lambda value: repr(value).partition(" at 0x")[0][:60],
 )
 def test_missing_is_no_class(value):
     """Every form of missing is missing, and never a class of its own."""

@@ -31,7 +31,7 @@ class Colour(enum.Enum):
     BLUE = (0, 0, 255)
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda value: repr(value).partition(" at 0x")[0][:60])
+@pytest.mark.parametrize("task", TASKS)
 def test_task_survives_json_pickle_and_copy(task):
     """A task comes back equal from its state, from pickle and from copies, with an equal hash."""
     for again in (task_from_state(to_state(task)), pickle.loads(pickle.dumps(task)), copy.deepcopy(task)):  # noqa: S301
@@ -75,7 +75,6 @@ def test_task_is_frozen():
         (Multilabel(iter(["x"])), ("x",)),
         (Regression(), None),
     ],
-    ids=lambda value: repr(value).partition(" at 0x")[0][:60],
 )
 def test_declared_classes_are_canonical(task, declared):
     """Declared classes are values of Python in declared order; a binary task has the negative one first."""

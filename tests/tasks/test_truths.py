@@ -213,7 +213,6 @@ def test_one_instant_is_for_all_and_missing_is_nan():
         [True, 1],
         object(),
     ],
-    ids=lambda value: repr(value).partition(" at 0x")[0][:60],
 )
 def test_bad_instants_raise(at):
     """A datetime without a zone, another number of instants, or what is no instant is a ValueError."""
@@ -251,7 +250,6 @@ def test_revisions_of_columns():
 @pytest.mark.parametrize(
     "revs",
     [2**101, math.inf, "3", True, [1, 2, 3], [object(), 1]],
-    ids=lambda value: repr(value).partition(" at 0x")[0][:60],
 )
 def test_bad_revisions_raise(revs):
     """What is no finite number, or another number of revisions, is a ValueError."""
