@@ -187,7 +187,7 @@ def write_markdown(path: Path, groups: Mapping[str, Sequence[Figure]], mode: str
         raise ValueError(message)
     where = machine()
     packages = ", ".join(f"{name} {held}" for name, held in where["packages"].items())
-    lines = [f"Taken on {where['date']} with {where['python']} on {where['system']}, {mode} run.", f"{packages}.", ""]
+    lines = [f"Taken on {where['date']} with {where['python']} on {where['system']}; {mode}.", f"{packages}.", ""]
     for name, found in groups.items():
         lines += [f"### {name}", "", "| " + " | ".join(_HEADS) + " |", "|" + "---|" * len(_HEADS)]
         lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in figure.row()) + " |" for figure in found]

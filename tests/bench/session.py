@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from importlib import import_module
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from budget import Budget
@@ -46,16 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.measure:
         return _measure(options)
-    started, groups, failed = time.monotonic(), {}, 0
+    started, groups, failed, loads = time.monotonic(), {}, 0, []
     for name in options.group or GROUPS:
         figures, seconds = _group(name, options)
         failed += not figures
         groups[name] = figures
+        loads += os.getloadavg()[:1] if hasattr(os, "getloadavg") else []
         _say(f"{name}: {len(figures)} figures in {seconds:.0f} s")
     _say("\n" + table(groups))
     every = [figure for figures in groups.values() for figure in figures]
     _say(f"\n{verdict(every)}; {time.monotonic() - started:.0f} s.")
-    mode = "quick" if options.quick else "full"
+    mode = f"{'quick' if options.quick else 'full'} run"
+    if loads:
+        mode += f", load {median(loads):.1f} (ours alone is 1)"
     if options.json:
         Path(options.json).parent.mkdir(parents=True, exist_ok=True)
         write_json(Path(options.json), groups, mode)
