@@ -12,10 +12,21 @@ import numpy as np
 
 from modelmon.stores.partition import partition
 from modelmon.stores.scoring import Rows, count_rows, count_scores
-from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES, STATES
+from modelmon.stores.states import (
+    AFTER,
+    GAINS,
+    LABEL_OUTCOMES,
+    OUTCOME,
+    PENDING,
+    PREDICTION_OUTCOMES,
+    STATES,
+    VALUE,
+)
 from modelmon.tallies import Ledger, Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from modelmon.stores.groups import Groups, Layout
@@ -31,6 +42,8 @@ _TRANSITIONS = 32
 _EVENTS = 256
 _NANO = 1e9
 SLOT_BYTES = 64 << 20
+_JOIN_STEP = (STATES[PENDING], STATES[AFTER[PENDING, GAINS]])
+_JOIN_EVENT = (LABEL_OUTCOMES[OUTCOME[PENDING, GAINS, VALUE]],)
 
 
 class Counting:
@@ -44,6 +57,7 @@ class Counting:
         self._events: list[tuple[Numbers, Floats, Bytes]] = []
         self._delays: list[tuple[Numbers, Floats, Floats]] = []
         self._rows: dict[tuple[Layout, int], list[Rows]] = {}
+        self._joins: dict[Layout, list[tuple[Rows, Floats]]] = {}
         self._waiting = 0
         self._first_slot = -(1 << 62)
         self.ledgers: dict[int, Ledger] = {}
@@ -79,6 +93,11 @@ class Counting:
         self._rows.setdefault((layout, sign), []).append(rows)
         self._wait(len(rows.group))
 
+    def joins(self, layout: Layout, rows: Rows, now: float) -> None:
+        """Count awaiting rows of one layout that labels have joined now, in every respect."""
+        self._joins.setdefault(layout, []).append((rows, np.maximum(now - rows.time, 0.0)))
+        self._wait(len(rows.group))
+
     def _wait(self, n: int) -> None:
         self._waiting += n
 
@@ -91,20 +110,23 @@ class Counting:
         """Count what waits."""
         if not self._waiting:
             return
-        events, delays, rows = self._events, self._delays, self._rows
-        self._events, self._delays, self._rows, self._waiting = [], [], {}, 0
-        self._settle_events(events)
+        events, delays, rows, joins = self._events, self._delays, self._rows, self._joins
+        self._events, self._delays, self._rows, self._joins, self._waiting = [], [], {}, {}, 0
+        if events:
+            self._settle_events(events)
         if delays:
-            group, time, delay = (np.concatenate(columns) for columns in zip(*delays, strict=True))
-            spans = np.rint(delay * _NANO).astype(np.int64)
+            group, time, delay = (_whole(column) for column in zip(*delays, strict=True))
             for book, chosen in self._books(group, time):
                 for tally in book:
-                    tally.durations("label_delay").update(spans[chosen])
+                    _count_delays(tally, delay[chosen])
+        for layout, some in joins.items():
+            joined, spans = zip(*some, strict=True)
+            self._settle_rows(layout, 1, joined, _whole(spans))
         for (layout, sign), chunks in sorted(rows.items(), key=lambda item: -item[0][1]):
             self._settle_rows(layout, sign, chunks)
 
     def _settle_events(self, events: list[tuple[Numbers, Floats, Bytes]]) -> None:
-        group, time, code = (np.concatenate(columns) for columns in zip(*events, strict=True))
+        group, time, code = (_whole(column) for column in zip(*events, strict=True))
         for book, chosen in self._books(group, time):
             cells = np.bincount(code[chosen], minlength=_EVENTS)
             for cell in np.flatnonzero(cells).tolist():
@@ -112,22 +134,23 @@ class Counting:
                 for tally in book:
                     tally.counts(name).add(key, int(cells[cell]))
 
-    def _settle_rows(self, layout: Layout, sign: int, chunks: list[Rows]) -> None:
-        columns = [None if column[0] is None else np.concatenate(column) for column in zip(*chunks, strict=True)]
+    def _settle_rows(self, layout: Layout, sign: int, chunks: Sequence[Rows], delays: Floats | None = None) -> None:
+        """Count rows; those with delays have just been joined, and that counts too."""
+        columns = [None if column[0] is None else _whole(column) for column in zip(*chunks, strict=True)]
         rows = Rows(*columns)  # type: ignore[arg-type]
         slots = self._slots(rows.time)
         for (number, slot), chosen in partition(self._groups.ledger_of(rows.group), slots):
             series = self._groups.series[self._groups.ledgers[number][0]]
             picked = rows.take(chosen)
             book = self._book(self.ledgers, number, slot)
-            if len(picked.group) < _BULK:
-                for tally in book:
-                    count_rows(tally, series, layout, picked, sign)
-            else:
-                entry = Tally()
+            many = len(picked.group) >= _BULK
+            entries = [Tally()] if many else book  # many rows are counted once, and then merged into both
+            for entry in entries:
                 count_rows(entry, series, layout, picked, sign)
-                for tally in book:
-                    tally.merge(entry)
+                if delays is not None:
+                    _count_joins(entry, delays[chosen])
+            for tally in book if many else ():
+                tally.merge(entries[0])
         if layout.kind not in ("score", "rows"):
             return
         for (number, slot), chosen in partition(self._groups.series_of(rows.group), slots):
@@ -135,7 +158,15 @@ class Counting:
             count_scores(book, self._groups.series[number], layout, rows.take(chosen), sign)
 
     def _slots(self, time: Floats) -> Numbers:
-        """Return the slot of each time; three cheap steps, exact at the edges, instead of numpy's slow division."""
+        """Return the slot of each time; nearly always it is the same for all."""
+        if len(time):
+            first, last = self._exact_slots(np.array([time.min(), time.max()])).tolist()
+            if first == last:
+                return np.full(len(time), first, np.int64)
+        return self._exact_slots(time)
+
+    def _exact_slots(self, time: Floats) -> Numbers:
+        """Return the slots by three cheap steps, exact at the edges, instead of numpy's slow division."""
         slot = np.floor(time / self._window)
         slot -= slot * self._window > time
         slot += (slot + 1.0) * self._window <= time
@@ -172,6 +203,22 @@ class Counting:
             coarser.shrink(max(8, coarser.capacity // 4))
             excess -= before - coarser.nbytes
             self.counts.counts("self:overflow").add(("score_slots",))
+
+
+def _whole(chunks: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return chunks as one array; a single one is not copied."""
+    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+
+
+def _count_delays(tally: Tally, delays: Floats) -> None:
+    tally.durations("label_delay").update(np.rint(delays * _NANO).astype(np.int64))
+
+
+def _count_joins(tally: Tally, delays: Floats) -> None:
+    """Count rows that were awaiting and are joined: the step, the label's outcome, the delays."""
+    tally.counts("label_events").add(_JOIN_EVENT, len(delays))
+    tally.counts("transitions").add(_JOIN_STEP, len(delays))
+    _count_delays(tally, delays)
 
 
 def _names() -> list[tuple[str, tuple[str, ...]]]:

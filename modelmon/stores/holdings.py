@@ -188,13 +188,14 @@ class Holdings:
 
     def count(self, rows: Picked, truth: Floats, sign: int) -> None:
         """Count rows with their truths into the quality counts (+1), or take them away (-1)."""
-        for layout, chosen in self._by_layout(rows.group):
+        for layout, chosen in self.by_layout(rows.group):
             some = rows.take(chosen)
             predicted = self.records.records["predicted"][some.record]
             payload = self.payload(layout, some.record)
             self.counting.rows(layout, Rows(some.group, some.time, predicted, truth[chosen], payload), sign)
 
-    def _by_layout(self, group: NDArray[Any]) -> list[tuple[Layout, Any]]:
+    def by_layout(self, group: NDArray[Any]) -> list[tuple[Layout, Any]]:
+        """Return each layout among groups with an index (a slice or positions) of its rows."""
         if len(self.groups.all) == 1:
             return [(self.groups.all[0].layout, slice(None))] if len(group) else []
         found: dict[Layout, int] = {}
@@ -233,7 +234,7 @@ class Holdings:
     def release_payload(self, rows: Numbers) -> None:
         """Let go of what rows predicted besides a class."""
         table = self.records.records
-        for layout, chosen in self._by_layout(table["group"][rows]):
+        for layout, chosen in self.by_layout(table["group"][rows]):
             pool = self.groups.pools.get(layout)
             if pool is not None:
                 pool.release(table["payload"][rows[chosen]].astype(np.int64))

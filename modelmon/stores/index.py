@@ -162,7 +162,8 @@ class Index:
             slots[place] = records
         else:
             slots[place[free]] = records[free]
-        return (slots.take(place, mode="clip") != records).nonzero()[0]
+        lost: Numbers = (slots.take(place, mode="clip") != records).nonzero()[0]
+        return lost
 
     def _rebuild(self, expected: int) -> None:
         live = self._slots[self._slots >= 0].astype(np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from modelmon.stores import transition
 from modelmon.stores.holdings import KEY_SEED, Picked
 from modelmon.stores.index import rounds
+from modelmon.stores.joining import join
 from modelmon.stores.registers import Given
 from modelmon.stores.rounds import LabelOrder, LabelRound
 from modelmon.stores.series import NOTHING, OBJECT, RETRACTED, TEXTUAL
@@ -58,6 +59,11 @@ def label(holdings: Holdings, labels: Labels, now: float) -> NDArray[np.uint8]:
     if not labels.ids.valid.all():  # what is no id at all is invalid, and would only repeat one key
         known = np.flatnonzero(labels.ids.valid)
         batch = batch.take(known)
+    if not batch.level:
+        joined = join(holdings, batch.low, batch.high, batch.given, now)
+        if joined is not None:
+            outcome[known] = joined
+            return outcome
     found = np.empty(len(batch.low), np.uint8)
     for chosen in rounds(batch.low, batch.high) if len(found) else ():
         found[chosen] = _round(holdings, batch.take(chosen))

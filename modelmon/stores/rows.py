@@ -215,6 +215,31 @@ class Records:
         settled["value"][detail] = given.value
         settled["at"][detail] = given.order.at
 
+    def reserve(self, numbers: Numbers) -> Numbers | None:
+        """Reserve details for rows that have none; None, and nothing is done, where a row is named twice.
+
+        Two that are the same row cannot both read back their own detail, which tells them apart for next to nothing.
+        """
+        detail, column = self.settled.allocate(len(numbers)), self.records["detail"]
+        column[numbers] = detail
+        if (column[numbers] == detail).all():
+            return detail
+        self.abandon(numbers, detail)
+        return None
+
+    def abandon(self, numbers: Numbers, detail: Numbers) -> None:
+        """Give back details just reserved."""
+        self.records["detail"][numbers] = _NOTHING
+        self._unsettle(detail)
+
+    def fulfil(self, numbers: Numbers, detail: Numbers, state: int, *, due: float, truth: Floats, given: Given) -> None:
+        """Settle rows with details just reserved, and let them carry the labels they have met."""
+        self.records["state"][numbers] = state
+        rows = self.settled.blank(len(numbers))
+        rows["due"], rows["truth"] = due, truth
+        rows["at"], rows["value"], rows["kind"] = given.order.at, given.value, given.kind
+        self.settled.write(detail, rows)
+
     def unpack(self, numbers: Numbers) -> None:
         """Give the labels that rows carry registers of their own; each row must be the only record of its id."""
         detail, settled = self.records["detail"][numbers], self.settled

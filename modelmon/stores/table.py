@@ -107,9 +107,9 @@ class Table:
         """
         if self._words is None:
             return self._columns[name].take(rows, mode="clip")
-        dtype = self._block.dtype
-        place = rows * (dtype.itemsize // _WORD)
-        place += (dtype.fields or {})[name][1] // _WORD
+        fields: Mapping[str, Any] = self._block.dtype.fields or {}
+        place = rows * (self._block.dtype.itemsize // _WORD)
+        place += fields[name][1] // _WORD
         return self._words.take(place, mode="clip")
 
     def blank(self, n: int) -> NDArray[Any]:

@@ -162,11 +162,16 @@ def _alone(given: LabelRound, relation: Bytes) -> Bytes:
 def _due(given: LabelRound, state: Bytes, settings: JoinSettings) -> Floats:
     due: Floats = given.due.copy()
     moved = state != given.state
-    due[moved & (state == JOINED)] = given.now + settings.correction_horizon
-    due[moved & (state == EXPIRED)] = given.now + settings.forget_after
+    for new in (JOINED, EXPIRED):
+        due[moved & (state == new)] = due_after(new, given.now, settings)
     back = moved & (state == PENDING)
     due[back] = given.time[back] + settings.ttl
     return due
+
+
+def due_after(state: int, now: float, settings: JoinSettings) -> float:
+    """Return the deadline of a row that a label brings into a settled state."""
+    return now + (settings.correction_horizon if state == JOINED else settings.forget_after)
 
 
 def is_timely(time: Floats, now: float, settings: JoinSettings) -> Bools:

@@ -149,7 +149,7 @@ def test_a_million_rows_cost_what_is_promised() -> None:
 
 
 def test_a_table_uses_released_rows_again() -> None:
-    """Released numbers come back, the columns of others keep their contents, and a late column gets its fill."""
+    """Released numbers come back, the columns of others keep their contents, and a late column starts with zeros."""
     table = Table({"value": np.float64})
     rows = table.allocate(200)
     table["value"][rows] = rows
@@ -158,9 +158,23 @@ def test_a_table_uses_released_rows_again() -> None:
     again = table.allocate(15)
     assert set(again.tolist()) == {*range(50, 60), *range(200, 205)}
     assert table["value"][rows[:50]].tolist() == list(range(50))
-    table.add_column("late", np.int32, 7)
-    assert table["late"][rows].tolist() == [7] * 200
-    assert table.width == 12
+    table.add_column("late", np.int32)
+    assert table["late"][rows].tolist() == [0] * 200
+    assert table["value"][rows[:50]].tolist() == list(range(50))
+    assert table.width == 16
+
+
+def test_a_table_writes_whole_rows_wherever_they_lie() -> None:
+    """Rows written whole, in order or not, are read whole, and column by column."""
+    table = Table({"key": np.uint64, "value": np.float64, "small": np.uint8})
+    table.allocate(10)
+    for rows in (np.arange(10), np.array([7, 2, 4]), np.array([5, 5]), np.empty(0, np.int64)):
+        copies = table.blank(len(rows))
+        copies["key"], copies["value"], copies["small"] = rows, rows / 2, 1
+        table.write(rows, copies)
+        assert table.read(rows)["value"].tolist() == table["value"][rows].tolist() == (rows / 2).tolist()
+        assert table.words("key", rows).tolist() == rows.tolist()
+    assert int(table["small"][:10].sum()) == 10
 
 
 def test_objects_keep_their_codes_until_compacted() -> None:
