@@ -233,7 +233,7 @@ _READ_ASYNC: Final = (
     + _ENDED
 )
 
-_ASIDE: Final = "\n    if @compiling():\n        return {wait}@call({forwarded})"
+_ASIDE: Final = "\n    if @compiling():\n        return ({wait}@call({forwarded}))"
 _CALLS: Final = {
     PLAIN_CALL: ("def", ""),
     COROUTINE: ("async def", "await "),
