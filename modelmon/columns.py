@@ -10,7 +10,7 @@ import numpy as np
 from modelmon.classcodes import INVALID_CODE, MISSING_CODE, class_codes
 from modelmon.copies import keep
 from modelmon.hashing import hash_texts, mix, read_decimals
-from modelmon.idtexts import id_arrays
+from modelmon.idtexts import id_arrays, text_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,4 +148,6 @@ def encode_ids(ids: Any) -> Ids:
     >>> encode_ids(["order-17", 17, "17", True, None]).texts()
     ['order-17', '17', '17', '', '']
     """
+    if type(ids) in (list, tuple) and set(map(type, ids)) == {str}:
+        return Ids(*text_ids(tuple(ids)))  # exact texts need no copy to be kept: reading them makes one
     return Ids(*id_arrays(keep(ids)))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _INT64 = 1 << 63
 _DECIMAL_WIDTH = 20
+_WORD = 8
 
 
 def id_arrays(kept: Any) -> IdArrays:
@@ -81,37 +82,62 @@ def _float_ids(array: NDArray[np.float64]) -> IdArrays:
 def _sequence_ids(values: Sequence[Any]) -> IdArrays:
     kinds = set(map(type, values))
     if kinds == {str}:
-        return _text_ids(values)
+        return text_ids(values)
     if kinds == {int}:
         try:
             return np.fromiter(values, np.int64, len(values)), None, np.ones(len(values), bool)
         except OverflowError:
             return _listed_ids(values)
     if kinds == {str, type(None)}:
-        return _text_ids([value or "" for value in values])
+        return text_ids([value or "" for value in values])
     if kinds == {float}:
         return _float_ids(np.fromiter(values, np.float64, len(values)))
     return _listed_ids(values)
 
 
 def _listed_ids(values: Sequence[Any]) -> IdArrays:
-    return _text_ids([canonical_id(value) or "" for value in values])
+    return text_ids([canonical_id(value) or "" for value in values])
 
 
-def _text_ids(values: Sequence[str]) -> IdArrays:
-    """Read exact strings; ``""`` is no id."""
+def text_ids(values: Sequence[str]) -> IdArrays:
+    """Read exact strings; ``""`` is no id.
+
+    Returns:
+        As `id_arrays`.
+    """
     n = len(values)
-    joined = "".join(values)
-    if not joined:
+    joined = "\0".join(values)
+    if not n or len(joined) < n:  # nothing but separators
         return np.zeros(n, np.int64), None, np.zeros(n, bool)
-    width = max(map(len, values))
-    if width > MAXIMUM_ID_BYTES or "\0" in joined:
-        return _text_ids([canonical_id(value) or "" for value in values])
-    if not joined.isascii():
+    try:
+        data = joined.encode() + b"\0"
+    except UnicodeEncodeError:
         return _settle_texts(_encoded(values))
-    if width * n == len(joined):
-        return _settle_texts(np.frombuffer(joined.encode(), f"S{width}"))
-    return _settle_texts(np.array(values, f"S{width}"))
+    if data.count(b"\0") != n:  # a text has one of its own, and is no id
+        return text_ids([canonical_id(value) or "" for value in values])
+    stride = len(data) // n
+    if stride * n == len(data) and stride <= MAXIMUM_ID_BYTES:
+        rows = np.frombuffer(data, np.uint8).reshape(n, stride)
+        if not rows[:, -1].any():
+            return _settle_texts(rows.reshape(-1).view(f"S{stride}"))
+    texts = _cut(data)
+    return _settle_texts(_encoded(values) if texts is None else texts)
+
+
+def _cut(data: bytes) -> NDArray[np.bytes_] | None:
+    """Cut bytes at the NUL that ends each text; None where one is too long."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
+    lengths = np.diff(ends, prepend=-1) - 1
+    longest = int(lengths.max())
+    if longest > MAXIMUM_ID_BYTES:
+        return None
+    width = -(-longest // _WORD) * _WORD
+    padded = data + bytes(width)
+    windows = np.ndarray((len(data),), f"V{width}", padded, 0, (1,))  # one begins at every byte
+    cut = windows[ends - lengths].view(np.uint8).reshape(len(ends), width)
+    cut *= np.arange(width) < lengths[:, None]  # what follows the text in its window is another
+    texts: NDArray[np.bytes_] = cut.reshape(-1).view(f"S{width}")
+    return texts
 
 
 def _encoded(values: Sequence[str]) -> NDArray[np.bytes_]:

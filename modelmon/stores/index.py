@@ -201,10 +201,10 @@ def first_of_each(low: Keys, high: Keys) -> NDArray[np.bool_]:
         return np.ones(n, np.bool_)
     size = 1 << (4 * n - 1).bit_length()
     cell = ((low ^ high) * _FIRST_MULTIPLIER >> np.uint64(65 - size.bit_length())).view(np.int64)
-    owner = np.empty(size, np.int64)
-    owner[cell[::-1]] = np.arange(n - 1, -1, -1)
-    first = owner[cell]
-    alone: NDArray[np.bool_] = first == np.arange(n)
+    owner, order = np.empty(size, np.int32), np.arange(n, dtype=np.int32)
+    owner[cell[::-1]] = order[::-1]
+    first = owner.take(cell, mode="clip")
+    alone: NDArray[np.bool_] = first == order
     crowded = np.flatnonzero(~alone)
     if not len(crowded):
         return alone
