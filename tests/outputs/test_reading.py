@@ -7,7 +7,6 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +29,11 @@ def numbers(array):
     return np.where(np.isnan(array), None, array.astype(object)).tolist()
 
 
+def tensor(values, **settings):
+    """Make a tensor where torch is installed; elsewhere skip the case that asks for it."""
+    return pytest.importorskip("torch").tensor(values, **settings)
+
+
 SCORES = {
     "list": lambda v: v,
     "tuple": tuple,
@@ -47,11 +51,11 @@ SCORES = {
     "frame": lambda v: pd.DataFrame({"p": v}),
     "polars": pl.Series,
     "arrow": pa.array,
-    "torch": torch.tensor,
-    "bfloat16": lambda v: torch.tensor(v).bfloat16(),
-    "grad": lambda v: torch.tensor(v, requires_grad=True),
+    "torch": tensor,
+    "bfloat16": lambda v: tensor(v).bfloat16(),
+    "grad": lambda v: tensor(v, requires_grad=True),
     "scalars": lambda v: [np.float32(x) for x in v],
-    "tensors": lambda v: [torch.tensor(x) for x in v],
+    "tensors": lambda v: [tensor(x) for x in v],
 }
 
 
@@ -102,11 +106,11 @@ PROBABILITIES = {
     "tuples": lambda v: tuple(map(tuple, v)),
     "single": lambda v: np.array(v, np.float32),
     "fortran": np.asfortranarray,
-    "torch": torch.tensor,
+    "torch": tensor,
     "frame": pd.DataFrame,
     "polars": lambda v: pl.DataFrame(v, orient="row"),
     "arrays": lambda v: [np.array(row) for row in v],
-    "tensors": lambda v: [torch.tensor(row) for row in v],
+    "tensors": lambda v: [tensor(row) for row in v],
 }
 
 
@@ -158,7 +162,7 @@ def test_probability_rows_of_every_type(kind):
             {"type": 6},
         ),
         (Multiclass(), [10**400, 2**80], [2**80], {"type": 1}),
-        (None, [0.5, [0.25, 0.5], np.array([0.5]), torch.ones(3), np.ones((2, 1))], [], {"task_undeclared": 9}),
+        (None, [0.5, [0.25, 0.5], np.array([0.5]), np.ones(3), np.ones((2, 1))], [], {"task_undeclared": 9}),
         (None, [1, "a", True, 0.5, [1, 2]], [1, "a", 1, 1, 2], {"task_undeclared": 1}),
         (None, [np.eye(2, dtype=int), [["a"], ["b", "c"]]], [], {"task_undeclared": 4}),
         (None, [[0.5, None]], [], {"task_undeclared": 2}),
@@ -176,7 +180,7 @@ def test_classes_and_rejections(task, outputs, classes, rejected):
     ("outputs", "values", "rejected"),
     [
         ([1, 2.5, True, np.float32(0.5)], [1, 2.5, 1, 0.5], {}),
-        ([np.arange(3), torch.ones(2), pd.Series([1, None], dtype="Int64")], [0, 1, 2, 1, 1, 1], {"missing": 1}),
+        ([np.arange(3), np.ones(2), pd.Series([1, None], dtype="Int64")], [0, 1, 2, 1, 1, 1], {"missing": 1}),
         ([np.array([[1.5], [2.5]])], [1.5, 2.5], {}),
         (["x", NAN, INFINITE, [1.5, NAN]], [1.5], {"type": 1, "nan": 2, "infinite": 1}),
         ([np.ones((2, 2)), [[1, 2]]], [], {"shape": 3}),
@@ -211,7 +215,7 @@ def test_regression(outputs, values, rejected):
         (Multilabel(), [np.eye(2), [1, 0]], [[1, 0], [0, 1], [1, 0]], {}),
         (Multilabel(), [{"a"}], [], {"unknown_class": 1}),
         (Multilabel(["a", "b"]), [object(), None, [[object()]]], [], {"type": 2}),
-        (Multilabel(["a", "b"], threshold=0.2), [torch.tensor([[0.3, 0.1]])], [[1, 0]], {}),
+        (Multilabel(["a", "b"], threshold=0.2), [np.array([[0.3, 0.1]])], [[1, 0]], {}),
         (Multilabel(["a"]), [1, 0.9, True, np.array([[1], [0]])], [[1], [1], [1], [1], [0]], {}),
     ],
 )
@@ -221,6 +225,14 @@ def test_multilabel(task, outputs, flags, rejected):
     assert ([] if found.flags is None else found.flags.tolist()) == flags
     assert found.rejected == rejected
     assert int(found.sizes.sum()) == len(found) + sum(rejected.values())
+
+
+def test_tensors_among_other_outputs():
+    """Tensors are read as arrays are under every other task and under none."""
+    ones, rows = tensor([1.0, 1.0]), tensor([[0.3, 0.1]])
+    assert reading(None, [0.5, ones]).rejected == {"task_undeclared": 3}
+    assert reading(Regression(), [np.arange(3), ones]).scores.tolist() == [0, 1, 2, 1, 1]
+    assert reading(Multilabel(["a", "b"], threshold=0.2), [rows]).flags.tolist() == [[1, 0]]
 
 
 def test_many_classes_keep_the_best_five():

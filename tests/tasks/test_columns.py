@@ -13,7 +13,6 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -235,6 +234,12 @@ def test_evil_and_odd_shapes_are_no_classes():
     assert encode_classes(np.ones((2, 2))).codes.tolist() == [-2, -2]
     assert encode_ids(np.ones((2, 2))).valid.tolist() == [False, False]
     assert encode_ids(np.array([True])).valid.tolist() == [False]
+    assert encode_ids([uuid.UUID(int=1), np.int64(4)]).texts()[1:] == ["4"]
+
+
+def test_tensors_are_columns_too():
+    """Tensors are read as arrays are, whole and one by one."""
+    torch = pytest.importorskip("torch")
     assert encode_classes(torch.tensor([2, 1])).tolist() == [2, 1]
     assert encode_ids([uuid.UUID(int=1), np.int64(4), torch.tensor(3)]).texts()[1:] == ["4", "3"]
 

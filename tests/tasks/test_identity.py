@@ -115,7 +115,7 @@ def test_class_of_value(value, expected):
         np.float32("nan"),
         pd.NA,
         pd.NaT,
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "ns"),
         np.ma.masked,
         "",
         "\0",

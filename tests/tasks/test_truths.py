@@ -10,11 +10,15 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-import torch
 
 from modelmon.truths import flags_of, instants, retractions, revisions, truths
 
 NUMBER, OBJECT, NOTHING = 1, 2, 3
+
+
+def tensor(values):
+    """Make a tensor where torch is installed; elsewhere skip the case that asks for it."""
+    return pytest.importorskip("torch").tensor(values)
 
 
 def shown(values, **settings):
@@ -33,21 +37,22 @@ NUMBERS = {
     "numpy": np.array([1, 0, 2], np.int8),
     "float-array": np.array([1.0, 0, 2]),
     "bools": np.array([1, 0, 2]),
-    "tensor": torch.tensor([1, 0, 2]),
     "column": np.array([[1], [0], [2]]),
     "series": pd.Series([1, 0, 2]),
     "Int64": pd.Series([1, 0, 2], dtype="Int64"),
     "polars": pl.Series([1, 0, 2]),
     "arrow": pa.array([1, 0, 2]),
     "category": pd.Categorical([1, 0, 2]),
-    "scalars": [np.int64(1), np.float32(0), torch.tensor(2)],
+    "scalars": [np.int64(1), np.float32(0), np.array(2)],
 }
+NUMBERS_IN_TENSORS = {"tensor": lambda: tensor([1, 0, 2]), "tensors": lambda: [np.int64(1), 0, tensor(2)]}
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("name", [*NUMBERS, *NUMBERS_IN_TENSORS])
 def test_numbers_of_every_library(name):
     """Numbers are the same truths from every library."""
-    assert shown(NUMBERS[name]) == [(NUMBER, 1.0), (NUMBER, 0.0), (NUMBER, 2.0)]
+    values = NUMBERS[name] if name in NUMBERS else NUMBERS_IN_TENSORS[name]()
+    assert shown(values) == [(NUMBER, 1.0), (NUMBER, 0.0), (NUMBER, 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -177,17 +182,16 @@ INSTANTS = {
     "strings-of-numbers": pd.Series([0, 1.5]),
     "arrow": pa.array([0.0, 1.5]),
     "polars": pl.Series([0.0, 1.5]),
-    "tensor": torch.tensor([0, 1.5]),
     "polars-zoned": pl.Series([dt.datetime(1970, 1, 1, tzinfo=UTC), dt.datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC)]),
     "ints": np.array([0, 1.5], object),
     "Float64": pd.Series([0, 1.5], dtype="Float64"),
 }
 
 
-@pytest.mark.parametrize("name", INSTANTS)
+@pytest.mark.parametrize("name", [*INSTANTS, "tensor"])
 def test_instants_of_every_kind(name):
     """Instants are seconds since the epoch from every library."""
-    assert instants(INSTANTS[name], 2).tolist() == [0.0, 1.5]
+    assert instants(INSTANTS[name] if name in INSTANTS else tensor([0, 1.5]), 2).tolist() == [0.0, 1.5]
 
 
 def test_one_instant_is_for_all_and_missing_is_nan():
@@ -241,10 +245,15 @@ def test_revisions_keep_their_order():
 
 def test_revisions_of_columns():
     """Revisions come as columns of any library too."""
-    for values in (np.array([1, 2]), pd.Series([1, 2], dtype="Int64"), pl.Series([1, 2]), torch.tensor([1, 2])):
+    for values in (np.array([1, 2]), pd.Series([1, 2], dtype="Int64"), pl.Series([1, 2])):
         assert revisions(values, 2)[0].tolist() == [1.0, 2.0]
     assert np.isnan(revisions(pd.Series([1, None], dtype="Int64"), 2)[0]).tolist() == [False, True]
     assert np.isnan(revisions(None, 2)).all()
+
+
+def test_revisions_in_a_tensor():
+    """Revisions in a tensor are those in an array."""
+    assert revisions(tensor([1, 2]), 2)[0].tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
