@@ -148,6 +148,8 @@ def encode_ids(ids: Any) -> Ids:
     >>> encode_ids(["order-17", 17, "17", True, None]).texts()
     ['order-17', '17', '17', '', '']
     """
-    if type(ids) in (list, tuple) and set(map(type, ids)) == {str}:
-        return Ids(*text_ids(tuple(ids)))  # exact texts need no copy to be kept: reading them makes one
+    if type(ids) in (list, tuple):
+        listed = [*ids]
+        if list(map(type, listed)).count(str) == len(listed):  # exact texts need not be kept one by one
+            return Ids(*text_ids(listed))
     return Ids(*id_arrays(keep(ids)))

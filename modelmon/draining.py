@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from modelmon.columns import Column
 from modelmon.copies import Deferred
 from modelmon.events import Predictions
-from modelmon.issuing import numbered, written
+from modelmon.grouping import Groups
+from modelmon.issuing import LONE, lone_numbers, numbered, written
 from modelmon.outputs import read
 from modelmon.probes.seats import FAILURE_FIELDS, GIVEN_FIELDS, STREAM_FIELDS, UNREADABLE
 from modelmon.tallies import Tally
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modelmon.callcounts import SeriesCounts
+    from modelmon.columns import Column
     from modelmon.outputs import Reading
-    from modelmon.parts import Slice
     from modelmon.probes.seats import Seat
     from modelmon.stores.contract import Store
 
@@ -89,7 +89,7 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
     series.ended += n
     ends = _integers(columns["end"])
     durations = np.maximum(ends - _integers(columns["start"]), 0)
-    groups = _Groups(series, columns.get("slice"), moment.wall(ends) // moment.window)
+    groups = Groups(series, columns.get("slice"), moment.wall(ends) // moment.window)
     entries = groups.entries()
     for entry, rows in entries:
         taken = durations[rows]
@@ -99,9 +99,13 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
     sizes = reading.sizes
     if "size" in columns:
         sizes = _integers(columns["size"])
+    same = int(sizes[0]) if int(sizes.min()) == int(sizes.max()) else None
     for entry, rows in entries:
-        taken = sizes[rows]
-        entry.sizes("batch_size").update(taken[taken >= 0])
+        if same is not None:
+            entry.sizes("batch_size").add(same, len(sizes[rows])) if same >= 0 else None
+        else:
+            taken = sizes[rows]
+            entry.sizes("batch_size").update(taken[taken >= 0])
     _count_predictions(reading, groups, entries, series)
     _submit(seat, reading, moment.wall(ends), groups, store)
 
@@ -111,6 +115,9 @@ def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | 
     if seat.rejections or series.rejected:
         values = [None if value is UNREADABLE else value for value in values]
     if seat.prefix and ids is not None and set(map(type, ids)) <= {int}:
+        lone = read(seat.site.task, values) if set(map(type, values)) <= LONE else None
+        if lone is not None and len(lone) == len(values):
+            return replace(lone, ids=written(seat.prefix, lone_numbers(ids)))
         given = read(seat.site.task, values, numbered(values, ids))
         if given.ids is None or given.ids.integers is None:
             return given
@@ -127,7 +134,7 @@ def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | 
 
 
 def _count_predictions(
-    reading: Reading, groups: _Groups, entries: list[tuple[Tally, Any]], series: SeriesCounts
+    reading: Reading, groups: Groups, entries: list[tuple[Tally, Any]], series: SeriesCounts
 ) -> None:
     if series.task is None:
         series.task = reading.task
@@ -137,7 +144,7 @@ def _count_predictions(
         series.reject(reading.rejected, groups.last_slot)
 
 
-def _submit(seat: Seat, reading: Reading, wall: NDArray[np.int64], groups: _Groups, store: Store) -> None:
+def _submit(seat: Seat, reading: Reading, wall: NDArray[np.int64], groups: Groups, store: Store) -> None:
     if reading.ids is None or not len(reading):
         return
     times = wall[reading.rows] / _SECOND
@@ -188,57 +195,11 @@ def predictions(
     )
 
 
-class _Groups:
-    """Sort calls into (slice, slot) pairs; nearly always there is one."""
-
-    __slots__ = ("codes", "last_slot", "pairs", "series")
-
-    def __init__(self, series: SeriesCounts, pages: Sequence[Slice] | None, slots: NDArray[np.int64]) -> None:
-        self.series = series
-        self.last_slot = int(slots[-1])
-        first = int(slots.min())
-        if pages is None and first == int(slots.max()):
-            self.pairs: list[tuple[Slice, int]] = [((), first)]
-            self.codes: NDArray[np.int64] | None = None
-            return
-        if pages is None:
-            wanted: list[Slice] = [()]
-            page_codes = np.zeros(len(slots), np.int64)
-        else:
-            where: dict[Slice, int] = {}
-            page_codes = np.fromiter(
-                (where.setdefault(series.page(page), len(where)) for page in pages), np.int64, len(slots)
-            )
-            wanted = list(where)
-        span = int(slots.max()) - first + 1
-        found, self.codes = np.unique(page_codes * span + (slots - first), return_inverse=True)
-        self.pairs = [(wanted[code // span], first + code % span) for code in found.tolist()]
-
-    def entries(self) -> list[tuple[Tally, Any]]:
-        """Return an empty entry for each pair with the rows (an index) that belong to it."""
-        if self.codes is None:
-            return [(Tally(), slice(None))]
-        return [(Tally(), np.flatnonzero(self.codes == which)) for which in range(len(self.pairs))]
-
-    def enter(self, entries: list[tuple[Tally, Any]]) -> None:
-        """Add each entry to its pair's ledger."""
-        for (page, slot), (entry, _) in zip(self.pairs, entries, strict=True):
-            self.series.enter(page, slot, entry)
-
-    def slices(self, source: NDArray[np.int64]) -> Column:
-        """Return the slice of each prediction row, by its call."""
-        if self.codes is None:
-            return Column(np.zeros(len(source), np.int32), (self.pairs[0][0],))
-        where: dict[Slice, int] = {}
-        page_of_pair = np.array([where.setdefault(page, len(where)) for page, _ in self.pairs], np.int32)
-        return Column(page_of_pair[self.codes[source]], tuple(where))
-
-
 def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
     """Count predictions given apart from a call's return: streamed items, contexts."""
     times, values, ids, pages = _take(seat.given, len(GIVEN_FIELDS), limit)
     wall = moment.wall(_integers(times))
-    groups = _Groups(series, pages, wall // moment.window)
+    groups = Groups(series, pages, wall // moment.window)
     reading = _read(seat, series, values, None if all(given is None for given in ids) else ids)
     _count_predictions(reading, groups, groups.entries(), series)
     _submit(seat, reading, wall, groups, store)
@@ -287,9 +248,10 @@ def _landed(seat: Seat, limit: int) -> int:
 
 def _take(flat: list[Any], stride: int, limit: int) -> list[list[Any]]:
     """Remove up to ``limit`` records from the front of a flat buffer and return them as columns."""
-    taken = flat[: min(len(flat) // stride, limit) * stride]
-    del flat[: len(taken)]
-    return [taken[column::stride] for column in range(stride)]
+    end = min(len(flat) // stride, limit) * stride
+    columns = [flat[column:end:stride] for column in range(stride)]  # others only append: these cannot move meanwhile
+    del flat[:end]
+    return columns
 
 
 def _integers(values: Sequence[int]) -> NDArray[np.int64]:

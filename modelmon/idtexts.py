@@ -106,37 +106,36 @@ def text_ids(values: Sequence[str]) -> IdArrays:
         As `id_arrays`.
     """
     n = len(values)
-    joined = "\0".join(values)
-    if not n or len(joined) < n:  # nothing but separators
-        return np.zeros(n, np.int64), None, np.zeros(n, bool)
     try:
-        data = joined.encode() + b"\0"
+        data = np.frombuffer("\0".join([*values, ""]).encode(), np.uint8)  # each text ends with a NUL
     except UnicodeEncodeError:
         return _settle_texts(_encoded(values))
-    if data.count(b"\0") != n:  # a text has one of its own, and is no id
+    size = len(data)
+    if size == n:  # nothing but their ends
+        return np.zeros(n, np.int64), None, np.zeros(n, bool)
+    if np.count_nonzero(data) != size - n:  # a text has a NUL of its own, and is no id
         return text_ids([canonical_id(value) or "" for value in values])
-    stride = len(data) // n
-    if stride * n == len(data) and stride <= MAXIMUM_ID_BYTES:
-        rows = np.frombuffer(data, np.uint8).reshape(n, stride)
-        if not rows[:, -1].any():
-            return _settle_texts(rows.reshape(-1).view(f"S{stride}"))
+    stride = size // n
+    if stride * n == size and stride <= MAXIMUM_ID_BYTES and not data[stride - 1 :: stride].any():
+        return _settle_texts(data.view(f"S{stride}"))
     texts = _cut(data)
     return _settle_texts(_encoded(values) if texts is None else texts)
 
 
-def _cut(data: bytes) -> NDArray[np.bytes_] | None:
+def _cut(data: NDArray[np.uint8]) -> NDArray[np.bytes_] | None:
     """Cut bytes at the NUL that ends each text; None where one is too long."""
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
+    ends = np.flatnonzero(data == 0)
     lengths = np.diff(ends, prepend=-1) - 1
     longest = int(lengths.max())
     if longest > MAXIMUM_ID_BYTES:
         return None
     width = -(-longest // _WORD) * _WORD
-    padded = data + bytes(width)
+    padded = np.append(data, np.zeros(width, np.uint8))
     windows = np.ndarray((len(data),), f"V{width}", padded, 0, (1,))  # one begins at every byte
-    cut = windows[ends - lengths].view(np.uint8).reshape(len(ends), width)
-    cut *= np.arange(width) < lengths[:, None]  # what follows the text in its window is another
-    texts: NDArray[np.bytes_] = cut.reshape(-1).view(f"S{width}")
+    words = windows[ends - lengths].view(np.uint64).reshape(len(ends), width // _WORD)
+    kept = 255 * np.tri(longest + 1, width, -1, np.uint8)  # by length, the bytes that are the text's own
+    words &= kept.view(np.uint64).take(lengths, axis=0)
+    texts: NDArray[np.bytes_] = words.reshape(-1).view(f"S{width}")
     return texts
 
 

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 _PLACE_BITS: Final = 21
 _PLACES: Final = (1 << _PLACE_BITS) - 1
-_LONE: Final = PLAIN | {str}
+LONE: Final = PLAIN | {str}
+
+
+def lone_numbers(numbers: Sequence[int]) -> NDArray[np.int64]:
+    """Number calls of which each has one lone prediction."""
+    return np.fromiter(numbers, np.int64, len(numbers)) << _PLACE_BITS
 
 
 def numbered(values: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
     """Number the rows of calls, as ids that integers can carry through a reading."""
-    if set(map(type, values)) <= _LONE:
+    if set(map(type, values)) <= LONE:
         return [number << _PLACE_BITS for number in numbers]
     found: list[Any] = []
     for value, number in zip(values, numbers, strict=True):
@@ -46,8 +51,9 @@ def written(prefix: str, numbered_rows: NDArray[np.int64]) -> Ids:
     texts = np.zeros(len(calls), "S1")
     digits, more = _lengths(calls), np.where(places >= 0, 1 + _lengths(np.maximum(places, 0)), 0)
     shapes = digits * 32 + more
-    for shape in np.unique(shapes).tolist():
-        rows = np.flatnonzero(shapes == shape)
+    alike = bool(len(shapes)) and int(shapes.min()) == int(shapes.max())
+    for shape in [int(shapes[0])] if alike else sorted(set(shapes.tolist())):
+        rows = np.arange(len(calls)) if alike else np.flatnonzero(shapes == shape)
         width, tail = divmod(shape, 32)
         text = np.empty((len(rows), len(stem) + width + tail), np.uint8)
         text[:, : len(stem)] = stem
@@ -66,6 +72,9 @@ def written(prefix: str, numbered_rows: NDArray[np.int64]) -> Ids:
 
 def _lengths(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return how many decimal digits each number has."""
+    most = len(str(int(numbers.max(initial=0))))
+    if numbers.size and len(str(int(numbers.min()))) == most:
+        return np.full(numbers.size, most)
     powers = 10 ** np.arange(1, 19, dtype=np.int64)
     return np.searchsorted(powers, numbers, side="right") + 1
 

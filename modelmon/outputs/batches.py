@@ -28,6 +28,7 @@ _SCALARS = frozenset({int, float, str, bool, bytes})
 _NUMBERS = frozenset({int, float, bool})
 _NUMERIC_KINDS = "biuf"
 _ROW_DIMENSIONS = 2
+_LARGE = 4096  # rows of an array that is read by itself, because laying it beside others would copy it
 _TWO_COLUMNS = 2
 _SUM_TOLERANCE = 1e-3
 
@@ -62,8 +63,10 @@ def gather(
         lone: per call whether it has a single id, None where it has none; None where no call has.
         refusals: counts what is no output.
     """
-    kinds = set(map(type, values))
     n = len(values)
+    if n and values[0] is None and all_none(values):
+        return []
+    kinds = set(map(type, values))
     if kinds <= _SCALARS and (float not in kinds or len(kinds) == 1):
         return [_flat_batch(np.arange(n), np.ones(n, np.int64), values)] if n else []
     groups: dict[Any, list[tuple[int, Any]]] = {}
@@ -84,6 +87,14 @@ def gather(
     return [_batch(key, members) for key, members in groups.items()]
 
 
+def all_none(values: Sequence[Any]) -> bool:
+    """Tell whether no call predicted anything, as fast as identity can be counted."""
+    try:
+        return values.count(None) == len(values)
+    except ValueError:  # an array, whose comparison has no truth
+        return False
+
+
 def _group(value: Any, task: Task | None, *, lone: bool | None) -> Any:
     """Return a key that outputs which can be laid end to end share, None for one that stays alone."""
     kind = type(value)
@@ -95,7 +106,7 @@ def _group(value: Any, task: Task | None, *, lone: bool | None) -> Any:
         return ("parts", 0, "O") if kind is frozenset else None
     if value.ndim == 1 and _is_row(value, value.dtype.kind, task, lone=lone):
         return "row"
-    return (value.dtype.str, value.shape[1:])
+    return None if len(value) >= _LARGE else (value.dtype.str, value.shape[1:])
 
 
 def _tuple_group(value: tuple[Any, ...], task: Task | None, *, lone: bool | None) -> Any:

@@ -7,8 +7,13 @@ The prefix is 64 random bits, new in every process, so that ids of workers, fork
 from __future__ import annotations
 
 import os
+import sys
+from _thread import _local
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What the last call in this context issued: prefix, number, rows (None for a scalar).
 _current: Final[ContextVar[tuple[str, int, int | None] | None]] = ContextVar("modelmon_prediction_ids", default=None)
@@ -36,8 +41,30 @@ def issued(prefix: str, number: int, rows: int | None) -> list[str]:
     return [stem] if rows is None else [f"{stem}-{row}" for row in range(rows)]
 
 
-publish: Final = _current.set
-"""Let ``current_prediction_ids`` in this context return the ids of a call, given as a triple; no token is held."""
+class _Guard(_local):
+    """Tell whether this thread is setting the variable; up to Python 3.11 setting it within its own setting crashes."""
+
+    busy = False
+
+
+_guard: Final = _Guard()
+
+
+def _publish_guarded(last: tuple[str, int, int | None]) -> bool:
+    # A finaliser that the garbage collector runs during ``set`` may predict too; its ids are nobody's to read.
+    if not _guard.busy:
+        _guard.busy = True
+        try:
+            _current.set(last)
+        finally:
+            _guard.busy = False
+    return True
+
+
+publish: Final[Callable[[tuple[str, int, int | None]], object]] = (
+    _current.set if sys.version_info >= (3, 12) else _publish_guarded
+)
+"""Let ``current_prediction_ids`` in this context return the ids of a call, given as a triple; it returns what is true."""
 
 
 def current_prediction_ids() -> list[str]:
