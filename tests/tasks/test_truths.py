@@ -200,7 +200,7 @@ def test_one_instant_is_for_all_and_missing_is_nan():
     assert instants(np.datetime64("1970-01-01"), 2).tolist() == [0.0, 0.0]
     assert instants(dt.datetime(1970, 1, 1, tzinfo=UTC), 1).tolist() == [0.0]
     assert np.isnan(instants(None, 2)).all()
-    assert np.isnan(instants([None, math.nan, pd.NaT, pd.NA, np.datetime64("NaT")], 5)).all()
+    assert np.isnan(instants([None, math.nan, pd.NaT, pd.NA, np.datetime64("NaT", "ns")], 5)).all()
     assert np.isnan(instants(pd.Series(pd.to_datetime(["2020", None])), 2)).tolist() == [False, True]
     assert np.isnan(instants(pd.Series([1, None], dtype="Int64"), 2)).tolist() == [False, True]
 
