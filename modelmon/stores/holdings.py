@@ -41,6 +41,7 @@ KEY_SEED = 0x6D6F64656C6D6F6E6C6162656C6A6F69
 """Fixed, so that the sample by id is the same in every process; whoever picks an id may pick another's anyway."""
 _SAMPLING = np.uint64(KEY_SEED >> 64)
 _WHOLE = 2.0**64
+_UNCOVERED, _UNHELD = np.int64(-1), np.float64(np.nan)
 
 
 def in_sample(low: Keys, high: Keys, rate: float) -> Bools:
@@ -137,9 +138,9 @@ class Holdings:
             series: the series' number of each row.
             labels: the registers under these ids.
         """
-        cover = np.full((3, len(event)), -1, np.int64)
         if not len(labels.record):
-            return cover
+            return np.broadcast_to(_UNCOVERED, (3, len(event)))
+        cover = np.full((3, len(event)), -1, np.int64)
         by_event = np.empty(len(labels.heads), np.int64)
         for (number, _), chosen in partition(series, np.zeros_like(series)):
             for level, scope in enumerate(self.groups.series[number].scopes):
@@ -152,9 +153,9 @@ class Holdings:
 
     def held(self, cover: Numbers, series: Numbers) -> Floats:
         """Return what covering registers mean for their rows: float64 ``(3, m)``, nan where nothing."""
-        held = np.full(cover.shape, np.nan)
         if not (cover >= 0).any():
-            return held
+            return np.broadcast_to(_UNHELD, cover.shape)
+        held = np.full(cover.shape, np.nan)
         table = self.records.registers.table
         for level in range(3):
             there = np.flatnonzero(cover[level] >= 0)

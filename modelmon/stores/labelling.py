@@ -174,12 +174,8 @@ def _create_registers(holdings: Holdings, batch: _Batch, found: Found, effects: 
     state, heads, places = effects.register, found.heads, found.places
     if len(new) < len(state):
         batch, heads, places, state = batch.take(new), heads[new], places[new], state[new]
-    record = records.add(batch.low, batch.high, heads, places)
-    table = records.records
-    table["group"][record] = batch.scope
-    table["time"][record] = batch.now
-    table["state"][record] = state
-    table["detail"][record] = records.registers.create(batch.given)
+    columns = {"group": batch.scope, "time": batch.now, "state": state, "detail": records.registers.create(batch.given)}
+    record = records.add(batch.low, batch.high, heads, places, **columns)
     early = state == EARLY
     if early.any():
         holdings.park("none", state[early])

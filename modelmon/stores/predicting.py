@@ -11,7 +11,7 @@ from modelmon.stores.groups import Group, Layout
 from modelmon.stores.holdings import KEY_SEED, Picked
 from modelmon.stores.index import distinct, rounds
 from modelmon.stores.rounds import PredictionRound
-from modelmon.stores.states import CONSUMED, EARLY, JOINED, NONE, PREDICTION_OUTCOMES
+from modelmon.stores.states import CONSUMED, EARLY, JOINED, NONE, PENDING, PREDICTION_OUTCOMES
 from modelmon.tasks import Multilabel
 
 if TYPE_CHECKING:
@@ -199,15 +199,16 @@ def _write(holdings: Holdings, batch: _Batch, found: Found, cover: Numbers, effe
         heads, places = found.heads[chosen], found.places[chosen]
         state, due, truth = state[chosen], due[chosen], truth[chosen]
     records = holdings.records
-    new = records.add(batch.low, batch.high, heads, places)
     table = records.records
     if batch.group.max() > np.iinfo(table["group"].dtype).max:
         table.widen("group", np.int32)
-    table["group"][new] = batch.group
-    table["time"][new] = batch.time
-    table["predicted"][new] = batch.predicted
+    columns = {"group": batch.group, "time": batch.time, "predicted": batch.predicted, "state": state}
+    new = records.add(batch.low, batch.high, heads, places, **columns)
     holdings.store_payload(batch.layout, new, batch.payload)
-    records.settle(new, state, due, truth)
+    if (state == PENDING).all():
+        records.remind(new, float(due.min()))
+    else:
+        records.settle(new, state, due, truth)
     rows = Picked(new, batch.group, batch.time)
     holdings.transit(rows, np.full(len(new), NONE, np.uint8), state)
     labels = distinct(cover[cover >= 0])

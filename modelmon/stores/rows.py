@@ -18,7 +18,7 @@ The next event under that id unpacks it first, so that nobody else need know.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -80,7 +80,14 @@ class Records:
         differs |= high != (table.words("high", numbers) if "high" in table else 0)
         return differs
 
-    def add(self, low: Keys, high: Keys, heads: Numbers, places: Numbers | None = None) -> Numbers:
+    def add(
+        self,
+        low: Keys,
+        high: Keys,
+        heads: Numbers,
+        places: Numbers | None = None,
+        **columns: NDArray[Any] | float,
+    ) -> Numbers:
         """Make one record per id, of state none, at the ids' chains, and return the records.
 
         Args:
@@ -88,27 +95,27 @@ class Records:
             high: ids, upper words.
             heads: first record of each id, -1 where there is none.
             places: the index's places for them, if nothing was added since they were looked up.
+            columns: what else the records hold.
         """
         table = self.records
         if "high" not in table and high.any():
             table.add_column("high", np.uint64)
         new = table.allocate(len(low))
-        table["low"][new] = low
-        if "high" in table:
-            table["high"][new] = high
-        table["state"][new] = NONE
-        table["detail"][new] = _NOTHING
+        rows = table.blank(len(low))
         known = heads >= 0
-        if known.any():
-            table["next"][new] = np.where(known, table["next"][heads], _NOTHING)
-            table["next"][heads[known]] = new[known]
-            if known.all():
-                return new
-            fresh = ~known
-            low, high, places = low[fresh], high[fresh], None if places is None else places[fresh]
-        else:
-            table["next"][new] = _NOTHING
-        self.index.insert(low, high, new if len(new) == len(low) else new[heads < 0], places)
+        some = bool(known.any())
+        chained = np.where(known, table["next"][heads], _NOTHING) if some else _NOTHING
+        given = {"low": low, "next": chained, "state": NONE, "detail": _NOTHING, **columns}
+        for name, column in (given | {"high": high} if "high" in table else given).items():
+            rows[name] = column
+        table.write(new, rows)
+        if not some:
+            self.index.insert(low, high, new, places)
+            return new
+        table["next"][heads[known]] = new[known]
+        fresh = ~known
+        if fresh.any():
+            self.index.insert(low[fresh], high[fresh], new[fresh], None if places is None else places[fresh])
         return new
 
     def chains(self, heads: Numbers) -> tuple[Numbers, Numbers]:
@@ -247,12 +254,9 @@ class Records:
         order = LabelOrder(none > 0, none, none, settled["at"][detail])
         given = Given(settled["kind"][detail], settled["value"][detail], order, none > 0)
         settled["kind"][detail] = NOTHING
-        new = self.add(*self.keys(numbers), numbers)
-        table = self.records
-        table["group"][new] = 0
-        table["time"][new] = given.order.at
-        table["state"][new] = CONSUMED
-        table["detail"][new] = self.registers.create(given)
+        details = self.registers.create(given)
+        columns = {"time": given.order.at, "state": CONSUMED, "detail": details}
+        self.add(*self.keys(numbers), numbers, group=0, **columns)
 
     def carrying(self, numbers: Numbers, state: Bytes) -> Numbers:
         """Return those of the records that carry a label, each once."""

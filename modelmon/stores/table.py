@@ -113,8 +113,8 @@ class Table:
         return self._words.take(place, mode="clip")
 
     def blank(self, n: int) -> NDArray[Any]:
-        """Return a structured array of ``n`` rows to fill and `write`; undefined where not filled."""
-        return np.empty(n, self._block.dtype)
+        """Return a structured array of ``n`` rows of zeros, to fill and `write`."""
+        return np.zeros(n, self._block.dtype)
 
     def write(self, rows: Numbers, copies: NDArray[Any]) -> None:
         """Write whole rows; fastest where they follow one another, as those that `allocate` found at the end do."""
