@@ -175,7 +175,7 @@ def _create_registers(holdings: Holdings, batch: _Batch, found: Found, effects: 
     if len(new) < len(state):
         batch, heads, places, state = batch.take(new), heads[new], places[new], state[new]
     columns = {"group": batch.scope, "time": batch.now, "state": state, "detail": records.registers.create(batch.given)}
-    record = records.add(batch.low, batch.high, heads, places, **columns)
+    record = records.add(batch.low, batch.high, heads, places, columns=columns)
     early = state == EARLY
     if early.any():
         holdings.park("none", state[early])

@@ -203,7 +203,7 @@ def _write(holdings: Holdings, batch: _Batch, found: Found, cover: Numbers, effe
     if batch.group.max() > np.iinfo(table["group"].dtype).max:
         table.widen("group", np.int32)
     columns = {"group": batch.group, "time": batch.time, "predicted": batch.predicted, "state": state}
-    new = records.add(batch.low, batch.high, heads, places, **columns)
+    new = records.add(batch.low, batch.high, heads, places, columns=columns)
     holdings.store_payload(batch.layout, new, batch.payload)
     if (state == PENDING).all():
         records.remind(new, float(due.min()))

@@ -30,6 +30,8 @@ from modelmon.stores.states import CONSUMED, EARLY, NONE, PENDING
 from modelmon.stores.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     Keys = NDArray[np.uint64]
@@ -86,7 +88,8 @@ class Records:
         high: Keys,
         heads: Numbers,
         places: Numbers | None = None,
-        **columns: NDArray[Any] | float,
+        *,
+        columns: Mapping[str, Any],
     ) -> Numbers:
         """Make one record per id, of state none, at the ids' chains, and return the records.
 
@@ -255,8 +258,8 @@ class Records:
         given = Given(settled["kind"][detail], settled["value"][detail], order, none > 0)
         settled["kind"][detail] = NOTHING
         details = self.registers.create(given)
-        columns = {"time": given.order.at, "state": CONSUMED, "detail": details}
-        self.add(*self.keys(numbers), numbers, group=0, **columns)
+        columns = {"group": 0, "time": given.order.at, "state": CONSUMED, "detail": details}
+        self.add(*self.keys(numbers), numbers, columns=columns)
 
     def carrying(self, numbers: Numbers, state: Bytes) -> Numbers:
         """Return those of the records that carry a label, each once."""
