@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelmon.stores.scoring import Rows
+from modelmon.stores.series import NOTHING, RETRACTED
 from modelmon.stores.states import AFTER, GAINS, OUTCOME, PENDING, VALUE
 from modelmon.stores.transition import due_after
 
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
 
 _STATE = int(AFTER[PENDING, GAINS])
 _OUTCOME = int(OUTCOME[PENDING, GAINS, VALUE])
+
+
+def awaited(holdings: Holdings, low: Keys, high: Keys, given: Given) -> NDArray[np.bool_]:
+    """Return which labels, of ids that are all different, meet one awaiting row and nothing else."""
+    record = holdings.records.index.find(low, high)
+    rows = holdings.records.records.read(record)
+    plain: NDArray[np.bool_] = (record >= 0) & (rows["state"] == PENDING) & (rows["next"] < 0)
+    plain &= (given.kind != RETRACTED) & (given.kind != NOTHING) & ~given.order.has_rev
+    return plain
 
 
 def join(holdings: Holdings, low: Keys, high: Keys, given: Given, now: float) -> NDArray[np.uint8] | None:

@@ -9,7 +9,7 @@ import numpy as np
 from modelmon.stores import transition
 from modelmon.stores.holdings import KEY_SEED, Picked
 from modelmon.stores.index import rounds
-from modelmon.stores.joining import join
+from modelmon.stores.joining import awaited, join
 from modelmon.stores.registers import Given
 from modelmon.stores.rounds import LabelOrder, LabelRound
 from modelmon.stores.series import NOTHING, OBJECT, RETRACTED, TEXTUAL
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _INVALID = LABEL_OUTCOMES.index("invalid")
 _CORRECTED = LABEL_OUTCOMES.index("corrected")
 _TRUTH_OBJECT, _TRUTH_NOTHING = 2, 3
+MANY = 256
+"""Labels in a round for which it pays to tell those that just join from the others."""
 
 
 class _Batch(NamedTuple):
@@ -66,7 +68,7 @@ def label(holdings: Holdings, labels: Labels, now: float) -> NDArray[np.uint8]:
             return outcome
     found = np.empty(len(batch.low), np.uint8)
     for chosen in rounds(batch.low, batch.high) if len(found) else ():
-        found[chosen] = _round(holdings, batch.take(chosen))
+        found[chosen] = _mixed_round(holdings, batch.take(chosen))
     outcome[known] = found
     return outcome
 
@@ -91,6 +93,24 @@ def _batch(holdings: Holdings, labels: Labels, scope: int, now: float) -> _Batch
     level = 0 if labels.model is None else 1 if labels.version is None else 2
     readable = labels.ids.valid & (kind != NOTHING)
     return _Batch(now, level, scope, *labels.ids.hashes(KEY_SEED), readable, given)
+
+
+def _mixed_round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
+    """Apply labels of different ids, of which most may just join."""
+    n = len(batch.low)
+    if not batch.level and n >= MANY:
+        plain = awaited(holdings, batch.low, batch.high, batch.given)
+        if 2 * np.count_nonzero(plain) > n:
+            some = batch.take(plain)
+            joined = join(holdings, some.low, some.high, some.given, batch.now)
+            if joined is not None:
+                outcome = np.empty(n, np.uint8)
+                outcome[plain] = joined
+                others = ~plain
+                if others.any():
+                    outcome[others] = _round(holdings, batch.take(others))
+                return outcome
+    return _round(holdings, batch)
 
 
 def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
