@@ -17,12 +17,22 @@ OTHER: Final = "__other__"
 
 
 class SeriesCounts:
-    """Count the calls and predictions of one model and version in this process."""
+    """Count the calls and predictions of one model and version in this process.
 
-    __slots__ = ("_error_types", "_pages", "ended", "ledgers", "overflowed", "rejected", "task")
+    Attributes:
+        task: how outputs are read, once known.
+        ledgers: counts by slice.
+        ended: calls taken from the buffers.
+        rejected: predictions that could not be read.
+        news: those of them that nobody was told of yet, by reason.
+        overflowed: how often a budget of slices or error types was exceeded.
+    """
+
+    __slots__ = ("_error_types", "_pages", "ended", "ledgers", "news", "overflowed", "rejected", "task")
 
     def __init__(self) -> None:
         """Start at zero."""
+        self.news: dict[str, int] = {}
         self.task: Task | None = None
         self.ledgers: dict[Slice, Ledger] = {(): Ledger()}
         self.ended = 0
@@ -70,6 +80,7 @@ class SeriesCounts:
         entry = Tally()
         for reason, n in reasons.items():
             entry.counts("rejected").add((reason,), n)
+            self.news[reason] = self.news.get(reason, 0) + n
             self.rejected += n
         self.enter((), slot, entry)
 

@@ -80,13 +80,12 @@ def drain_seat(
 
 
 def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
-    columns = dict(zip(seat.fields, _take(seat.buffer, seat.stride, limit), strict=True))
+    columns = dict(zip(seat.fields, _take(seat.buffer, seat.stride, limit, series), strict=True))
     n = len(columns["start"])
     if not n:
         return
     if not seat.buffer:
         seat.kept_bytes = 0
-    series.ended += n
     ends = _integers(columns["end"])
     durations = np.maximum(ends - _integers(columns["start"]), 0)
     groups = Groups(series, columns.get("slice"), moment.wall(ends) // moment.window)
@@ -206,8 +205,7 @@ def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
 
 
 def _drain_failures(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
-    starts, ends, outcomes, error_types, pages = _take(seat.failures, len(FAILURE_FIELDS), limit)
-    series.ended += len(starts)
+    starts, ends, outcomes, error_types, pages = _take(seat.failures, len(FAILURE_FIELDS), limit, series)
     keyed = []
     for start, end, outcome, error_type, page in zip(starts, ends, outcomes, error_types, pages, strict=True):
         slot = (end + moment.offset) // moment.window
@@ -222,8 +220,7 @@ def _drain_failures(seat: Seat, limit: int, moment: Moment, series: SeriesCounts
 
 
 def _drain_streams(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
-    columns = dict(zip(STREAM_FIELDS, _take(seat.streams, len(STREAM_FIELDS), limit), strict=True))
-    series.ended += len(columns["start"])
+    columns = dict(zip(STREAM_FIELDS, _take(seat.streams, len(STREAM_FIELDS), limit, series), strict=True))
     for start, first, last, end, items, outcome, error_type, page in zip(*columns.values(), strict=True):
         finish = last if outcome == "abandoned" and last is not None else end
         entry = Tally()
@@ -246,11 +243,17 @@ def _landed(seat: Seat, limit: int) -> int:
     return next(pending, limit)
 
 
-def _take(flat: list[Any], stride: int, limit: int) -> list[list[Any]]:
-    """Remove up to ``limit`` records from the front of a flat buffer and return them as columns."""
+def _take(flat: list[Any], stride: int, limit: int, ends: SeriesCounts | None = None) -> list[list[Any]]:
+    """Remove up to ``limit`` records from the front of a flat buffer and return them as columns.
+
+    Where each record ends a call, that is counted in the same breath: no signal strikes between the two statements.
+    """
     end = min(len(flat) // stride, limit) * stride
     columns = [flat[column:end:stride] for column in range(stride)]  # others only append: these cannot move meanwhile
+    n = end // stride
     del flat[:end]
+    if ends is not None:
+        ends.ended += n
     return columns
 
 

@@ -12,9 +12,10 @@ from modelmon.copies import PLAIN, Rejection, keep
 from modelmon.draining import count_predicted, predictions
 from modelmon.events import Labels
 from modelmon.identity import attribute_text
+from modelmon.notices import AHEAD, INVALID
 from modelmon.outputs import read
 from modelmon.tallies import Tally
-from modelmon.truths import instants, retractions, revisions, truths
+from modelmon.truths import NOTHING, instants, retractions, revisions, truths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,7 @@ def delivery(
     """
     _check_scope(model, version)
     many = many_ids(ids, one=False)
+    _check_sequence(given, single=not hasattr(given, "__iter__"))
     column = truths(given, textual=textual)
     if len(many) != len(column):
         msg = f"{len(many)} ids but {len(column)} truths: give one truth for each id"
@@ -83,6 +85,31 @@ def retraction(
     )
 
 
+def commit(recorder: Recorder, labels: Labels) -> dict[str, int]:
+    """Deliver labels to the store and say what is wrong with them; the caller holds the recorder's lock."""
+    labels, ahead = _timely(labels, recorder.now())
+    if ahead:
+        recorder.say("label:at", f"{ahead} label(s) refused: {AHEAD}")
+    report = recorder.label(labels)
+    invalid = report.get("invalid", 0) - ahead
+    if invalid > 0:
+        recorder.say("label:invalid", f"{invalid} label(s) were invalid: {INVALID}")
+    return report
+
+
+def _timely(labels: Labels, now: float) -> tuple[Labels, int]:
+    """Return labels of which those dated more than an hour ahead are made invalid, and how many these are.
+
+    Such a label would win over every later correction of its id.
+    """
+    ahead = labels.at > now + _AHEAD_S
+    n = int(np.count_nonzero(ahead))
+    if not n:
+        return labels, 0
+    kinds = np.where(ahead, np.uint8(NOTHING), labels.truths.kind)
+    return replace(labels, truths=replace(labels.truths, kind=kinds)), n
+
+
 def many_ids(ids: Any, *, one: bool = True) -> Ids:
     """Read ids; one alone counts as a sequence of one, where ``one`` allows it.
 
@@ -90,6 +117,7 @@ def many_ids(ids: Any, *, one: bool = True) -> Ids:
         ValueError: when a single text or number stands where a sequence of ids belongs.
     """
     single = isinstance(ids, (str, bytes, int, float)) or not hasattr(ids, "__iter__")
+    _check_sequence(ids, single=single)
     if single and not one:
         msg = f"{ids!r} is one id: give a sequence of ids, or use label() for one"
         raise ValueError(msg)
@@ -107,16 +135,18 @@ def record_predictions(
     page = _page(attributes)
     given = _read(site, values, None if ids is None else many_ids(ids))
     times = None if at is None else instants(at, given.total)
-    with recorder.drained():
-        recorder.entered()
-        now = recorder.now()
-        series = recorder.series(site.model, site.version)
-        slot = round(now * 1e9) // recorder.moment().window
+
+    def enter(held: Recorder) -> None:
+        held.entered()
+        now = held.now()
+        series = held.series(site.model, site.version)
         if len(given.places):
             made = np.full(len(given.places), now) if times is None else times[given.places]
-            _enter(recorder, site, given.reading, series.page(page), times=np.where(np.isnan(made), now, made), now=now)
+            _enter(held, site, given.reading, series.page(page), times=np.where(np.isnan(made), now, made), now=now)
         if given.reading.rejected:
-            series.reject(given.reading.rejected, slot)
+            series.reject(given.reading.rejected, round(now * 1e9) // held.moment().window)
+
+    recorder.hold(enter)
     return given.reading.rejected
 
 
@@ -157,9 +187,9 @@ def _enter(
     if series.task is None:
         series.task = reading.task
     if np.any(times > now + _AHEAD_S):
-        recorder.say("at", "predictions lie more than an hour ahead; at= takes seconds: are these milliseconds?")
+        recorder.say("at", f"predictions of {site.model!r} refused: {AHEAD}")
     # What lies ahead is counted now: the store refuses it, and a slot of the future would never fold away.
-    counted = np.clip(times, 0.0, now + _AHEAD_S)
+    counted = np.clip(times, -now - _AHEAD_S, now + _AHEAD_S)
     slots, codes = np.unique(np.rint(counted * 1e9).astype(np.int64) // moment.window, return_inverse=True)
     entries = [Tally() for _ in slots]
     # Each row stands for itself here: one batch gave them all, but they may be of many slots.
@@ -178,6 +208,17 @@ def _page(attributes: Mapping[str, Any] | None) -> Slice:
             msg = f"attribute {name!r} is no text, number, bool or None"
             raise ValueError(msg)
     return tuple(sorted((name, text or "") for name, text in page.items()))
+
+
+def _check_sequence(values: Any, *, single: bool) -> None:
+    """Refuse what has no order or can be read only once: ids and truths belong together by their places.
+
+    Raises:
+        ValueError: for a set, a mapping, a view of one, a generator or another iterator.
+    """
+    if (not single and not hasattr(values, "__getitem__")) or isinstance(values, dict):
+        msg = f"{type(values).__name__} is no sequence: give a list, a tuple or an array"
+        raise ValueError(msg)
 
 
 def _check_scope(model: str | None, version: str | None) -> None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import RejectedError
 from modelmon.forking import load_counting
+from modelmon.recorder import Recorder
 from modelmon.reports import JoinReport
 from modelmon.watching import disabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modelmon.recorder import Recorder
     from modelmon.snapshot import Snapshot
 
 
@@ -150,8 +150,7 @@ class Labelling:
         from modelmon.intake import many_ids  # noqa: PLC0415  (numpy loads at the first need)
 
         wanted = many_ids(ids)
-        with self._recorder.drained() as recorder:
-            return recorder.store.forget(wanted)
+        return self._recorder.hold(lambda recorder: recorder.store.forget(wanted))
 
     def snapshot(self) -> Snapshot:
         """Return all that is known now, frozen.
@@ -164,9 +163,7 @@ class Labelling:
 
         if disabled():
             return Snapshot()
-        with self._recorder.drained() as recorder:
-            parts = recorder.parts()
-        return Snapshot(parts)
+        return Snapshot(self._recorder.hold(Recorder.parts))
 
     def check_invariants(self) -> None:
         """Check the conservation laws of the join, and that calls started = calls ended + calls active.
@@ -174,8 +171,7 @@ class Labelling:
         Raises:
             InvariantError: naming the law and the two numbers that differ.
         """
-        with self._recorder.drained() as recorder:
-            recorder.check_invariants()
+        self._recorder.hold(Recorder.check_invariants)
 
     def _deliver(
         self, ids: Any, truths: Any, *, at: Any, revs: Any, model: str | None, version: str | None
@@ -188,10 +184,10 @@ class Labelling:
         return self._commit(delivery(ids, truths, at=at, revs=revs, model=model, version=version))
 
     def _commit(self, labels: Any) -> JoinReport:
-        with self._recorder.drained() as recorder:
-            report = JoinReport(recorder.label(labels))
-            strict = recorder.settings.strict
-        if strict and report["invalid"]:
+        from modelmon.intake import commit  # noqa: PLC0415  (loaded already, with the labels)
+
+        report = JoinReport(self._recorder.hold(lambda recorder: commit(recorder, labels)))
+        if self._recorder.settings.strict and report["invalid"]:
             msg = f"{report['invalid']} of {report.total} label(s) were invalid: {report!r}"
             raise RejectedError(msg)
         return report

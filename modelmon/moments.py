@@ -53,7 +53,9 @@ def _instant_column(at: Any) -> NDArray[np.float64]:
     if isinstance(kept, Nullable) and kept.data.dtype.kind in "iuf":
         return np.where(kept.absent, np.nan, kept.data.astype(np.float64))
     values = at.to_list() if hasattr(at, "to_list") else at.tolist()
-    return np.array([_instant(value) for value in (values if isinstance(values, list) else [values])], np.float64)
+    if not isinstance(values, list):
+        return np.array(_instant(values))
+    return np.array([_instant(value) for value in values], np.float64)
 
 
 def _instant(value: Any) -> float:
@@ -74,11 +76,10 @@ def _instant(value: Any) -> float:
 
 
 def _sized(values: NDArray[np.float64], n: int, name: str) -> NDArray[np.float64]:
-    values = np.atleast_1d(values)
+    if not values.ndim:  # one for all; a sequence of one is not
+        return np.full(n, values)
     if values.shape == (n,):
         return values
-    if values.shape == (1,):
-        return np.full(n, values[0])
     msg = f"{name} has {len(values)} elements for {n} ids"
     raise ValueError(msg)
 
@@ -101,8 +102,10 @@ def revisions(revs: Any, n: int) -> tuple[NDArray[np.float64], NDArray[np.float6
     kept = keep(revs)
     if isinstance(kept, (np.ndarray, Nullable)):
         kept = kept.tolist()
-    pairs = [_revision(value) for value in (kept if isinstance(kept, (list, tuple)) else (kept,))]
-    halves = np.array(pairs, np.float64).reshape(len(pairs), 2)
+    if not isinstance(kept, (list, tuple)):
+        high, low = _revision(kept)
+        return np.full(n, high), np.full(n, low)
+    halves = np.array([_revision(value) for value in kept], np.float64).reshape(len(kept), 2)
     return _sized(halves[:, 0], n, "revs"), _sized(halves[:, 1], n, "revs")
 
 

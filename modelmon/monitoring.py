@@ -61,6 +61,9 @@ class Monitor(Watching, Labelling):
             ConfigurationError: when a setting is unknown or cannot work, or something was recorded already.
         """
         wanted = changed(self.settings, settings)
+        if self._recorder is not self.home:
+            msg = "configure() inside capture() would outlive it; use capture(monitor=Monitor(...)) instead"
+            raise ConfigurationError(msg)
         if self._recorder.used:
             msg = "configure() comes before the first recorded call or label; make a Monitor(...) of your own instead"
             raise ConfigurationError(msg)
@@ -93,8 +96,9 @@ class Monitor(Watching, Labelling):
         """
         if disabled():
             return True
-        with self._recorder.drained() as recorder:
-            end = recorder.monotonic() + timeout
+        recorder = self._recorder
+        end = recorder.monotonic() + timeout
+        recorder.hold(lambda _: None)
         if self._recorder is not self.home:
             return True
         flushing = [reader for reader in self._readers if hasattr(reader, "flush")]
@@ -176,9 +180,7 @@ class Source:
         """Return all that is known now, frozen."""
         from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
 
-        with self._monitor.home.drained() as recorder:
-            parts = recorder.parts()
-        return Snapshot(parts)
+        return Snapshot(self._monitor.home.hold(Recorder.parts))
 
     def count_failure(self, exporter: str, reason: str) -> None:
         """Count an export that failed."""

@@ -9,6 +9,30 @@ from __future__ import annotations
 import time
 from typing import Final
 
+AHEAD: Final = "at= lies more than an hour ahead; it takes seconds since the epoch: are these milliseconds?"
+INVALID: Final = (
+    "a truth that is missing or that the task does not know (the text '1' is not the number 1), or an unusable id; "
+    "snapshot().label_events counts them"
+)
+REASONS: Final = {
+    "task_undeclared": "floats may be scores or values: declare task=Binary(...), Multiclass(...) or Regression()",
+    "nan": "the output is nan",
+    "infinite": "the output is infinite",
+    "missing": "the output is missing",
+    "length": "ids and predictions of a call differ in number, so none of them was taken",
+    "type": "an output of a type that the task cannot read; output= may pick the prediction out of it",
+    "shape": "an output of a shape that the task cannot read; output= may pick the prediction out of it",
+    "unknown_class": "a class that the task does not declare",
+    "bad_id": "an id that is missing, no text or whole number, or longer than 256 bytes",
+    "hook": "a function given as id=, output=, attributes=, batch_size= or tokens= raised",
+    "attributes": "an attribute that is no text, number, bool or None",
+    "batch_size": "batch_size= gave no whole number",
+    "capture": "the output lies on a device whose graph is being captured",
+    "misuse": "a call's context was used before or after its block",
+    "internal": "a fault of modelmon itself, please report it",
+}
+"""What each reason of a rejection means, and what to do about it."""
+
 INTERVAL_S: Final = 300.0
 _CAP: Final = 1000
 _said: dict[str, float] = {}

@@ -13,7 +13,7 @@ from modelmon.stores.contract import JoinSettings
 from modelmon.tallies import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from modelmon.parts import SeriesKey
     from modelmon.settings import Settings
@@ -37,6 +37,10 @@ class ProcessCounts:
         if found is None:
             found = self._series[key] = SeriesCounts()
         return found
+
+    def items(self) -> Iterable[tuple[SeriesKey, SeriesCounts]]:
+        """Return all counts by (model, version)."""
+        return self._series.items()
 
     def part(
         self,

@@ -15,23 +15,24 @@ from __future__ import annotations
 import os
 from _thread import RLock
 from binascii import hexlify
-from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelmon import notices
 from modelmon.clocks import StoreClock, SystemClock
 from modelmon.errors import BusyError, RejectedError
 from modelmon.forking import gate_timeouts, load_counting
+from modelmon.notices import REASONS
 from modelmon.probes.seats import Seat
+from modelmon.seating import Seating, is_foreign, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from modelmon.callcounts import SeriesCounts
     from modelmon.draining import Moment
     from modelmon.events import Labels
-    from modelmon.parts import Part, SeriesKey
+    from modelmon.parts import Part
     from modelmon.probes.seats import Site
     from modelmon.process import ProcessCounts
     from modelmon.settings import Settings
@@ -41,6 +42,7 @@ HIGH_WATER: Final = 16_384
 HARD_CAP: Final = 12 * HIGH_WATER
 HIGH_WATER_BYTES: Final = 16 << 20
 _PATIENCE_S: Final = 0.01
+T = TypeVar("T")
 
 
 class Recorder:
@@ -57,7 +59,8 @@ class Recorder:
         """Start empty; ``make_store`` returns a fresh store, which is opened at the first drain."""
         self.settings = settings
         self.clock = settings.clock or SystemClock()
-        self.seats: list[Seat] = []
+        self._seating = Seating()
+        self.seats = self._seating.seats
         self.wake: Callable[[], None] | None = None
         self.monotonic = monotonic
         self._now = StoreClock(self.clock)
@@ -65,10 +68,9 @@ class Recorder:
         self._make_store = make_store
         self._store: Store | None = None
         self._process: ProcessCounts | None = None
-        self._retired: dict[SeriesKey, int] = {}
         self._own: dict[tuple[str, str], int] = {}
         self._failures: dict[tuple[str, str], int] = {}
-        self._notices: list[tuple[str, str]] = []
+        self._notices: dict[str, str] = {}
         self._delivered = 0
 
     # -- the call's side: no waiting ---------------------------------------------------------------------------------
@@ -90,46 +92,50 @@ class Recorder:
         if high < HIGH_WATER * seat.stride and seat.kept_bytes < HIGH_WATER_BYTES and not self.settings.strict:
             return
         load_counting()
-        if not self._try_lock(seat, high):
+        rejected = 0
+        if _owned(self._lock):
+            self._bound(seat, high)
             return
         try:
-            series = self.series(seat.site.model, seat.site.version)
-            before = series.rejected
-            self._drain(seat, HIGH_WATER, wait=False)
-            rejected = series.rejected - before
-        finally:
-            self._lock.release()
+            if self._try_lock(seat, high):
+                rejected = self._relieved(seat)
+        finally:  # twice, because what strikes here may strike in between
+            try:
+                self._let_go()
+            finally:
+                self._let_go()
         if self.settings.strict and rejected:
             msg = f"{rejected} prediction(s) of {seat.site.model!r} could not be read; snapshot().rejected says why"
             raise RejectedError(msg)
 
     # -- the reader's side -------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def drained(self) -> Iterator[Recorder]:
-        """Hold the lock with every seat drained.
+    def hold(self, act: Callable[[Recorder], T]) -> T:
+        """Return what ``act`` returns, called with the lock held and every seat drained.
+
+        The lock is taken by a ``with`` statement over the lock itself: a signal's exception can strike between any two
+        instructions of ours, but not between those.
 
         Raises:
-            BusyError: when this thread holds it already, further up the stack.
+            BusyError: when this thread holds the lock already, further up the stack.
         """
         if _owned(self._lock):
             msg = "modelmon was interrupted in this thread (signal handler, finaliser); read or label from normal code"
             raise BusyError(msg)
         load_counting()
-        said: list[tuple[str, str]] = []
         with self._lock:
             self._drain_all()
-            try:
-                yield self
-            finally:
-                said, self._notices = self._notices, []
-        for site, message in said:
+            result = act(self)
+            self._tell_rejections()
+            said, self._notices = self._notices, {}
+        for site, message in said.items():
             notices.warn(site, message)
+        return result
 
     @property
     def used(self) -> bool:
         """Tell whether anything was recorded or labelled yet."""
-        return bool(self._delivered or self._retired) or any(seat.started or waiting(seat) for seat in self.seats)
+        return bool(self._delivered) or self._seating.used
 
     @property
     def store(self) -> Store:
@@ -182,7 +188,7 @@ class Recorder:
             if known.task is None:
                 known.task = site.task
             self.store.declare(site.model, site.version, known.task)
-        process = self.process.part(self.now(), self._started(), self._own_counts(), self._failures)
+        process = self.process.part(self.now(), self._seating.started(), self._own_counts(), self._failures)
         return (process, self.store.part())
 
     def check_invariants(self) -> None:
@@ -191,7 +197,7 @@ class Recorder:
         Raises:
             InvariantError: naming the law and the two numbers that differ.
         """
-        self.process.check(self._started(), self._own.get(("dropped", "internal_error"), 0))
+        self.process.check(self._seating.started(), self._own.get(("dropped", "internal_error"), 0))
         self.store.check_invariants()
 
     def count(self, name: str, what: str, n: int = 1) -> None:
@@ -201,7 +207,7 @@ class Recorder:
 
     def say(self, site: str, message: str) -> None:
         """Have a warning logged once the lock is free; the caller holds the lock."""
-        self._notices.append((site, message))
+        self._notices[site] = message
 
     def fail_export(self, exporter: str, reason: str) -> None:
         """Count an export that failed."""
@@ -222,24 +228,46 @@ class Recorder:
             self.count("internal_errors", f"drain:{type(error).__name__}")
             self.count("dropped", "internal_error", max(series.ended - ended, 0))
             self.say("drain", f"modelmon could not count records of {site.model!r}: {error!r}")
-            if self.settings.strict or not isinstance(error, Exception):
+            if self.settings.strict or is_foreign(error):
                 raise
         seat.accept()
 
     def _try_lock(self, seat: Seat, high: int) -> bool:
-        """Try the lock, and past the hard cap begin to drop.
+        """Try the lock; past the hard cap begin to drop instead.
 
         With much waiting, wait a moment for another thread's reading to end: that slows a caller which outruns every
         drain.
         """
-        if not _owned(self._lock):
-            if self._lock.acquire(blocking=False):
-                return True
-            if 2 * HIGH_WATER * seat.stride < high < HARD_CAP * seat.stride and self._lock.acquire(timeout=_PATIENCE_S):
-                return True
+        if self._lock.acquire(blocking=False):
+            return True
+        if 2 * HIGH_WATER * seat.stride < high < HARD_CAP * seat.stride and self._lock.acquire(timeout=_PATIENCE_S):
+            return True
+        self._bound(seat, high)
+        return False
+
+    def _bound(self, seat: Seat, high: int) -> None:
         if high >= HARD_CAP * seat.stride or seat.kept_bytes >= 4 * HIGH_WATER_BYTES:
             seat.refuse()
-        return False
+
+    def _relieved(self, seat: Seat) -> int:
+        """Drain a chunk of a seat and return how many predictions could not be read."""
+        series = self.series(seat.site.model, seat.site.version)
+        before = series.rejected
+        self._drain(seat, HIGH_WATER, wait=False)
+        return series.rejected - before
+
+    def _let_go(self) -> None:
+        if _owned(self._lock):
+            self._lock.release()
+
+    def _tell_rejections(self) -> None:
+        for (model, _), series in self.process.items():
+            for reason, n in series.news.items():
+                text = REASONS.get(reason, "it could not be read")
+                self.say(
+                    f"rejected:{model}:{reason}", f"model {model!r}: {n} prediction(s) not counted, {reason}: {text}"
+                )
+            series.news.clear()
 
     def _drain_all(self) -> None:
         gone = False
@@ -250,25 +278,7 @@ class Recorder:
                 left -= HIGH_WATER
             gone = gone or seat.site.gone
         if gone:
-            self._prune()
-
-    def _prune(self) -> None:
-        """Let go of seats whose function is gone and whose records are drained."""
-        kept = []
-        for seat in self.seats:
-            if seat.site.gone and not waiting(seat):
-                key = (seat.site.model, seat.site.version)
-                self._retired[key] = self._retired.get(key, 0) + seat.started - seat.lost
-            else:
-                kept.append(seat)
-        self.seats[:] = kept
-
-    def _started(self) -> dict[SeriesKey, int]:
-        started = dict(self._retired)
-        for seat in self.seats:
-            key = (seat.site.model, seat.site.version)
-            started[key] = started.get(key, 0) + seat.started - seat.lost
-        return started
+            self._seating.prune()
 
     def _own_counts(self) -> dict[tuple[str, str], int]:
         counts = dict(self._own)
@@ -280,11 +290,6 @@ class Recorder:
         if self._now.steps:
             counts["sanitized", "clock_step"] = self._now.steps
         return counts
-
-
-def waiting(seat: Seat) -> int:
-    """Return how many list entries wait in a seat, to be drained."""
-    return len(seat.buffer) + len(seat.failures) + len(seat.streams) + len(seat.given) + len(seat.rejections)
 
 
 def _owned(lock: Any) -> bool:

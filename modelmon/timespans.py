@@ -15,7 +15,7 @@ def seconds(span: float | str, name: str = "duration") -> float:
     """Read a span of time.
 
     Args:
-        span: seconds, or a number with one of the units ms, s, m, h, d, w.
+        span: seconds, a timedelta, or a number with one of the units ms, s, m, h, d, w.
         name: what the span is for; the error names it.
 
     Returns:
@@ -33,6 +33,9 @@ def seconds(span: float | str, name: str = "duration") -> float:
             msg = f'{name}={span!r} is no span of time: give seconds or text such as "90s", "5m", "1h", "30d"'
             raise ConfigurationError(msg)
         return float(match[1]) * _UNITS[match[2]]
+    total = getattr(span, "total_seconds", None)
+    if callable(total):  # a timedelta, not imported for this
+        span = float(total())
     if isinstance(span, bool) or not isinstance(span, (int, float)):
         msg = f'{name}={span!r} is no span of time: give seconds or text such as "90s", "5m", "1h", "30d"'
         raise ConfigurationError(msg)

@@ -180,8 +180,18 @@ class Watching:
             return function
         from modelmon.probes import watch  # noqa: PLC0415  (code generation loads with the first decoration)
 
+        if isinstance(function, str):
+            msg = f"there is nothing to watch in {function!r}; did you mean monitor(model={function!r})?"
+            raise TypeError(msg)
+        known = dict(self._tasks)
         site = self._site(model_name(function) if model is None else model, options)
-        watched = watch(function, site)
+        try:
+            watched = watch(function, site)
+        except BaseException:  # what could not be watched was not declared either
+            self._tasks.clear()
+            self._tasks.update(known)
+            self._recorder.seats.remove(site.seat)
+            raise
         try:
             site.watcher = weakref.ref(watched)
         except TypeError:  # a classmethod object cannot be referenced weakly; its class keeps it anyway
@@ -257,7 +267,7 @@ def _check(model: str, options: Mapping[str, Any]) -> None:
 def _agreed(model: str, version: str, known: Task | None, wanted: Task | None) -> Task | None:
     if known is None or wanted is None:
         return known if wanted is None else wanted
-    if type(known) is not type(wanted) or known.declared != wanted.declared:
+    if known != wanted:
         _refuse(f"model {model!r} version {version!r} was declared as {known!r}; {wanted!r} needs a version of its own")
     return wanted
 

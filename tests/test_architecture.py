@@ -18,7 +18,7 @@ FLOORS = (
     "copies classcodes idtexts moments columns truths events accumulators",
     "tallies parts quality intervals probes issuing outputs stores",
     "readings points snapshot",
-    "callcounts grouping draining process recorder intake readers",
+    "callcounts grouping draining process seating recorder intake readers",
     "watching labelling monitoring sklearn exporters",
     "__init__ testing pytest_plugin demo cli __main__",
 )

@@ -64,7 +64,7 @@ def _publish_guarded(last: tuple[str, int, int | None]) -> bool:
 publish: Final[Callable[[tuple[str, int, int | None]], object]] = (
     _current.set if sys.version_info >= (3, 12) else _publish_guarded
 )
-"""Let ``current_prediction_ids`` in this context return the ids of a call, given as a triple; it returns what is true."""
+"""Let ``current_prediction_ids`` in this context return the ids of a call, given as a triple; return what is true."""
 
 
 def current_prediction_ids() -> list[str]:

@@ -26,7 +26,7 @@ Unset: TypeAlias = Literal["default"]
 AVERAGES = ("micro", "macro", "weighted", "samples")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ConfusionMatrix:
     """Hold a confusion matrix of labelled predictions.
 
@@ -38,6 +38,14 @@ class ConfusionMatrix:
 
     classes: tuple[ClassValue, ...]
     matrix: NDArray[np.int64]
+
+    def __eq__(self, other: object) -> bool:
+        """Compare classes and counts."""
+        if not isinstance(other, ConfusionMatrix):
+            return NotImplemented
+        return self.classes == other.classes and np.array_equal(self.matrix, other.matrix)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         """Show classes and counts."""

@@ -38,6 +38,9 @@ def _of_task(readings: Readings, metric: Metric) -> str:
 
 def _of_labels(readings: Readings) -> str:
     if not readings.prediction_events.total():
+        refused = {name: n for name, n in readings.rejected.items() if n}
+        if refused:
+            return f"predictions were rejected: {', '.join(f'{n:,} {name}' for name, n in refused.items())}"
         return "no prediction came with an id, so no label can be joined to one"
     if not readings.accepted:
         return "no prediction with an id was accepted; prediction_events says why"
@@ -51,7 +54,11 @@ def _of_subject(readings: Readings, metric: Metric, of: Any) -> str:
         return f"only the {BEST_KEPT} best classes of a prediction are kept" if _has_ranks(readings) else _NO_SCORES
     if metric.subject == "probabilities":
         losses = readings.selection.gather("losses", Losses)
-        return "no score lies within [0, 1]" if losses is not None and losses.unscored else _NO_SCORES
+        return (
+            "most scores lie outside [0, 1], so they are no probabilities"
+            if losses is not None and losses.unscored
+            else _NO_SCORES
+        )
     if metric.subject == "errors":
         return "the truth has not varied"
     if metric.takes == "class or average" and of is not None:

@@ -68,20 +68,27 @@ class ScoreReadings(ClassReadings):
     def log_loss(self) -> float:
         """The mean of -log of the probability given to the true class, over the rows that have probabilities."""
         losses = self._losses
-        return probability.mean(losses.log_loss.value(), losses.scored)
+        return probability.mean(losses.log_loss.value(), losses.scored) if self._probable else math.nan
 
     @property
     def brier(self) -> float:
         """The mean squared error of the probabilities, above two classes summed over classes."""
         losses = self._losses
-        return probability.mean(losses.brier.value(), losses.scored)
+        return probability.mean(losses.brier.value(), losses.scored) if self._probable else math.nan
 
     @property
     def calibration_error(self) -> float:
         """How far frequencies lie from forecast probabilities, over ten bins of equal width, weighted by rows."""
         losses = self._losses
+        if not self._probable:
+            return math.nan
         forecast = np.array([total.value() for total in losses.calibration_p])
         return probability.calibration_error(losses.calibration_n, forecast, losses.calibration_y)
+
+    @property
+    def _probable(self) -> bool:
+        """Whether scores are probabilities: a stream that mostly lies outside [0, 1] meets it by chance only."""
+        return self._losses.scored > self._losses.unscored
 
     def top_k(self, count: int) -> float:
         """Return the share of labelled predictions whose true class was among the ``count`` best.

@@ -107,7 +107,8 @@ class Selection:
         for width in {source.width for source in self.sources}:
             since = self.now if seconds < width else self.now - seconds
             first, last = (self.spans or {}).get(width, (-_LAST, _LAST))
-            spans[width] = (max(first, math.floor(since / width)), last)
+            current = math.floor(self.now / width) if seconds < width else _LAST
+            spans[width] = (max(first, math.floor(since / width)), min(last, current))
         return Selection(self.sources, self.now, spans, self.pages)
 
     def by_slot(self) -> dict[float, Selection]:

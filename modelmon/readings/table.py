@@ -6,13 +6,17 @@ import html as escaping
 import math
 from typing import TYPE_CHECKING
 
+from modelmon.readings.metrics import metric_named
 from modelmon.tasks import Multilabel, Regression
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from modelmon.readings.combined import Readings
     from modelmon.readings.distributions import Distribution
 
 MOST_CLASSES = 10
+_USELESS = ("late", "closed", "evicted", "stale", "invalid")
 _HEADINGS = ("class", "precision", "recall", "f1", "support", "predicted")
 
 
@@ -59,10 +63,12 @@ def figures(readings: Readings) -> list[tuple[str, str]]:
         ("in flight", f"{readings.in_flight:,}" if readings.in_flight else ""),
         ("duration", spread(readings.duration)),
         ("predictions", f"{readings.predictions:,}"),
+        ("rejected", told(readings.rejected)),
         ("labelled", joined(readings)),
+        ("labels not joined", told({name: readings.label_events[name] for name in _USELESS})),
         ("label delay", spread(readings.label_delay)),
     ]
-    pairs += [(name.replace("_", " "), number(getattr(readings, name))) for name in _metrics(readings)]
+    pairs += [(name.replace("_", " "), measured(readings, name)) for name in _metrics(readings)]
     return [(name, value) for name, value in pairs if value]
 
 
@@ -89,6 +95,23 @@ def joined(readings: Readings) -> str:
     rest = [("awaiting", readings.awaiting), ("expired", readings.expired), ("evicted", readings.evicted)]
     told = "".join(f", {n:,} {name}" for name, n in rest if n)
     return f"{readings.labelled:,} of {readings.accepted:,} ({readings.coverage:.1%}){told}"
+
+
+def measured(readings: Readings, name: str) -> str:
+    """Return a metric with its 95 % interval where there is a sound one."""
+    value = number(getattr(readings, name))
+    metric = metric_named(name)
+    low, high = metric.interval(readings, None, None, 0.95)
+    return value if not value or math.isnan(low) else f"{value}  ({number(low)} to {number(high)})"
+
+
+def told(counts: Mapping[str, int]) -> str:
+    """Return counts by name, most first, without zeros; nothing where all are.
+
+    >>> told({"nan": 2, "type": 0, "hook": 1000})
+    '1,000 hook, 2 nan'
+    """
+    return ", ".join(f"{n:,} {name}" for name, n in sorted(counts.items(), key=lambda pair: -pair[1]) if n)
 
 
 def spread(distribution: Distribution) -> str:

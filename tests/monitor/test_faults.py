@@ -69,8 +69,7 @@ def test_f1_fork_while_a_lock_is_held() -> None:
         predict("warm"); own.snapshot()
         held, free = threading.Event(), threading.Event()
         def hold():
-            with own.home.drained():
-                held.set(); free.wait()
+            own.home.hold(lambda _: (held.set(), free.wait()))
         thread = threading.Thread(target=hold); thread.start(); held.wait()
         def act():
             predict("a"); own.label("a", 1)
@@ -191,11 +190,12 @@ def test_reading_from_a_handler_that_interrupted_a_reader_raises() -> None:
     out = run("""
         from modelmon import BusyError
         own = Monitor()
-        with own.home.drained():
+        def read(_):
             try: own.snapshot()
             except BusyError as error: print("busy" if "normal code" in str(error) else error)
             try: own.label("a", 1)
             except BusyError: print("busy")
+        own.home.hold(read)
         print(own.label("a", 1)["early"])
     """)
     assert out.split() == ["busy", "busy", "1"]
@@ -283,9 +283,10 @@ def test_nobody_can_drain() -> None:
         @own(model="m")
         def predict(): return 1
         calls = 3 * HARD_CAP
-        with own.home.drained():
+        def crowd(_):
             for _ in range(calls): predict()
-            waiting = len(own.home.seats[0].buffer) // own.home.seats[0].stride
+            return len(own.home.seats[0].buffer) // own.home.seats[0].stride
+        waiting = own.home.hold(crowd)
         snapshot = own.snapshot()
         predict()
         again = own.snapshot()["m"].calls
@@ -314,3 +315,36 @@ def test_threads_lose_nothing() -> None:
         print(seen.calls, sum(seen.predicted.values()), seen.in_flight, seen.awaiting)
     """)
     assert out.split() == ["160000", "160000", "0", "160000"]
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "TimeoutError"])
+def test_e7_exceptions_of_signal_handlers_pass_and_leave_no_lock(error: str) -> None:
+    """E7: what a handler raises at any instant reaches the user, once each, and reading works afterwards."""
+    out = run(
+        f"""
+        import random
+        own = Monitor()
+        def handler(*_):
+            fired.append(1)
+            raise {error}
+        signal.signal(signal.SIGALRM, handler)
+        @own(model="m", id="auto")
+        def predict(): return 1
+        fired, caught = [], 0
+        for turn in range(1500):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.00005 + random.random() * 0.0003)
+                while len(fired) == turn: predict()
+            except {error}: caught += 1
+            if turn % 100 == 0:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                own.snapshot()
+        done = []
+        thread = threading.Thread(target=lambda: done.append(own.snapshot()["m"].in_flight))
+        thread.start(); thread.join(10)
+        print(caught, len(fired), done)
+        """
+    )
+    caught, fired, active = out.split()
+    assert caught == fired
+    assert active == "[0]"

@@ -1,0 +1,66 @@
+"""Who sits where: the seats of one recorder, those that are gone, and what they have begun."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from modelmon.parts import SeriesKey
+    from modelmon.probes.seats import Seat
+
+_PACKAGE: Final = os.path.dirname(__file__)  # noqa: PTH120  (pathlib is not worth its import here)
+
+
+class Seating:
+    """Hold the seats of a recorder, and how many calls began in those that are gone.
+
+    Attributes:
+        seats: where sites record.
+    """
+
+    __slots__ = ("_retired", "seats")
+
+    def __init__(self) -> None:
+        """Start without seats."""
+        self.seats: list[Seat] = []
+        self._retired: dict[SeriesKey, int] = {}
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was recorded yet."""
+        return bool(self._retired) or any(seat.started or waiting(seat) for seat in self.seats)
+
+    def started(self) -> dict[SeriesKey, int]:
+        """Return how many calls began, those dropped left out, by model and version."""
+        started = dict(self._retired)
+        for seat in self.seats:
+            key = (seat.site.model, seat.site.version)
+            started[key] = started.get(key, 0) + seat.started - seat.lost
+        return started
+
+    def prune(self) -> None:
+        """Let go of seats whose function is gone and whose records are drained."""
+        kept = []
+        for seat in self.seats:
+            if seat.site.gone and not waiting(seat):
+                key = (seat.site.model, seat.site.version)
+                self._retired[key] = self._retired.get(key, 0) + seat.started - seat.lost
+            else:
+                kept.append(seat)
+        self.seats[:] = kept
+
+
+def waiting(seat: Seat) -> int:
+    """Return how many list entries wait in a seat, to be drained."""
+    return len(seat.buffer) + len(seat.failures) + len(seat.streams) + len(seat.given) + len(seat.rejections)
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Tell what a signal handler of the user raised during a drain from a fault of ours or of numpy's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else trace.tb_frame.f_code.co_filename
+    ours = place.startswith(_PACKAGE) or f"{os.sep}numpy{os.sep}" in place
+    return not isinstance(error, Exception) or not (ours or isinstance(error, MemoryError))
