@@ -160,12 +160,20 @@ def count_predicted(reading: Reading, entries: Sequence[Tally], codes: NDArray[n
         for which, count in enumerate(np.bincount(group, minlength=len(entries)).tolist()):
             if count:
                 entries[which].counts("predicted").add((), count)
+                _count_flags(reading, entries[which], group == which)
         return
     values = reading.classes.values
     cells = np.bincount(group * len(values) + reading.classes.codes, minlength=len(entries) * len(values))
     for cell in np.flatnonzero(cells).tolist():
         which, code = divmod(cell, len(values))
         entries[which].counts("predicted").add((values[code],), int(cells[cell]))
+
+
+def _count_flags(reading: Reading, entry: Tally, rows: NDArray[np.bool_]) -> None:
+    if reading.flags is not None:
+        said = reading.flags[rows].sum(axis=0, dtype=np.int64).tolist()
+        for label, n in zip(reading.columns, said, strict=True):
+            entry.counts("predicted_labels").add((label,), n)
 
 
 def predictions(

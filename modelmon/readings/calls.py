@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from modelmon.accumulators import Counts, Histogram
 from modelmon.identity import class_order
 from modelmon.readings.distributions import Distribution
+from modelmon.tasks import Multilabel
 
 if TYPE_CHECKING:
     from modelmon.parts import ClassValue, SeriesKey
@@ -89,8 +90,9 @@ class CallReadings(SeriesReadings):
 
     @property
     def predicted(self) -> Counter[ClassValue]:
-        """Predicted values by class; declared classes read 0 until they come."""
-        counts = {key[0]: n for key, n in self._counts("predicted").items() if key}
+        """Predicted values by class, or predicted labels by label; declared ones read 0 until they come."""
+        name = "predicted_labels" if isinstance(self.task, Multilabel) else "predicted"
+        counts = {key[0]: n for key, n in self._counts(name).items() if key}
         declared = (self.task.declared if self.task is not None else None) or ()
         order = (*declared, *sorted(set(counts).difference(declared), key=class_order))
         return Counter({value: counts.get(value, 0) for value in order})

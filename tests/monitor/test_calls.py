@@ -15,10 +15,12 @@ from modelmon import (
     ConfigurationError,
     Monitor,
     Multiclass,
+    Multilabel,
     Regression,
     RejectedError,
     current_prediction_ids,
     monitor,
+    notices,
 )
 from modelmon.testing import FakeClock, capture
 
@@ -366,3 +368,69 @@ def test_the_fixture_captures(modelmon_capture) -> None:
     predict("a")
     modelmon_capture.label("a", 1)
     assert modelmon_capture.snapshot()["fixture", ""].accuracy == 1.0
+
+
+def test_predicted_labels_of_a_multilabel_task_are_counted() -> None:
+    """Every label that a row predicts counts for that label; the rows themselves are the predictions."""
+    own = Monitor()
+    scores = np.array([[0.9, 0.1], [0.8, 0.6], [0.2, 0.1]])
+    own.predictions(["a", "b", "c"], scores, model="tags", task=Multilabel(classes=("x", "y")))
+    seen = own.snapshot()["tags"]
+    assert (seen.predictions, dict(seen.predicted)) == (3, {"x": 2, "y": 1})
+
+
+def test_what_cannot_be_read_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Each reason is logged once with what to do about it, however many predictions it meets."""
+    notices.forget()
+    own = Monitor()
+
+    @own(model="ambiguous")
+    def score() -> float:
+        return 0.5
+
+    for _ in range(5):
+        score()
+        own.snapshot()
+    said = [record.getMessage() for record in caplog.records if "ambiguous" in record.getMessage()]
+    assert len(said) == 1
+    assert "declare task=Binary" in said[0]
+
+
+def test_a_label_far_ahead_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """Milliseconds given for seconds would win over every later correction; they are invalid, and the log says why."""
+    notices.forget()
+    own = Monitor()
+    own.predictions(["a"], [1], model="m", task=Binary())
+    assert own.label("a", 0, at=1.8e12) == {"invalid": 1}
+    assert own.label("a", 1)["joined"] == 1
+    assert "milliseconds" in caplog.text
+
+
+def test_a_declaration_that_fails_leaves_nothing() -> None:
+    """A wrong decoration can be mended in place: neither a series nor a task of it stays."""
+    own = Monitor()
+    with pytest.raises(ConfigurationError, match="no parameter"):
+        own(model="m", task=Multiclass(), id="oder")(lambda order: order)
+    with pytest.raises(TypeError, match="did you mean"):
+        own("fraud")  # type: ignore[call-overload]
+    kept = own(model="m", task=Binary(), id="order")(lambda order: order)
+    assert kept(1) == 1
+    assert list(own.snapshot()) == [("m", "")]
+
+
+def test_ids_and_truths_need_an_order() -> None:
+    """Sets, views and generators are refused before any effect, and a sequence of one is not for all."""
+    own = Monitor()
+    for ids, given in (({"a": 1}.keys(), ["x"]), ({"a"}, ["x"]), (["a"], {"x"}), ((key for key in "a"), ["x"])):
+        with pytest.raises(ValueError, match="no sequence"):
+            own.labels(ids, given)
+    with pytest.raises(ValueError, match="1 elements for 2 ids"):
+        own.labels(["a", "b"], [1, 1], at=[5.0])
+    assert own.snapshot().label_events == {}
+
+
+def test_a_capture_cannot_be_configured() -> None:
+    """Settings made inside a capture would outlive it."""
+    own = Monitor()
+    with capture(monitor=own), pytest.raises(ConfigurationError, match="capture"):
+        own.configure(ttl="1d")
