@@ -95,5 +95,5 @@ def count_scores(book: Sequence[Tally], series: Series, layout: Layout, rows: Ro
         scores = np.full((len(payload), max(layout.codes) + 1), np.nan)
         scores[:, list(layout.codes)] = payload
     slot_keys = min(_BINARY_SLOT_KEYS, max(_FEWEST_KEYS, _SERIES_KEYS // layout.width))
-    for tally, capacity in zip(book, (_BINARY_SLOT_KEYS, slot_keys), strict=False):
+    for tally, capacity in zip(book, (_SERIES_KEYS, slot_keys), strict=False):
         tally.class_scores(capacity).update(scores, actual, sign)
