@@ -207,7 +207,7 @@ CONSTANT = counted.model(counted.regression([2.0, 2.0], [1.0, 3.0]))
         (PLAIN, "auc", None, "without scores"),
         (PLAIN, "brier", None, "without scores"),
         (PLAIN, "top_k", 2, "without scores"),
-        (LOGITS, "log_loss", None, r"within \[0, 1\]"),
+        (LOGITS, "log_loss", None, r"outside \[0, 1\]"),
         (CONSTANT, "r2", None, "not varied"),
     ],
 )
