@@ -109,6 +109,9 @@ class Series:
             self._texts[value] = code
         else:
             self._texts.setdefault(str(value), code)
+        if value in (0, 1):  # 1 and True are one class, and so are the texts that a bool is written as
+            for text in (str(bool(value)), str(bool(value)).lower()):
+                self._texts.setdefault(text, code)
         self._small[np.isnan(self._small)] = _UNKNOWN  # what meant nothing may be this class
         for readings in self._readings.values():
             readings[np.isnan(readings)] = _UNKNOWN
@@ -135,7 +138,7 @@ class Series:
     def _numbers(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         if isinstance(self.task, Regression):
             return np.where(np.isfinite(value), value, np.nan)
-        small = value.astype(np.int64)
+        small = np.clip(value, -1, _SMALL).astype(np.int64)  # a number past int64 has no cast
         plain = (small == value) & (small >= 0) & (small < _SMALL)
         if plain.all():
             return self._of_small(small)
