@@ -17,7 +17,7 @@ def test_the_text_of_a_class_is_not_the_class(truth: str) -> None:
     assert value
 
 
-@pytest.mark.parametrize("truth", [2**63, 2**64, -(2**70), 2**60 + 1, 1e300, 10**400])
+@pytest.mark.parametrize("truth", [2**63, 2**64, -(2**70), 2**60 + 1, 1e300])
 @pytest.mark.parametrize("task", [Binary(), Multiclass()])
 def test_a_number_of_any_size_is_a_truth(truth: float, task: object) -> None:
     """Numbers past 64 bits are classes like others, without a warning."""
