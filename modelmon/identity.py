@@ -38,6 +38,9 @@ class Missing(enum.Enum):
     INVALID = "type"
 
 
+_module_of = type.__dict__["__module__"].__get__  # past whatever a metaclass of the user's defines
+_name_of = type.__dict__["__name__"].__get__
+
 MISSING = Missing.MISSING
 INVALID = Missing.INVALID
 
@@ -66,7 +69,7 @@ def plain(value: Any) -> int | float | str | bytes | Missing:
 def _foreign(value: Any, kind: type) -> int | float | str | bytes | Missing:
     if issubclass(kind, enum.Enum):
         return _member(value)
-    module, name = kind.__module__, kind.__name__
+    module, name = _module_of(kind), _name_of(kind)
     if name in {"NAType", "NaTType", "MaskedConstant"}:
         return MISSING
     if module == "numpy" and hasattr(kind, "dtype"):
@@ -174,10 +177,11 @@ def canonical_id(value: Any) -> str | None:
     if type(value) is bool:
         return None
     kind = type(value)
-    if kind.__module__ == "uuid" and kind.__name__ == "UUID":
+    module = _module_of(kind)
+    if module == "uuid" and _name_of(kind) == "UUID":
         return str(value)
     scalar = plain(value)
-    if isinstance(scalar, Missing) or (kind.__module__ == "numpy" and kind.__name__.startswith("bool")):
+    if isinstance(scalar, Missing) or (module == "numpy" and _name_of(kind).startswith("bool")):
         return None
     if isinstance(scalar, bytes):
         scalar = _decoded(scalar)

@@ -72,7 +72,7 @@ def truths(values: Any, *, textual: bool = False) -> Truths:
 
 
 def _keep_truths(values: Any) -> Any:
-    if type(values) in {list, tuple} and dict in set(map(type, values)):
+    if (type(values) is list or type(values) is tuple) and any(type(value) is dict for value in values):
         return tuple(_mapping(value) if type(value) is dict else keep(value) for value in values)
     return (_mapping(values),) if type(values) is dict else keep(values)
 

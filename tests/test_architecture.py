@@ -14,7 +14,7 @@ PACKAGE = Path(modelmon.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # Lowest first; a room (a file or a folder) imports only rooms named before it; docs/architecture.md says what each is
 FLOORS = (
-    "errors notices clocks forking reports identity hashing timespans settings tasks",
+    "errors faults notices clocks forking reports identity hashing timespans settings tasks",
     "copies classcodes idtexts moments columns truths events accumulators",
     "tallies parts quality intervals probes issuing outputs stores",
     "readings points snapshot",

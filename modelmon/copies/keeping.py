@@ -10,12 +10,13 @@ What comes out shares nothing with what came in: later changes are not seen, and
 from __future__ import annotations
 
 import sys
-from itertools import chain
-from operator import methodcaller
+from itertools import chain, islice, repeat
+from operator import is_, methodcaller
 from typing import TYPE_CHECKING, Any
 
 from modelmon.copies import arrays, frames, tensors
 from modelmon.copies.kept import Coded, Deferred, Nullable, Rejection
+from modelmon.faults import is_signalled
 from modelmon.identity import Missing, plain
 
 if TYPE_CHECKING:
@@ -26,24 +27,33 @@ PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
 
 _CACHED_TYPES = 512
 _keep_item = methodcaller("item")
-_ROWS = frozenset({list, tuple})
+# By id: to look a type up in a set or a dict would hash it, and the metaclass of a user's type may do anything then.
+_PLAIN = frozenset(map(id, PLAIN))
+_ROWS = frozenset(map(id, (list, tuple)))
+_SAMPLE = 1024  # elements of a sequence that are measured
 _POINTER = 8
 _OBJECT = 32  # bytes, about, of a small int or float
 
 
 def keep(value: Any) -> Any:
-    """Return something immutable or ours that says the same as ``value``, or a `Rejection`; never raise.
+    """Return something immutable or ours that says the same as ``value``, or a `Rejection`.
+
+    Raises:
+        BaseException: only what a signal handler raised meanwhile.
 
     Returns:
         A plain scalar; a tuple of plain scalars, or of such tuples, `Rejection` standing for elements of no known
         type; a frozenset of plain scalars; a numpy array of our own; `Nullable`; `Coded`; `Deferred`; or `Rejection`.
     """
     kind = type(value)
-    if kind in PLAIN:
+    if id(kind) in _PLAIN:
         return value
     try:
-        return (_KEEPERS.get(kind) or _find(kind))(value)
-    except Exception:
+        known = _KEEPERS.get(id(kind))
+        return (_find(kind) if known is None else known[1])(value)
+    except Exception as fault:
+        if is_signalled(fault):
+            raise
         return Rejection("type")
 
 
@@ -64,16 +74,11 @@ def kept_bytes(kept: Any) -> int:
 
 
 def _sequence_bytes(kept: tuple[Any, ...] | frozenset[Any]) -> int:
-    size = _OBJECT + _POINTER * len(kept)
-    first = next(iter(kept), None)
-    if type(first) is str:
-        try:
-            return size + 2 * _OBJECT * len(kept) + sum(map(len, kept))
-        except TypeError:
-            return size + sum(map(kept_bytes, kept))
-    if type(first) in PLAIN:
-        return size + _OBJECT * len(kept)
-    return size + sum(map(kept_bytes, kept))
+    """Measure a sample of the elements, evenly spaced, so that a million of them cost the caller no longer."""
+    count = len(kept)
+    step = -(-count // _SAMPLE) or 1
+    sample = kept[::step] if type(kept) is tuple else tuple(islice(kept, 0, None, step))
+    return _OBJECT + _POINTER * count + sum(map(kept_bytes, sample)) * count // (len(sample) or 1)
 
 
 def _find(kind: type) -> Callable[[Any], Any]:
@@ -81,8 +86,8 @@ def _find(kind: type) -> Callable[[Any], Any]:
     if keeper is not _reject:  # unknown types are not remembered: a class made per call would live for ever
         if len(_KEEPERS) >= _CACHED_TYPES:
             _KEEPERS.clear()
-            _KEEPERS.update(_EXACT)
-        _KEEPERS[kind] = keeper
+            _KEEPERS.update((id(kind), (kind, keeper)) for kind, keeper in _EXACT.items())
+        _KEEPERS[id(kind)] = kind, keeper
     return keeper
 
 
@@ -106,26 +111,35 @@ def _reject(_value: Any) -> Rejection:
 def _keep_sequence(value: Any) -> Any:
     """Keep an exact list or tuple: a shallow copy where all elements are plain, one level deeper for rows."""
     kept = tuple(value)
-    kinds = set(map(type, kept))
-    if kinds <= PLAIN:
+    if _all_of(_PLAIN, kept):
         return kept
-    if kinds <= _ROWS:
+    if _all_of(_ROWS, kept):
         rows = tuple(map(tuple, kept))
-        if set(map(type, chain.from_iterable(rows))) <= PLAIN:
+        if _all_of(_PLAIN, tuple(chain.from_iterable(rows))):
             return rows
     return tuple(map(_keep_element, kept))
 
 
+def _all_of(kinds: frozenset[int], values: tuple[Any, ...]) -> bool:
+    """Tell whether the types of all values are among some, given by id; fastest where all are of one type."""
+    if not values:
+        return True
+    kind = type(values[0])
+    if id(kind) not in kinds:
+        return False
+    return all(map(is_, map(type, values), repeat(kind))) or kinds.issuperset(map(id, map(type, values)))
+
+
 def _keep_element(value: Any) -> Any:
-    if type(value) in _ROWS:
+    if id(type(value)) in _ROWS:
         row = tuple(map(keep, value))
-        return row if set(map(type, row)) <= PLAIN else Rejection("type")
+        return row if _all_of(_PLAIN, row) else Rejection("type")
     return keep(value)
 
 
 def _keep_set(value: Any) -> Any:
     kept = frozenset(value)  # an exact set keeps the hashes of its elements: none is computed anew
-    return kept if set(map(type, kept)) <= PLAIN else Rejection("type")
+    return kept if _all_of(_PLAIN, tuple(kept)) else Rejection("type")
 
 
 def _keep_scalar(value: Any) -> Any:
@@ -185,7 +199,9 @@ _EXACT: dict[type, Callable[[Any], Any]] = {
     bytearray: bytes,
 }
 
-_KEEPERS: dict[type, Callable[[Any], Any]] = dict(_EXACT)
+_KEEPERS = {
+    id(kind): (kind, keeper) for kind, keeper in _EXACT.items()
+}  # holding a type, it keeps the id from being given anew
 
 _FAMILIES: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("numpy", "ndarray"): _keep_array,

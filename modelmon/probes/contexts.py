@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.errors import RejectedError
 from modelmon.probes import auto_ids, reading
-from modelmon.probes.seats import PLAIN, UNREADABLE
+from modelmon.probes.seats import UNREADABLE
+from modelmon.probes.sites import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +71,7 @@ class CallContext:
         """
         seat = self._open("predictions()")
         if seat is not None:
-            kept = values if type(values) in PLAIN else seat.keep(values)
+            kept = values if is_plain(values) else seat.keep(values)
             self._give(seat, None if ids is None else seat.keep(ids, "bad_id"), kept)
 
     def prediction(self, id: Any, value: Any) -> None:  # noqa: A002  (the public name)
@@ -83,9 +84,9 @@ class CallContext:
         seat = self._open("prediction()")
         if seat is None:
             return
-        kept = value if type(value) in PLAIN else seat.keep(value)
+        kept = value if is_plain(value) else seat.keep(value)
         ident = None if id is None else seat.keep(id, "bad_id")
-        if kept is UNREADABLE or type(kept) in PLAIN or type(kept) is str:
+        if kept is UNREADABLE or is_plain(kept) or type(kept) is str:
             self._give(seat, ident, kept)
         else:
             row = (kept,) if type(kept) in {tuple, frozenset} else reading.hooked(seat, lambda: kept[None])

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from modelmon.errors import ModelmonError
-
 OK = "ok"
 ERROR = "error"
 CANCELLED = "cancelled"
@@ -46,24 +42,3 @@ def ending(error: BaseException) -> tuple[str, str]:
         if outcome is not None:
             return outcome, name
     return ERROR, name
-
-
-_OURS: Final = __file__.rpartition("probes")[0]
-
-
-def is_ours(error: BaseException) -> bool:
-    """Tell a fault of this library from what a signal handler raised while the library was recording.
-
-    A fault of ours was raised in a frame of ours, or in C by a frame of ours, where only built-in exceptions come from;
-    a signal handler has a frame of its own. ``RejectedError`` and its kind are raised on purpose.
-    """
-    if not isinstance(error, Exception) or isinstance(error, ModelmonError):
-        return False
-    if isinstance(error, MemoryError):  # whoever asked for the memory, it was on our account
-        return True
-    frame = error.__traceback__
-    if frame is None or frame.tb_next is None:
-        return _module_of(type(error)) == "builtins" and not isinstance(error, TimeoutError)
-    while frame.tb_next is not None:
-        frame = frame.tb_next
-    return frame.tb_frame.f_code.co_filename.startswith(_OURS)

@@ -50,15 +50,17 @@ class Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """Copy what is wrapped; the copy is watched as the same model."""
         import copy  # noqa: PLC0415
 
-        return self if _immutable(self.__wrapped__) else self._self_watch(copy.copy(self.__wrapped__), self._self_site)
+        return self._watched_copy(copy.copy(self.__wrapped__))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Copy what is wrapped; the copy is watched as the same model."""
         import copy  # noqa: PLC0415
 
-        if _immutable(self.__wrapped__):
-            return self
-        return self._self_watch(copy.deepcopy(self.__wrapped__, memo), self._self_site)
+        return self._watched_copy(copy.deepcopy(self.__wrapped__, memo))
+
+    def _watched_copy(self, copied: Any) -> Any:
+        # Functions, builtins and caches are their own copies, and so is what watches them.
+        return self if copied is self.__wrapped__ else self._self_watch(copied, self._self_site)
 
 
 def proxy(function: Any, site: Site, watch: Callable[[Any, Site], Any]) -> Proxy:
@@ -121,7 +123,3 @@ def _arguments(function: Any, site: Site) -> Callable[..., Mapping[str, Any]] | 
         return known.arguments
 
     return bind
-
-
-def _immutable(function: Any) -> bool:
-    return isinstance(function, FunctionType) or type(function).__name__ == "builtin_function_or_method"

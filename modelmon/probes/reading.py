@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from modelmon.copies import Coded, Deferred, Nullable, Rejection
 from modelmon.identity import attribute_text
-from modelmon.probes.seats import PLAIN, UNREADABLE
+from modelmon.probes.seats import UNREADABLE
+from modelmon.probes.sites import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
 
 UNKNOWN_SIZE: Final = -1
 INVALID: Final = "__invalid__"
-_KEPT: Final = "modelmon.copies.kept"  # kept by a hook of our own already
 _SLICES_REMEMBERED: Final = 256
 _ARRAY_LIBRARIES: Final = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "pandas", "polars", "scipy"})
+
+_module_of: Final = type.__dict__["__module__"].__get__  # past whatever a metaclass of the user's defines
 
 
 def hooked(seat: Seat, hook: Callable[..., Any], *given: Any) -> Any:
@@ -38,15 +41,18 @@ def hooked(seat: Seat, hook: Callable[..., Any], *given: Any) -> Any:
 def output(seat: Seat, result: Any) -> Any:
     """Read the prediction from a result through ``output=``."""
     value = hooked(seat, seat.site.output, result)  # type: ignore[arg-type]
-    if type(value) in PLAIN or value is UNREADABLE or type(value).__module__ == _KEPT:
-        return value
-    return seat.keep(value)
+    return value if is_plain(value) or value is UNREADABLE or _is_kept(type(value)) else seat.keep(value)
+
+
+def _is_kept(kind: type) -> bool:
+    """Tell the types that only a hook of our own returns, having kept the value already."""
+    return kind is Coded or kind is Nullable or kind is Deferred or kind is Rejection
 
 
 def identity(seat: Seat, arguments: Mapping[str, Any]) -> Any:
     """Read the id through a function of the bound arguments."""
     value = hooked(seat, seat.site.id, arguments)  # type: ignore[arg-type]
-    return value if type(value) in PLAIN or value is UNREADABLE else seat.keep(value, "bad_id")
+    return value if is_plain(value) or value is UNREADABLE else seat.keep(value, "bad_id")
 
 
 def page(seat: Seat, values: tuple[Any, ...]) -> Slice:
@@ -81,11 +87,11 @@ def size(seat: Seat, value: Any) -> int:
     kind = type(value)
     if kind is int:
         return value if value >= 0 else UNKNOWN_SIZE
-    if kind in {list, tuple, dict, set}:
+    if kind is list or kind is tuple or kind is dict or kind is set:
         return len(value)
     if value is UNREADABLE:
         return UNKNOWN_SIZE
-    if kind.__module__.partition(".")[0] in _ARRAY_LIBRARIES:
+    if str(_module_of(kind)).partition(".")[0] in _ARRAY_LIBRARIES:
         rows = hooked(seat, lambda: int(value.shape[0]))
         return UNKNOWN_SIZE if rows is UNREADABLE else rows
     seat.reject("batch_size")

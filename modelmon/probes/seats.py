@@ -39,8 +39,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from modelmon import copies
 from modelmon.errors import ModelmonError
+from modelmon.faults import is_ours
 from modelmon.probes import auto_ids
-from modelmon.probes.outcomes import OK, ending, is_ours
+from modelmon.probes.outcomes import OK, ending
 from modelmon.probes.sites import PLAIN, UNREADABLE, Site
 
 if TYPE_CHECKING:

@@ -13,6 +13,12 @@ PLAIN: Final = frozenset({int, float, bool, type(None)})
 """Types whose values are kept as they are; text too, but its length is looked at first."""
 
 
+def is_plain(value: Any) -> bool:
+    """Tell whether a value is of a type in ``PLAIN``, without hashing the type, which may be the user's."""
+    kind = type(value)
+    return kind is float or kind is int or value is None or kind is bool
+
+
 class Unreadable:
     """Stand in a record where a value could not be read; why is already among the rejections."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from modelmon.probes.signatures import Signature
 
-BUILTINS: Final = (type, int, float, str, len, next, range)
+BUILTINS: Final = (type, int, float, str, bool, len, next, range)
 FREE: Final = (
     "@site",
     "@call",
@@ -243,9 +243,10 @@ _CALLS: Final = {
 
 def kept(name: str, *, reason: str = "") -> str:
     """Write what keeps the value of a local: scalars and short text as they are, the rest through the seat."""
-    scalar = f"(@k := @type({name})) is @float or @k is @int or @k is @str and @len({name}) <= 256 or @k in @plain"
+    rest = f"{name} is None or @k is @bool"  # no set: it would hash a class, which a metaclass of the user's may forbid
+    scalar = f"(@k := @type({name})) is @float or @k is @int or @k is @str and @len({name}) <= 256 or {rest}"
     if reason:  # ids are text more often than numbers
-        scalar = f"(@k := @type({name})) is @str and @len({name}) <= 256 or @k is @int or @k in @plain"
+        scalar = f"(@k := @type({name})) is @str and @len({name}) <= 256 or @k is @int or @k is @float or {rest}"
         return f"{name} if {scalar} else @s.keep({name}, {reason!r})"
     return f"{name} if {scalar} else @s.keep({name})"
 

@@ -17,8 +17,9 @@ from probe_desk import calls, outcomes
 
 from modelmon import copies
 from modelmon.errors import ConfigurationError
+from modelmon.faults import is_ours
 from modelmon.probes import UNREADABLE, reading, watch
-from modelmon.probes.outcomes import is_ours
+from modelmon.probes.contexts import CallContext
 from modelmon.probes.proxies import Proxy
 
 
@@ -232,3 +233,43 @@ def test_parameter_names_that_the_text_cannot_bear(desk):
     assert type(watched) is Proxy
     assert watched(3) == 3
     assert calls(site)[0]["id"] == 3
+
+
+def test_watched_caches_are_their_own_copies(desk):
+    """A cached function copies as itself, and so does what watches it."""
+    cached = functools.lru_cache(lambda x: x)
+    watched, _ = desk.watch(cached)
+    assert copy.copy(watched) is copy.deepcopy(watched) is watched
+
+
+class _Odd(type):  # noqa: PLW1641
+    def __eq__(cls, other):
+        return cls is other
+
+
+class _Odder(type):
+    def __hash__(cls):
+        raise RuntimeError
+
+    @property
+    def __module__(cls):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("meta", [_Odd, _Odder])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"id": "x"}, {"id": "auto"}, {"output": lambda r: r, "batch_size": "x"}, {"attributes": ("x",)}],
+)
+def test_classes_that_cannot_be_hashed(desk, meta, settings):
+    """A class whose metaclass spoils its hash or its names harms no call, whatever is read from its instance."""
+    odd = meta("Box", (), {})()
+    for function in (lambda x: x, functools.partial(lambda x: x)):
+        watched, site = desk.watch(function, **settings)
+        assert watched(odd) is odd
+        assert outcomes(site) == [("ok", "")]
+        assert not {reason for reason, _ in site.seat.rejections} & {"internal", "hook"}
+        assert calls(site)[0]["value"] is UNREADABLE
+    with CallContext(desk.site()) as call:
+        call.prediction(odd, odd)
+        call.predictions([odd], [odd])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import array
 import collections
 import enum
+import functools
 import gc
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +19,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from modelmon import Monitor
 from modelmon.copies import Coded, Nullable, Rejection, keep, kept_bytes
+from modelmon.faults import is_signalled
+from modelmon.identity import Missing, canonical_class, canonical_id
 
 
 class Label(enum.Enum):
@@ -410,3 +415,85 @@ def test_call_half_loads_the_standard_library_alone():
     loaded = set(eval(done.stdout))  # noqa: S307
     assert loaded - {"modelmon"} <= set(sys.stdlib_module_names)
     assert not loaded & {"inspect", "dataclasses", "asyncio", "logging"}
+
+
+class _Unhashable(type):  # noqa: PLW1641
+    def __eq__(cls, other):
+        return cls is other
+
+
+class _Refusing(type):
+    def __hash__(cls):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("meta", [_Unhashable, _Refusing])
+def test_classes_that_cannot_be_hashed(meta):
+    """A class whose metaclass spoils its hash is of an unknown type like any other, wherever it stands."""
+    odd = meta("Odd", (), {})()
+    assert keep(odd).reason == "type"
+    assert [type(element) for element in keep([1, odd])] == [int, Rejection]
+    assert [type(element) for element in keep([[1, odd], [2]])] == [Rejection, tuple]
+    assert keep({odd}).reason == "type"
+    assert (canonical_class(odd), canonical_id(odd)) == (Missing.INVALID, None)
+    watched = Monitor()
+    for ident, truth in (("a", odd), (odd, 1), (odd, odd)):
+        assert watched.label(ident, truth)["invalid"] == 1
+
+
+@pytest.mark.parametrize("raised", [TimeoutError, ValueError])
+def test_signals_pass_while_a_value_is_kept(raised):
+    """What a signal handler raises while a library copies an array passes; what the library raises is swallowed."""
+
+    def handler(*_):
+        raise raised
+
+    class Series:
+        def to_numpy(self):
+            if self.struck:
+                signal.raise_signal(signal.SIGUSR1)
+            raise raised
+
+        dtype = np.dtype(float)
+
+    Series.__module__ = "pandas"
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        Series.struck = True
+        with pytest.raises(raised):
+            keep(Series())
+        Series.struck = False
+        assert keep(Series()).reason == "type"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("handler", [functools.partial(print, 1), signal.SIG_DFL, Rejection])
+def test_handlers_without_code(handler):
+    """Handlers written in C, and classes, are no frame of a fault."""
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(ZeroDivisionError) as caught:
+            divmod(1, 0)
+        assert not is_signalled(caught.value)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("make", [list, tuple, frozenset])
+def test_large_sequences_are_measured_by_a_sample(make):
+    """Bytes of a long sequence are right within a percent though few elements are looked at."""
+    values = [f"{n:06}" for n in range(50_000)]
+    assert kept_bytes(keep(make(values))) == pytest.approx(50_000 * (8 + 64 + 6), rel=0.01)
+
+
+def test_large_lists_cost_a_few_copies():
+    """A list of a million elements costs no more than a look at each type and a copy: no call of Python's for each."""
+    calls = []
+    sys.setprofile(lambda *_: calls.append(1))
+    try:
+        kept = keep(list(range(100_000)))
+        kept_bytes(kept)
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < 5000
