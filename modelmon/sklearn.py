@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 
 from modelmon import copies
+from modelmon.errors import ConfigurationError
+from modelmon.identity import canonical_class
 from modelmon.probes.seats import PLAIN
 from modelmon.tasks import Binary, Multiclass, Regression
 
@@ -62,6 +64,7 @@ def watch(
     """
     from modelmon import monitoring  # noqa: PLC0415  (the default monitor is made at the first need)
 
+    _check_positive(estimator, task)
     kind = type(estimator)
     settings = {
         "model": f"{kind.__module__}.{kind.__qualname__}" if model is None else model,
@@ -72,6 +75,16 @@ def watch(
         "monitor": monitoring.monitor if monitor is None else monitor,
     }
     return WatchedEstimator(estimator, settings)
+
+
+def _check_positive(estimator: Any, task: Task | None) -> None:
+    """Refuse a positive class that is not the one an estimator's scores speak of: its second."""
+    classes = [canonical_class(value) for value in getattr(estimator, "classes_", ())]
+    if isinstance(task, Binary) and len(classes) == 2 and task.positive != classes[1]:  # noqa: PLR2004
+        msg = (
+            f"this estimator scores {classes[1]!r}, the second of its classes_: declare Binary(positive={classes[1]!r})"
+        )
+        raise ConfigurationError(msg)
 
 
 class WatchedEstimator(wrapt.ObjectProxy):  # type: ignore[type-arg]

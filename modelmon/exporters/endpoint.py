@@ -56,6 +56,11 @@ class Endpoint:
         self._forget()
         renew_in_child(self)
 
+    def __str__(self) -> str:
+        """Return where the metrics are, or would be."""
+        host, port = self._address
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port or port}/metrics"
+
     @property
     def port(self) -> int | None:
         """The port that is listened on, or None."""

@@ -74,7 +74,7 @@ class PrometheusExporter:
             ConfigurationError: when ``host`` is reachable from elsewhere and neither of the two is given, or the port
                 is no port, the token is empty, or a window is no span of time.
         """
-        if port is not None and (isinstance(port, bool) or not 0 <= port <= _LAST_PORT):
+        if port is not None and (isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= _LAST_PORT):
             msg = f"port={port!r} is no port: give 0 to 65535"
             raise ConfigurationError(msg)
         if token is not None and not token.strip():
@@ -84,6 +84,9 @@ class PrometheusExporter:
             msg = f"host={host!r} can be reached from elsewhere: give token=..., or insecure=True if that is meant"
             raise ConfigurationError(msg)
         self._registry = REGISTRY if registry is None and port is None else registry
+        if isinstance(windows, str):
+            msg = f"windows={windows!r} is one text: give a tuple, ({windows!r},)"
+            raise ConfigurationError(msg)
         for window in windows:
             seconds(window, "windows")
         self._windows = tuple(windows)
@@ -94,7 +97,11 @@ class PrometheusExporter:
 
     def __repr__(self) -> str:
         """Show where it listens; never the token."""
-        return f"<PrometheusExporter port={self.port}>"
+        return (
+            f"<PrometheusExporter port={self.port}>"
+            if self._endpoint is None
+            else f"<PrometheusExporter {self._endpoint}>"
+        )
 
     @property
     def port(self) -> int | None:
@@ -129,7 +136,8 @@ class PrometheusExporter:
             self._count("bind_failed" if isinstance(error, OSError) else "no_thread")
             if first and getattr(source, "strict", False):
                 raise
-            warn(f"{_NAME}:start", f"the Prometheus endpoint could not start ({error}); the process goes on without")
+            message = f"{self._endpoint} did not start: {error} (another worker of this service?)"
+            warn(f"{_NAME}:start", f"{message}; this process exports nothing to Prometheus")
 
     def close(self, timeout: float) -> None:
         """Stop listening, within ``timeout`` seconds, and leave the registry; closing twice does nothing."""

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from modelmon.errors import ConfigurationError
 from modelmon.monitoring import Monitor
 from modelmon.sklearn import WatchedEstimator, watch
 from modelmon.tasks import Binary, Multiclass, Regression
@@ -154,3 +155,10 @@ def test_ids_that_fail_change_nothing():
     watched = watch(FITTED, model="m", monitor=monitor, id=lambda arguments: 1 / 0)
     assert np.array_equal(watched.predict(X), FITTED.predict(X))
     assert monitor.snapshot()["m"].calls == 1
+
+
+def test_the_positive_class_must_be_the_one_that_is_scored():
+    """Scores speak of the second class; a task that calls the first one positive would turn every number round."""
+    fitted = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["bad", "bad", "good", "good"])
+    with pytest.raises(ConfigurationError, match="positive='good'"):
+        watch(fitted, model="m", task=Binary(positive="bad", negative="good"), monitor=Monitor())
