@@ -12,8 +12,13 @@ from modelmon.settings import Settings, setting_names
 from modelmon.watching import Watching, disabled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Unpack
+
     from modelmon.probes.seats import Site
     from modelmon.readers import Reader
+    from modelmon.settings import Options
     from modelmon.snapshot import Snapshot
     from modelmon.stores.contract import Store
     from modelmon.tasks import Task
@@ -34,7 +39,7 @@ class Monitor(Watching, Labelling):
 
     __slots__ = ("__weakref__", "_contexts", "_readers", "_recorder", "_tasks", "home", "settings")
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: Unpack[Options]) -> None:
         """Take the settings of ``configure``.
 
         Raises:
@@ -47,7 +52,7 @@ class Monitor(Watching, Labelling):
         self._recorder = self.home = Recorder(self.settings, self._make_store)
         renew_in_child(self)
 
-    def configure(self, **settings: Any) -> None:
+    def configure(self, **settings: Unpack[Options]) -> None:
         """Set this monitor up, before anything is recorded; settings left out stay as they are.
 
         Args:
@@ -187,7 +192,7 @@ class Source:
         self._monitor.home.fail_export(exporter, reason)
 
 
-def changed(settings: Settings, changes: dict[str, Any]) -> Settings:
+def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     """Return settings with some replaced.
 
     Raises:

@@ -9,7 +9,32 @@ from modelmon.timespans import seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from datetime import timedelta
+    from typing import Any, Literal
+
+    from typing_extensions import TypedDict
+
+    from modelmon.clocks import Clock
+
+    class Options(TypedDict, total=False):
+        """Say which settings there are, for type checkers; what each means stands at ``Settings``."""
+
+        store: Any
+        clock: Clock | None
+        gpu: Literal["auto", False]
+        ttl: float | str | timedelta
+        early_ttl: float | str | timedelta
+        correction_horizon: float | str | timedelta
+        forget_after: float | str | timedelta
+        window: float | str | timedelta
+        history: float | str | timedelta
+        max_awaiting: int
+        max_awaiting_bytes: int | None
+        sample_rate: float
+        on_conflict: Literal["first", "last"]
+        flush_interval: float | str | timedelta
+        strict: bool
+
 
 _SPANS = ("ttl", "early_ttl", "correction_horizon", "forget_after", "window", "history", "flush_interval")
 _DAY = 86400.0

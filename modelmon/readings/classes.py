@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 
@@ -50,6 +50,34 @@ class ConfusionMatrix:
     def __repr__(self) -> str:
         """Show classes and counts."""
         return f"ConfusionMatrix(classes={self.classes!r}, matrix={self.matrix.tolist()!r})"
+
+
+class ByClass:
+    """A ratio to be asked for one class, for an average over classes, or for all classes.
+
+    ``fraud.recall("fraud")``, ``fraud.recall(average="macro")``, ``fraud.recall(average=None)``.
+    """
+
+    __slots__ = ("_name", "_readings")
+
+    def __init__(self, readings: ClassReadings, name: quality.Ratio) -> None:
+        """Ask these readings."""
+        self._readings = readings
+        self._name = name
+
+    @overload
+    def __call__(self, of: Any = None, *, average: Average | Unset = "default") -> float: ...
+
+    @overload
+    def __call__(self, of: None = None, *, average: None) -> dict[ClassValue, float]: ...
+
+    def __call__(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
+        """Return the ratio; see ``ModelSnapshot.ratio`` for what may be asked."""
+        return self._readings.ratio(self._name, of, average=average)
+
+    def __repr__(self) -> str:
+        """Show what is to be called."""
+        return f"<{self._name}: call it with a class, or with average='micro', 'macro', 'weighted' or None>"
 
 
 class ClassReadings(SeriesReadings):
@@ -110,29 +138,35 @@ class ClassReadings(SeriesReadings):
         """The share of single labels that are wrong, for several labels per row."""
         return multilabel.hamming_loss(self.confusion.matrix) if isinstance(self.task, Multilabel) else math.nan
 
-    def precision(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
-        """Return how much of what was predicted as a class is of it; see ``ratio``."""
-        return self.ratio("precision", of, average=average)
+    @property
+    def precision(self) -> ByClass:
+        """How much of what was predicted as a class is of it."""
+        return ByClass(self, "precision")
 
-    def recall(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
-        """Return how much of a class was predicted as it; see ``ratio``."""
-        return self.ratio("recall", of, average=average)
+    @property
+    def recall(self) -> ByClass:
+        """How much of a class was predicted as it."""
+        return ByClass(self, "recall")
 
-    def f1(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
-        """Return the harmonic mean of precision and recall; see ``ratio``."""
-        return self.ratio("f1", of, average=average)
+    @property
+    def f1(self) -> ByClass:
+        """The harmonic mean of precision and recall."""
+        return ByClass(self, "f1")
 
-    def specificity(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
-        """Return how much of what is not of a class was not predicted as it; see ``ratio``."""
-        return self.ratio("specificity", of, average=average)
+    @property
+    def specificity(self) -> ByClass:
+        """How much of what is not of a class was not predicted as it."""
+        return ByClass(self, "specificity")
 
-    def negative_predictive_value(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
-        """Return how much of what was not predicted as a class is not of it; see ``ratio``."""
-        return self.ratio("negative_predictive_value", of, average=average)
+    @property
+    def negative_predictive_value(self) -> ByClass:
+        """How much of what was not predicted as a class is not of it."""
+        return ByClass(self, "negative_predictive_value")
 
-    def jaccard(self, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
-        """Return how much of what is of a class or predicted as it is both; see ``ratio``."""
-        return self.ratio("jaccard", of, average=average)
+    @property
+    def jaccard(self) -> ByClass:
+        """How much of what is of a class or predicted as it is both."""
+        return ByClass(self, "jaccard")
 
     def ratio(self, name: quality.Ratio, of: Any = None, *, average: Average | Unset | None = "default") -> Any:
         """Return a ratio of one class, or averaged over classes.

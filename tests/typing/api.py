@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
 
 from typing_extensions import assert_type
 
@@ -105,6 +104,9 @@ def readings_have_types(own: Monitor) -> None:
     assert_type(own.snapshot()["fraud"], ModelSnapshot)
     assert_type(seen.calls, int)
     assert_type(seen.accuracy, float)
+    assert_type(seen.recall("fraud"), float)
+    assert_type(seen.f1(average="weighted"), float)
+    assert_type(seen.precision(average=None), dict[int | float | str, float])
     assert_type(seen.interval("accuracy"), tuple[float, float])
     assert_type(seen.window("1h"), ModelSnapshot)
     assert_type(seen.slice(country="DE"), ModelSnapshot)
@@ -114,5 +116,7 @@ def readings_have_types(own: Monitor) -> None:
     seen.accurracy  # type: ignore[attr-defined]
 
 
-def settings_are_free(**settings: Any) -> Monitor:
-    return Monitor(**settings)
+def settings_are_checked(own: Monitor) -> None:
+    own.configure(ttl="1d", window=300, strict=True, max_awaiting=10)
+    own.configure(tll="1d")  # type: ignore[call-arg]
+    Monitor(on_conflict="neither")  # type: ignore[arg-type]
