@@ -122,6 +122,19 @@ class CallContext:
         if seat is None or self._state != _OPEN:
             return
         self._state = _ENDED
+        try:
+            self._end(seat, error)
+        except RecursionError:  # no stack is left to do it with; what raises this has not written yet
+            how = ("ok", "") if error is None else ("error", "RecursionError")
+            if self._items:
+                seat.streams.extend((self._start, self._first, self._last, seat.clock(), self._items, *how, ()))
+            elif error is not None:
+                seat.failures.extend((self._start, seat.clock(), *how, ()))
+            else:
+                rest = (((),) if "slice" in seat.fields else ()) + ((-1,) if "size" in seat.fields else ())
+                seat.buffer.extend((self._start, seat.clock(), None, *rest))
+
+    def _end(self, seat: Seat, error: BaseException | None) -> None:
         if self._items:
             seat.end(self._start, self._first, self._last, self._items, error, self._page)
         elif error is not None:
@@ -131,7 +144,10 @@ class CallContext:
             known = {"start": self._start, "end": seat.clock(), "slice": self._page, "size": size}
             seat.extend([known.get(field) for field in seat.fields])
             if not self._call & seat.mask:
-                seat.relieve(seat)
+                try:
+                    seat.relieve(seat)
+                except RecursionError:  # relief can wait
+                    return
 
     async def __aenter__(self) -> Self:
         """Begin the call."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from modelmon.errors import ConfigurationError
 from modelmon.probes import reading
 from modelmon.probes.auto_ids import publish, rows_of
+from modelmon.probes.openings import opening
 from modelmon.probes.sites import PLAIN
 from modelmon.probes.texts import BUILTINS, Columns, factory, kept
 
@@ -24,7 +25,7 @@ _ISSUE: Final = "@publish((@s.prefix, @n, None if @type(@v) in @plain or @type(@
 def made(text: str, site: Site, function: Any, arguments: Any = None) -> Any:
     """Compile a wrapper and close it over what it needs."""
     make = factory(text)
-    return make(site, function, arguments, _compiling(), PLAIN, reading, publish, rows_of, *BUILTINS)
+    return make(site, function, arguments, _compiling(), PLAIN, reading, publish, rows_of, opening, *BUILTINS)
 
 
 def columns_of(site: Site, signature: Signature, *, stream: bool) -> Columns:

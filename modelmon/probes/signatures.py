@@ -15,7 +15,7 @@ ITERABLE_COROUTINE: Final = "iterable coroutine"
 GENERATOR: Final = "generator"
 ASYNC_GENERATOR: Final = "async generator"
 
-_TAKEN: Final = frozenset({"BaseException", "GeneratorExit", "StopIteration", "StopAsyncIteration"})
+_TAKEN: Final = frozenset({"BaseException", "GeneratorExit", "RecursionError", "StopIteration", "StopAsyncIteration"})
 _VARARGS, _VARKEYWORDS, _GENERATOR, _COROUTINE, _ITERABLE, _ASYNC_GENERATOR = 0x04, 0x08, 0x20, 0x80, 0x100, 0x200
 
 

@@ -1,14 +1,9 @@
 """The text of a wrapper: written once per signature and per set of things asked for, compiled, and shown in tracebacks.
 
 1. Every name of ours starts with a prefix that no parameter of the user's starts with.
-2. The user's call stands alone in its ``try``; what is ours stands in a second one, whose handler is `Seat.mend`.
-   The call is begun inside the first ``try``, so that a signal that strikes right after it still ends the call.
-3. Hooks and parameters are read after the function returned and after the clock was read.
-4. Attributes of the seat are taken into locals before they are called: up to Python 3.11 a method call looks a slot up
+2. Hooks and parameters are read after the function returned and after the clock was read.
+3. Attributes of the seat are taken into locals before they are called: up to Python 3.11 a method call looks a slot up
    the slow way. The types of nearly all values are told by identity, which is cheaper than a set.
-5. Items of a stream are counted by the loop variable itself, and the clock is read at every item unless items come
-   faster than every two microseconds; then it is read at every 2nd, 4th, ... 64th. So the time of the last item is
-   exact for streams in which it matters; otherwise the stream's end stands for it.
 """
 
 from __future__ import annotations
@@ -18,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.probes.signatures import COROUTINE, GENERATOR, ITERABLE_COROUTINE, PLAIN_CALL
+from modelmon.probes.templates import ASIDE, CALL, COUNTED, READ, READ_ASYNC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +30,7 @@ FREE: Final = (
     "@reading",
     "@publish",
     "@rows",
+    "@opening",
     *(f"@{b.__name__}" for b in BUILTINS),
 )
 """Parameters of every factory, in order; built-ins among them, since a parameter of the user's may hide one."""
@@ -70,170 +67,24 @@ class Columns:
         return ", ".join(column for column in columns if column)
 
     @property
+    def unread(self) -> str:
+        """The tuple of a call which returned, but of which nothing could be read."""
+        columns = [
+            "@t",
+            "@clock()",
+            "None",
+            "None" if self.id else "",
+            "()" if self.slice else "",
+            "-1" if self.size else "",
+        ]
+        return ", ".join(column for column in columns if column)
+
+    @property
     def slice_argument(self) -> str:
         """What follows the other arguments where a call is recorded that did not return."""
         return f", {self.slice}" if self.slice else ""
 
 
-_CALL: Final = """\
-{define} @wrapper({parameters}):{aside}
-    @s = @site.seat
-    @clock = @s.clock
-    @t = @clock()
-    try:
-        @n = @next(@s.begun)
-        @r = {wait}@call({forwarded})
-    except BaseException as @e:
-        try:
-            {failed}
-        except BaseException as @f:
-            if @s.mend_failure(@t, @e, @f):
-                raise
-        raise
-    try:
-        @extend = @s.extend
-        @extend(({record}))
-        @t = None
-        if not @n & @s.mask:
-            @s.relieve(@s)
-    except BaseException as @e:
-        if @s.mend(@t, @e):
-            raise
-    return @r
-"""
-
-_ENDED: Final = """\
-    except BaseException as @e:
-        try:
-            @s.end(@t, @first, @last, @n, @e{slice_argument})
-        except BaseException as @f:
-            if @s.mend_end(@t, @n, @e, @f):
-                raise
-        raise
-    try:
-        @s.end(@t, @first, @last, @n, None{slice_argument})
-    except BaseException as @f:
-        if @s.mend_end(@t, @n, None, @f):
-            raise
-"""
-
-_GENERATOR_HEAD: Final = """\
-def @wrapper({parameters}):
-    @s = @site.seat
-    @clock = @s.clock
-    @t = @clock()
-    @first = @last = None
-    @n = 0
-    @thrown = []
-    try:
-        @number = @next(@s.begun)
-        @g = @call({forwarded})
-        @send = @g.send
-"""
-
-# The loop yields item @n and receives item @n + 1, so the loop variable counts what was yielded.
-_COUNTED: Final = (
-    _GENERATOR_HEAD
-    + """\
-        try:
-            @v = @send(None)
-            @first = @last = @clock()
-            @n = @at = @stride = 1
-            while True:
-                try:
-                    if @thrown:
-                        @v = @g.throw(@thrown.pop())
-                        @n += 1
-                        @last, @at, @stride = @clock(), @n, 1
-                    while True:
-                        for @n in @range(@n, @n + @stride):
-                            @v = @send((yield @v))
-                        @n += 1
-                        @now = @clock()
-                        @stride = (64 if @stride > 32 else 2 * @stride) if @now - @last < 2000 * @stride else 1
-                        @last, @at = @now, @n
-                except GeneratorExit:
-                    @g.close()
-                    raise
-                except BaseException as @e:
-                    if @g.gi_frame is None:
-                        raise
-                    @thrown.append(@e)
-        except StopIteration as @e:
-            @r = @e.value
-            if @n and @at != @n:
-                @last = @clock()
-"""
-    + _ENDED
-    + "    return @r\n"
-)
-
-_READ_ITEM: Final = """\
-                @last = @clock()
-                if @first is None:
-                    @first = @last
-                try:
-                    @n += {tokens}
-{give}
-                except BaseException as @e:
-                    if @s.mend(None, @e):
-                        raise
-"""
-
-_READ: Final = (
-    _GENERATOR_HEAD
-    + """\
-        try:
-            @v = @send(None)
-            while True:
-"""
-    + _READ_ITEM
-    + """\
-                try:
-                    @v = @send((yield @v))
-                    continue
-                except GeneratorExit:
-                    @g.close()
-                    raise
-                except BaseException as @e:
-                    if @g.gi_frame is None:
-                        raise
-                    @thrown.append(@e)
-                @v = @g.throw(@thrown.pop())
-        except StopIteration as @e:
-            @r = @e.value
-"""
-    + _ENDED
-    + "    return @r\n"
-)
-
-_READ_ASYNC: Final = (
-    _GENERATOR_HEAD.replace("def ", "async def ", 1).replace("@g.send", "@g.asend")
-    + """\
-        try:
-            @v = await @send(None)
-            while True:
-"""
-    + _READ_ITEM
-    + """\
-                try:
-                    @sent = yield @v
-                except GeneratorExit:
-                    await @g.aclose()
-                    raise
-                except BaseException as @e:
-                    @thrown.append(@e)
-                if @thrown:
-                    @v = await @g.athrow(@thrown.pop())
-                else:
-                    @v = await @send(@sent)
-        except StopAsyncIteration:
-            pass
-"""
-    + _ENDED
-)
-
-_ASIDE: Final = "\n    if @compiling():\n        return ({wait}@call({forwarded}))"
 _CALLS: Final = {
     PLAIN_CALL: ("def", ""),
     COROUTINE: ("async def", "await "),
@@ -257,19 +108,20 @@ def text_of(kind: str, signature: Signature, columns: Columns) -> str:
         "parameters": signature.parameters,
         "forwarded": signature.forwarded,
         "record": columns.record,
+        "unread": columns.unread,
         "slice_argument": columns.slice_argument,
         "failed": columns.failed or f"@s.fail(@t, @e{columns.slice_argument})",
     }
     if kind in _CALLS:
         define, wait = _CALLS[kind]
-        aside = _ASIDE.format(wait=wait, **fields) if columns.compiling else ""
-        body = _CALL.format(define=define, wait=wait, aside=aside, **fields)
+        aside = ASIDE.format(wait=wait, **fields) if columns.compiling else ""
+        body = CALL.format(define=define, wait=wait, aside=aside, **fields)
     elif kind == GENERATOR and not columns.value and not columns.tokens:
-        body = _COUNTED.format(**fields)
+        body = COUNTED.format(**fields)
     else:
         given = ", ".join(("@last", "@number", "@n", columns.value, columns.id or "None", columns.slice or "()"))
         give = f"                    @s.give_item({given})" if columns.value else ""
-        template = _READ if kind == GENERATOR else _READ_ASYNC
+        template = READ if kind == GENERATOR else READ_ASYNC
         body = template.format(tokens=columns.tokens or "1", give=give, **fields)
     prefix = _prefix(signature.names)
     inner = "".join(f"    {line}\n" for line in body.splitlines() if line)

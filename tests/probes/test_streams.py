@@ -10,6 +10,7 @@ import functools
 import gc
 import inspect
 import itertools
+import sys
 import types
 
 import pytest
@@ -418,4 +419,94 @@ def test_coroutine_that_is_closed_is_abandoned(desk):
     coroutine.send(None)
     coroutine.close()
     watched().close()
+    assert outcomes(site) == [("abandoned", "GeneratorExit")]
+
+
+def clean_run(main):
+    """Run a coroutine function in a loop of its own, and return what the loop's exception handler was told."""
+    told = []
+
+    async def wrapped():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        await main()
+
+    asyncio.run(wrapped())
+    return told
+
+
+@each_way
+@pytest.mark.parametrize("way", ["open", "break", "collect", "aclose", "many"])
+def test_loop_closes_an_open_stream_once(desk, settings, way):
+    """A stream left open when its loop shuts down is closed once, cleanup awaited, without complaint."""
+    log, streams_left = [], []
+
+    async def slow():
+        try:
+            for i in range(10):
+                yield i
+        finally:
+            await asyncio.sleep(0.001)
+            log.append("closed")
+
+    watched, site = desk.watch(slow, **settings)
+
+    async def main():
+        for _ in range(5 if way == "many" else 1):
+            stream = watched()
+            await stream.__anext__()
+            if way in ("open", "many"):
+                streams_left.append(stream)
+            elif way == "break":
+                async for _ in stream:
+                    break
+            elif way == "aclose":
+                await stream.aclose()
+        del stream
+        gc.collect()
+        await asyncio.sleep(0.01)
+
+    assert clean_run(main) == []
+    assert log == ["closed"] * len(outcomes(site))
+    assert {outcome for outcome, _ in outcomes(site)} == {"abandoned"}
+
+
+@each_way
+def test_hooks_of_the_loop_are_left_as_they_were(desk, settings):
+    """The loop's hooks see the watching generator alone, and stay in place."""
+    seen = []
+
+    async def quick():
+        yield 1
+
+    watched, _ = desk.watch(quick, **settings)
+    before = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(seen.append, seen.remove)
+    try:
+        stream = watched()
+        with pytest.raises(StopIteration):
+            stream.__anext__().send(None)
+        assert sys.get_asyncgen_hooks() == (seen.append, seen.remove)
+    finally:
+        sys.set_asyncgen_hooks(*before)
+    assert seen == [stream]
+
+
+@each_way
+def test_close_returns_what_it_would_unwatched(desk, settings):
+    """A generator that returns a value when it is closed gives it to whoever closes it, where Python does so."""
+
+    def closing():
+        try:
+            yield 1
+        except GeneratorExit:
+            return 5
+
+    def closed(function):
+        stream = function()
+        next(stream)
+        return stream.close()
+
+    watched, site = desk.watch(closing, **settings)
+    assert closed(watched) == closed(closing)
+    assert closed(closing) == (5 if sys.version_info >= (3, 13) else None)
     assert outcomes(site) == [("abandoned", "GeneratorExit")]

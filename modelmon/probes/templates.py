@@ -1,0 +1,220 @@
+"""The templates of wrappers, which `modelmon.probes.texts` fills in; ``@`` stands for the prefix of our names.
+
+1. The user's call stands alone in its ``try``; what is ours stands in a second one, whose handler is `Seat.mend`.
+   The call is begun inside the first ``try``, so that a signal that strikes right after it still ends the call.
+2. Where the stack has no room left to write the end of a call, it is written here, without any further frame: up to
+   Python 3.11 even a call of C may need one that is not there, while a list takes ``+=`` without. What this replaces
+   raises ``RecursionError`` only before it wrote. Reading the clock succeeds as it did at the beginning of the call,
+   unless a generator or coroutine was resumed nearer to the end of the stack.
+3. Items of a stream are counted by the loop variable itself, and the clock is read at every item unless items come
+   faster than every two microseconds; then it is read at every 2nd, 4th, ... 64th. So the time of the last item is
+   exact for streams in which it matters; otherwise the stream's end stands for it.
+"""
+
+from __future__ import annotations
+
+from textwrap import indent
+from typing import Final
+
+CALL: Final = """\
+{define} @wrapper({parameters}):{aside}
+    @s = @site.seat
+    @clock = @s.clock
+    @t = @clock()
+    try:
+        @n = @next(@s.begun)
+        @r = {wait}@call({forwarded})
+    except BaseException as @e:
+        try:
+            {failed}
+        except RecursionError:
+            try:
+                @n = @clock()
+            except RecursionError:
+                @n = @t
+            @f = @s.failures
+            @f += (@t, @n, "error", "RecursionError", ())
+        except BaseException as @f:
+            if @s.mend_failure(@t, @e, @f):
+                raise
+        raise
+    try:
+        @extend = @s.extend
+        @extend(({record}))
+        @t = None
+        if not @n & @s.mask:
+            @s.relieve(@s)
+    except RecursionError:
+        if @t is not None:
+            @f = @s.buffer
+            @f += ({unread})
+            @s.rejections.append(("internal", 1))
+    except BaseException as @e:
+        if @s.mend(@t, @e):
+            raise
+    return @r
+"""
+
+_OVERFLOWN: Final = """\
+except RecursionError:
+    try:
+        @now = @clock()
+    except RecursionError:
+        @now = @t
+    @f = @s.streams
+    @f += (@t, @first, @last, @now, @n, {how}, ())
+"""
+_RAISED: Final = (
+    """\
+    except BaseException as @e:
+        try:
+            @s.end(@t, @first, @last, @n, @e{slice_argument})
+"""
+    + indent(_OVERFLOWN.replace("{how}", '"error", "RecursionError"'), 8 * " ")
+    + """\
+        except BaseException as @f:
+            if @s.mend_end(@t, @n, @e, @f):
+                raise
+"""
+)
+_ENDED: Final = (
+    """\
+        raise
+    try:
+        @s.end(@t, @first, @last, @n, None{slice_argument})
+"""
+    + indent(_OVERFLOWN.replace("{how}", '"ok", ""'), 4 * " ")
+    + """\
+    except BaseException as @f:
+        if @s.mend_end(@t, @n, None, @f):
+            raise
+"""
+)
+# From Python 3.13 on ``close`` returns what the generator returns when it is closed.
+_LEFT: Final = """\
+        if @left is not None:
+            return @left
+"""
+
+_GENERATOR_HEAD: Final = """\
+def @wrapper({parameters}):
+    @s = @site.seat
+    @clock = @s.clock
+    @t = @clock()
+    @first = @last = @left = None
+    @n = 0
+    @thrown = []
+    try:
+        @number = @next(@s.begun)
+        @g = @call({forwarded})
+        @send = @g.send
+"""
+
+# The loop yields item @n and receives item @n + 1, so the loop variable counts what was yielded.
+COUNTED: Final = (
+    _GENERATOR_HEAD
+    + """\
+        try:
+            @v = @send(None)
+            @first = @last = @clock()
+            @n = @at = @stride = 1
+            while True:
+                try:
+                    if @thrown:
+                        @v = @g.throw(@thrown.pop())
+                        @n += 1
+                        @last, @at, @stride = @clock(), @n, 1
+                    while True:
+                        for @n in @range(@n, @n + @stride):
+                            @v = @send((yield @v))
+                        @n += 1
+                        @now = @clock()
+                        @stride = (64 if @stride > 32 else 2 * @stride) if @now - @last < 2000 * @stride else 1
+                        @last, @at = @now, @n
+                except GeneratorExit:
+                    @left = @g.close()
+                    raise
+                except BaseException as @e:
+                    if @g.gi_frame is None:
+                        raise
+                    @thrown.append(@e)
+        except StopIteration as @e:
+            @r = @e.value
+            if @n and @at != @n:
+                @last = @clock()
+"""
+    + _RAISED
+    + _LEFT
+    + _ENDED
+    + "    return @r\n"
+)
+
+_READ_ITEM: Final = """\
+                @last = @clock()
+                if @first is None:
+                    @first = @last
+                try:
+                    @n += {tokens}
+{give}
+                except BaseException as @e:
+                    if @s.mend(None, @e):
+                        raise
+"""
+
+READ: Final = (
+    _GENERATOR_HEAD
+    + """\
+        try:
+            @v = @send(None)
+            while True:
+"""
+    + _READ_ITEM
+    + """\
+                try:
+                    @v = @send((yield @v))
+                    continue
+                except GeneratorExit:
+                    @left = @g.close()
+                    raise
+                except BaseException as @e:
+                    if @g.gi_frame is None:
+                        raise
+                    @thrown.append(@e)
+                @v = @g.throw(@thrown.pop())
+        except StopIteration as @e:
+            @r = @e.value
+"""
+    + _RAISED
+    + _LEFT
+    + _ENDED
+    + "    return @r\n"
+)
+
+READ_ASYNC: Final = (
+    _GENERATOR_HEAD.replace("def ", "async def ", 1).replace("@g.send", "@g.asend")
+    + """\
+        try:
+            @v = await @opening(@send)
+            while True:
+"""
+    + _READ_ITEM
+    + """\
+                try:
+                    @sent = yield @v
+                except GeneratorExit:
+                    await @g.aclose()
+                    raise
+                except BaseException as @e:
+                    @thrown.append(@e)
+                if @thrown:
+                    @v = await @g.athrow(@thrown.pop())
+                else:
+                    @v = await @send(@sent)
+        except StopAsyncIteration:
+            pass
+"""
+    + _RAISED
+    + _ENDED
+)
+
+ASIDE: Final = "\n    if @compiling():\n        return ({wait}@call({forwarded}))"
