@@ -92,7 +92,7 @@ def test_show_ends_in_agreement(terminal: bool) -> None:
     console = Console(width=110, height=50, file=io.StringIO(), force_terminal=terminal)
     assert play(seconds=2.0, console=console) == 0
     text = console.file.getvalue()
-    assert "numbers agree with scikit-learn's" in text
+    assert "numbers agree: quality with scikit-learn" in text
     assert "✗" not in text
 
 

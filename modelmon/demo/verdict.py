@@ -63,7 +63,7 @@ def _digits(ours: ModelSnapshot, truth: Any, rows: Any) -> Iterator[Line]:
     said = rows.argmax(axis=1)
     wide = np.arange(10)
     off = int(np.abs(ours.confusion.matrix - metrics.confusion_matrix(truth, said, labels=wide)).sum())
-    yield Line("digits", "matrix cells off", off, 0, 0)
+    yield Line("digits", "cells that differ", off, 0, 0)
     yield Line("digits", "accuracy", ours.accuracy, metrics.accuracy_score(truth, said))
     yield Line("digits", "F1, macro", ours.f1(average="macro"), metrics.f1_score(truth, said, average="macro"))
     yield Line("digits", "MCC", ours.mcc, metrics.matthews_corrcoef(truth, said))
@@ -77,7 +77,7 @@ def _tumours(ours: ModelSnapshot, truth: Any, scores: Any) -> Iterator[Line]:
     said = np.where(scores >= THRESHOLD, MALIGNANT, BENIGN)
     sick = truth == MALIGNANT
     off = int(np.abs(ours.confusion.matrix - metrics.confusion_matrix(truth, said, labels=[BENIGN, MALIGNANT])).sum())
-    yield Line("tumours", "matrix cells off", off, 0, 0)
+    yield Line("tumours", "cells that differ", off, 0, 0)
     yield Line("tumours", "accuracy", ours.accuracy, metrics.accuracy_score(truth, said))
     yield Line("tumours", "precision", ours.precision(), metrics.precision_score(truth, said, pos_label=MALIGNANT))
     yield Line("tumours", "recall", ours.recall(), metrics.recall_score(truth, said, pos_label=MALIGNANT))

@@ -87,7 +87,7 @@ def verdict(lines: Sequence[Line]) -> RenderableType:
         ("model", "left"),
         ("", "left"),
         ("modelmon", "right"),
-        ("scikit-learn", "right"),
+        ("expected", "right"),
         ("", "left"),
     ):
         table.add_column(title, justify=side)  # type: ignore[arg-type]
