@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from modelmon import notices
 from modelmon.clocks import StoreClock, SystemClock
 from modelmon.errors import BusyError, RejectedError
+from modelmon.faults import is_signalled
 from modelmon.forking import gate_timeouts, load_counting
 from modelmon.notices import REASONS
 from modelmon.probes.seats import Seat
-from modelmon.seating import Seating, is_foreign, waiting
+from modelmon.seating import Seating, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,7 +229,7 @@ class Recorder:
             self.count("internal_errors", f"drain:{type(error).__name__}")
             self.count("dropped", "internal_error", max(series.ended - ended, 0))
             self.say("drain", f"modelmon could not count records of {site.model!r}: {error!r}")
-            if self.settings.strict or is_foreign(error):
+            if self.settings.strict or not isinstance(error, Exception) or is_signalled(error):
                 raise
         seat.accept()
 

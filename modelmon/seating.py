@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modelmon.parts import SeriesKey
     from modelmon.probes.seats import Seat
-
-_PACKAGE: Final = os.path.dirname(__file__)  # noqa: PTH120  (pathlib is not worth its import here)
 
 
 class Seating:
@@ -54,13 +51,3 @@ class Seating:
 def waiting(seat: Seat) -> int:
     """Return how many list entries wait in a seat, to be drained."""
     return len(seat.buffer) + len(seat.failures) + len(seat.streams) + len(seat.given) + len(seat.rejections)
-
-
-def is_foreign(error: BaseException) -> bool:
-    """Tell what a signal handler of the user raised during a drain from a fault of ours or of numpy's."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = "" if trace is None else trace.tb_frame.f_code.co_filename
-    ours = place.startswith(_PACKAGE) or f"{os.sep}numpy{os.sep}" in place
-    return not isinstance(error, Exception) or not (ours or isinstance(error, MemoryError))
