@@ -122,9 +122,9 @@ def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | 
             return given
         return replace(given, ids=written(seat.prefix, given.ids.integers))
     if not (seat.rejections or series.rejected):
-        return read(seat.site.task, values, ids)
+        return read(seat.site.task, values, ids, scored=ids is not None)
     if ids is None:
-        return read(seat.site.task, values)
+        return read(seat.site.task, values, scored=False)
     known = sum(1 for value, given in zip(values, ids, strict=True) if given is UNREADABLE and value is not None)
     reading = read(seat.site.task, values, [None if given is UNREADABLE else given for given in ids])
     if known and "bad_id" in reading.rejected:

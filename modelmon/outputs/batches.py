@@ -28,7 +28,6 @@ _SCALARS = frozenset({int, float, str, bool, bytes})
 _NUMBERS = frozenset({int, float, bool})
 _NUMERIC_KINDS = "biuf"
 _ROW_DIMENSIONS = 2
-_LARGE = 4096  # rows of an array that is read by itself, because laying it beside others would copy it
 _TWO_COLUMNS = 2
 _SUM_TOLERANCE = 1e-3
 
@@ -106,7 +105,7 @@ def _group(value: Any, task: Task | None, *, lone: bool | None) -> Any:
         return ("parts", 0, "O") if kind is frozenset else None
     if value.ndim == 1 and _is_row(value, value.dtype.kind, task, lone=lone):
         return "row"
-    return None if len(value) >= _LARGE else (value.dtype.str, value.shape[1:])
+    return (value.dtype.str, value.shape[1:])
 
 
 def _tuple_group(value: tuple[Any, ...], task: Task | None, *, lone: bool | None) -> Any:

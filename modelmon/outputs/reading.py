@@ -69,13 +69,14 @@ class Reading:
         return len(self.rows)
 
 
-def read(task: Task | None, values: Sequence[Any], ids: Sequence[Any] | None = None) -> Reading:
+def read(task: Task | None, values: Sequence[Any], ids: Sequence[Any] | None = None, *, scored: bool = True) -> Reading:
     """Read outputs as predictions; never raise.
 
     Args:
         task: what the outputs mean.
         values: the kept output of each call: a scalar or a batch.
         ids: the kept id or ids of each call; None where the calls have no ids.
+        scored: whether the scores are wanted; they are not where no prediction awaits a label.
 
     >>> from modelmon.tasks import Binary
     >>> found = read(Binary(positive="fraud"), [0.9, 0.2, float("nan")], ["a", "b", "c"])
@@ -83,24 +84,24 @@ def read(task: Task | None, values: Sequence[Any], ids: Sequence[Any] | None = N
     (['fraud', 'other'], [0.9, 0.2], ['a', 'b'], {'nan': 1})
     """
     try:
-        return _read(task, values, ids)
+        return _read(task, values, ids, scored=scored)
     except Exception:  # one output that no rule foresaw must not take the others of its batch with it
         sound = [_is_sound(task, value, None if ids is None else ids[call]) for call, value in enumerate(values)]
         refused = Rejection("type")
         values = [value if good else refused for value, good in zip(values, sound, strict=True)]
         ids = None if ids is None else [each if good else refused for each, good in zip(ids, sound, strict=True)]
-        return _read(task, values, ids)
+        return _read(task, values, ids, scored=scored)
 
 
 def _is_sound(task: Task | None, value: Any, id_: Any) -> bool:
     try:
-        _read(task, [value], [id_])
+        _read(task, [value], [id_], scored=True)
     except Exception:
         return False
     return True
 
 
-def _read(task: Task | None, values: Sequence[Any], ids: Sequence[Any] | None) -> Reading:
+def _read(task: Task | None, values: Sequence[Any], ids: Sequence[Any] | None, *, scored: bool) -> Reading:
     refusals = Refusals(len(values))
     identification = None if ids is None else identify(ids)
     lone = None if identification is None else identification.lone
@@ -108,7 +109,10 @@ def _read(task: Task | None, values: Sequence[Any], ids: Sequence[Any] | None) -
     parts: list[_Part] = []
     for batch in gather(values, task, lone=lone, refusals=refusals):
         sizes[batch.calls] = batch.sizes
-        parts.append(_part(batch, task, identification, refusals))
+        part = _part(batch, task, identification, refusals)
+        if not scored:
+            part.meaning.scores = part.meaning.best = None
+        parts.append(part)
     sizes = np.maximum(sizes, refusals.sizes)
     parts = _agreeing([part for part in parts if len(part.calls)], refusals)
     refused = sum(refusals.reasons.values()) if ids is not None else 0
@@ -182,7 +186,7 @@ def _lay(
     """Lay the parts together, in the order of their calls."""
     joined = _joined(parts)
     rows, places, meaning = joined.calls, joined.places, joined.meaning
-    if len(parts) > 1:
+    if len(parts) > 1 and bool((rows[1:] < rows[:-1]).any()):
         order = np.argsort(rows, kind="stable")
         rows, meaning = rows[order], _taken(meaning, order)
         places = None if places is None else places[order]
