@@ -67,7 +67,7 @@ def gather(
         return []
     kinds = set(map(type, values))
     if kinds <= _SCALARS and (float not in kinds or len(kinds) == 1):
-        return [_flat_batch(np.arange(n), np.ones(n, np.int64), values)] if n else []
+        return [_flat_batch(np.arange(n), np.ones(n, np.int64), values, kinds)] if n else []
     groups: dict[Any, list[tuple[int, Any]]] = {}
     for call, given in enumerate(values):
         value = given.array() if type(given) is Deferred else given
@@ -205,9 +205,11 @@ def _parts(calls: NDArray[np.int64], sizes: NDArray[np.int64], rows: Iterable[An
     return Batch(calls, sizes, "parts", tuple(row if type(row) is frozenset else tuple(row) for row in rows))
 
 
-def _flat_batch(calls: NDArray[np.int64], sizes: NDArray[np.int64], values: Sequence[Any]) -> Batch:
-    """Lay plain values out as numbers where they all are, else as labels."""
-    kinds = set(map(type, values))
+def _flat_batch(
+    calls: NDArray[np.int64], sizes: NDArray[np.int64], values: Sequence[Any], kinds: set[type] | None = None
+) -> Batch:
+    """Lay plain values out as numbers where they all are, else as labels; their types may be known already."""
+    kinds = set(map(type, values)) if kinds is None else kinds
     n = len(values)
     if not kinds <= _NUMBERS | {type(None)} or kinds == {type(None)}:
         return Batch(calls, sizes, "labels", tuple(values))
