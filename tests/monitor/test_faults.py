@@ -331,10 +331,12 @@ def test_e7_exceptions_of_signal_handlers_pass_and_leave_no_lock(error: str) -> 
         @own(model="m", id="auto")
         def predict(): return 1
         fired, caught = [], 0
+        def work(turn):
+            while len(fired) == turn: predict()
         for turn in range(1500):
             try:
                 signal.setitimer(signal.ITIMER_REAL, 0.00005 + random.random() * 0.0003)
-                while len(fired) == turn: predict()
+                work(turn)
             except {error}: caught += 1
             if turn % 100 == 0:
                 signal.setitimer(signal.ITIMER_REAL, 0)
