@@ -162,9 +162,8 @@ class Monitor(Watching, Labelling):
         from modelmon.stores.memory import MemoryStore  # noqa: PLC0415  (numpy loads at the first drain)
 
         chosen = self.settings.store
-        if chosen is None or chosen == "memory" or isinstance(chosen, MemoryStore):
-            return MemoryStore()
-        return chosen  # type: ignore[no-any-return]  # anything else was checked by configure
+        store: Store = MemoryStore() if chosen is None or chosen == "memory" else chosen
+        return store
 
 
 class Source:

@@ -6,6 +6,7 @@ A round is fetched from the holdings, put through the transition, and written ba
 
 from __future__ import annotations
 
+import os
 import uuid
 from itertools import count
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelmon.clocks import StoreClock
-from modelmon.errors import StoreError
+from modelmon.errors import ConfigurationError, StoreError
 from modelmon.parts import Part, SeriesPart
 from modelmon.stores import labelling, predicting
 from modelmon.stores.holdings import KEY_SEED, Holdings
@@ -48,13 +49,23 @@ class MemoryStore:
 
     def __init__(self) -> None:
         """Make a store; `open` begins it."""
-        self._origin = f"memory:{uuid.uuid4().hex}"
+        self._origin = ""
+        self._opened_by = 0
         self._epochs = count(1)
         self._holdings: Holdings | None = None
         self._clock: StoreClock | None = None
 
     def open(self, settings: JoinSettings, clock: Clock) -> None:
-        """Begin with nothing."""
+        """Begin with nothing; in a forked child anew, under another name.
+
+        Raises:
+            ConfigurationError: when another monitor of this process has opened it.
+        """
+        if self._holdings is not None and self._opened_by == os.getpid():
+            msg = "this store belongs to a monitor already: give each monitor a store of its own"
+            raise ConfigurationError(msg)
+        self._opened_by = os.getpid()
+        self._origin = f"memory:{uuid.uuid4().hex}"
         self._holdings = Holdings(settings)
         self._clock = StoreClock(clock)
 

@@ -63,7 +63,8 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 def test_f1_fork_while_a_lock_is_held() -> None:
     """F1: a child records, labels and reads although the parent's lock was held at the fork."""
     out = run("""
-        own = Monitor()
+        from modelmon import MemoryStore
+        own = Monitor(store=MemoryStore())
         @own(model="m", id="key")
         def predict(key): return 1
         predict("warm"); own.snapshot()
