@@ -77,6 +77,8 @@ def drain_seat(
         for reason, n in _take(seat.rejections, 1, limit)[0]:
             reasons[reason] = reasons.get(reason, 0) + n
         series.reject(reasons, _slot_now(moment, seat))
+    if not (seat.buffer or seat.given):
+        seat.kept_bytes = 0
 
 
 def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
@@ -84,11 +86,10 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
     n = len(columns["start"])
     if not n:
         return
-    if not seat.buffer:
-        seat.kept_bytes = 0
     ends = _integers(columns["end"])
     durations = np.maximum(ends - _integers(columns["start"]), 0)
-    groups = Groups(series, columns.get("slice"), moment.wall(ends) // moment.window)
+    wall = moment.wall(ends)
+    groups = Groups(series, columns.get("slice"), wall // moment.window)
     entries = groups.entries()
     for entry, rows in entries:
         taken = durations[rows]
@@ -98,20 +99,27 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
     sizes = reading.sizes
     if "size" in columns:
         sizes = _integers(columns["size"])
-    same = int(sizes[0]) if int(sizes.min()) == int(sizes.max()) else None
-    for entry, rows in entries:
-        if same is not None:
-            entry.sizes("batch_size").add(same, len(sizes[rows])) if same >= 0 else None
-        else:
-            taken = sizes[rows]
-            entry.sizes("batch_size").update(taken[taken >= 0])
+    _count_sizes(sizes, entries)
     _count_predictions(reading, groups, entries, series)
-    _submit(seat, reading, moment.wall(ends), groups, store)
+    _submit(seat, reading, wall, groups, store)
+
+
+def _count_sizes(sizes: NDArray[np.int64], entries: list[tuple[Tally, Any]]) -> None:
+    """Count the rows of each call, where known; nearly always all are alike, which one entry can say."""
+    first = int(sizes[0])
+    alike = bool((sizes == first).all())
+    for entry, rows in entries:
+        taken = sizes[rows]
+        if not alike:
+            entry.sizes("batch_size").update(taken[taken >= 0])
+        elif first >= 0:
+            entry.sizes("batch_size").add(first, len(taken))
 
 
 def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | None) -> Reading:
     """Read kept outputs; what the probe found unreadable is among the rejections already, and is left out here."""
-    if seat.rejections or series.rejected:
+    marked = bool(seat.rejections or series.rejected)
+    if marked:
         values = [None if value is UNREADABLE else value for value in values]
     if seat.prefix and ids is not None and set(map(type, ids)) <= {int}:
         lone = read(seat.site.task, values) if set(map(type, values)) <= LONE else None
@@ -121,10 +129,8 @@ def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | 
         if given.ids is None or given.ids.integers is None:
             return given
         return replace(given, ids=written(seat.prefix, given.ids.integers))
-    if not (seat.rejections or series.rejected):
+    if ids is None or not marked:
         return read(seat.site.task, values, ids, scored=ids is not None)
-    if ids is None:
-        return read(seat.site.task, values, scored=False)
     known = sum(1 for value, given in zip(values, ids, strict=True) if given is UNREADABLE and value is not None)
     reading = read(seat.site.task, values, [None if given is UNREADABLE else given for given in ids])
     if known and "bad_id" in reading.rejected:

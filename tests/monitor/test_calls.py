@@ -434,3 +434,20 @@ def test_a_capture_cannot_be_configured() -> None:
     own = Monitor()
     with capture(monitor=own), pytest.raises(ConfigurationError, match="capture"):
         own.configure(ttl="1d")
+
+
+def test_what_streams_kept_is_let_go_when_drained() -> None:
+    """The bytes that a seat holds fall back to zero also where a site records streamed items alone."""
+    own = Monitor()
+
+    @own(model="stream", task=Multiclass(), output=lambda item: item)
+    def batches(count: int):
+        for _ in range(count):
+            yield np.arange(1000)
+
+    for _ in batches(5):
+        pass
+    seat = own.home.seats[0]
+    assert seat.kept_bytes >= 5 * 8000
+    assert own.snapshot()["stream"].predictions == 5000
+    assert seat.kept_bytes == 0
