@@ -12,7 +12,16 @@ class ConfigurationError(ModelmonError, ValueError):
 
 
 class StoreError(ModelmonError, RuntimeError):
-    """Report labels that were not committed; the same call may be repeated safely."""
+    """Report labels that were not committed; the same call may be repeated safely.
+
+    Attributes:
+        kind: one word on what is wrong: locked, full, readonly, permission, down, timeout, corrupt, conflict, other.
+    """
+
+    def __init__(self, message: str, *, kind: str = "other") -> None:
+        """Say what happened, without secrets."""
+        super().__init__(message)
+        self.kind = kind
 
 
 class BusyError(ModelmonError, RuntimeError):
