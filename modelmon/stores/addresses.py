@@ -1,0 +1,153 @@
+"""Addresses: which store a URL or a path means, and how to show one without its secrets.
+
+``sqlite:///var/lib/app/labels.db`` is the absolute path ``/var/lib/app/labels.db``; ``redis://``, ``rediss://``,
+``postgresql://`` and ``postgres://`` are read by the drivers themselves.
+Nothing is connected here, and only the store that is asked for gets loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import unquote
+
+from modelmon.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from modelmon.stores.contract import Store
+
+
+class _Kind(NamedTuple):
+    """Hold where a store's class is, and the driver that an extra of the same name brings, if it needs one."""
+
+    module: str
+    name: str
+    driver: str = ""
+    extra: str = ""
+
+
+_SQLITE: Final = _Kind("modelmon.stores.sqlite", "SQLiteStore")
+_REDIS: Final = _Kind("modelmon.stores.redis", "RedisStore", "redis", "redis")
+_POSTGRES: Final = _Kind("modelmon.stores.postgres", "PostgresStore", "psycopg", "postgres")
+_KINDS: Final = {
+    "sqlite": _SQLITE,
+    "redis": _REDIS,
+    "rediss": _REDIS,
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
+}
+_HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::\d+)?")
+HIDDEN: Final = "***"
+
+
+def make_store(url: str | os.PathLike[str]) -> Store:
+    """Return the store that a URL or a path means; it connects at its first use.
+
+    Raises:
+        ConfigurationError: when it means none; the message shows no secret.
+        ImportError: when its driver is missing; the message names the extra that brings it.
+    """
+    check_address(url)
+    if url == "memory":
+        from modelmon.stores.memory import MemoryStore  # noqa: PLC0415  (only the store that is asked for)
+
+        return MemoryStore()
+    kind = _SQLITE if isinstance(url, os.PathLike) else _KINDS[_scheme(url)]
+    try:
+        made = getattr(import_module(kind.module), kind.name)
+    except ModuleNotFoundError as error:
+        if not kind.driver or (error.name or "").partition(".")[0] != kind.driver:
+            raise
+        raise _missing(kind) from error
+    store: Store = made(_path(url) if kind is _SQLITE else url)
+    return store
+
+
+def check_address(url: str | os.PathLike[str]) -> None:
+    """Check what can be checked without connecting or loading anything.
+
+    Raises:
+        ConfigurationError: when this means no store; the message shows no secret.
+        ImportError: when the store's driver is missing; the message names the extra that brings it.
+    """
+    if url == "memory":
+        return
+    if isinstance(url, os.PathLike):
+        _path(url)
+        return
+    kind = _KINDS.get(_scheme(url))
+    if kind is None:
+        _refuse(f"{redacted(url)!r} is no store: give memory, {', '.join(f'{name}://' for name in _KINDS)}, or a path")
+    elif kind is _SQLITE:
+        _path(url)
+    elif find_spec(kind.driver) is None:
+        raise _missing(kind)
+
+
+def redacted(url: str | os.PathLike[str]) -> str:
+    """Return an address for people to read, without user, password and options.
+
+    >>> redacted("redis://user:secret@cache:6379/0?password=secret")
+    'redis://***@cache:6379/0?***'
+    >>> redacted("sqlite:///var/lib/labels.db")
+    'sqlite:///var/lib/labels.db'
+    """
+    if isinstance(url, os.PathLike):
+        return os.fsdecode(url)
+    scheme, mark, rest = url.partition("://")
+    if scheme == "sqlite" or url == "memory":
+        return url
+    if not mark or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        return HIDDEN
+    place, options, after = _cut(rest)
+    if "@" in after:  # a password with a bare question mark in it: nothing here can be told from it
+        return f"{scheme}://{HIDDEN}"
+    user, at, place = place.rpartition("@")
+    hosts, _, path = place.partition("/")
+    if ":" in path or not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+        return f"{scheme}://{HIDDEN}"
+    return f"{scheme}://{HIDDEN if user or at else ''}{at}{place}{options}{HIDDEN if options else ''}"
+
+
+def _cut(rest: str) -> tuple[str, str, str]:
+    """Return what stands before the first question or number sign, the sign, and what follows."""
+    found = re.search(r"[?#]", rest)
+    return (rest, "", "") if found is None else (rest[: found.start()], found[0], rest[found.end() :])
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0] if "://" in url else ""
+
+
+def _path(url: str | os.PathLike[str]) -> Path:
+    """Return the file of a SQLite address.
+
+    Raises:
+        ConfigurationError: when there is none.
+    """
+    if isinstance(url, os.PathLike):
+        path = os.fsdecode(url)
+    else:
+        host, slash, path = url.partition("://")[2].partition("/")
+        if host or not slash:
+            _refuse("sqlite:///x is the absolute path /x; for a relative one give a pathlib.Path")
+        path = "/" + unquote(path).lstrip("/")
+    if "\x00" in path or path.endswith("/") or path in ("", "."):
+        _refuse(f"{path!r} names no file for the store")
+    if path.endswith(":memory:"):
+        _refuse('a durable store needs a file; for one in memory give "memory"')
+    return Path(path)
+
+
+def _missing(kind: _Kind) -> ImportError:
+    message = f'this store needs {kind.driver}: pip install "modelmon[{kind.extra}]"'
+    return ImportError(message, name=kind.driver)
+
+
+def _refuse(message: str) -> None:
+    msg = f"store: {message}"
+    raise ConfigurationError(msg)
