@@ -7,12 +7,13 @@ Rules:
    It returns False, having written nothing, where something that was read has changed meanwhile; whoever called begins
    again.
    A database that locks at `begin` never does.
-3. What `apply` confirmed survives a kill of this process or of the server; with ``durable`` also a loss of power, as far
-   as the server is set up for it.
+3. What `apply` confirmed survives a kill of this process or of the server.
+   With ``durable`` it survives a loss of power too, as far as the server is set up for it.
 4. Nothing inside a document, an entry, a reminder, a journal entry or a page means anything here.
-5. A connection is used only by the process that opened it; in a forked child `open` makes another one and never touches
-   the inherited one.
-6. Whatever may pass raises ``StoreError`` with a ``kind``; after it, nothing is under way and the next `begin` may work.
+5. A connection is used only by the process that opened it.
+   In a forked child `open` makes another one and never touches the inherited one.
+6. Whatever may pass raises ``StoreError`` with a ``kind``.
+   After it nothing is under way, and the next `begin` may work.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Changes:
     Attributes:
         now: the transaction's time; the head keeps the greatest.
         keys: int64 ``(n,)``, all different, ascending: documents that change.
-        before: what `fetch`, `due` or `scan` led to for these keys in this transaction; None where there is no document.
+        before: what `fetch` or `scan` returned for these keys in this transaction; None where there is no document.
         after: what they become; None where the document goes.
         reminders: new reminders, (due, body).
         reminded: numbers of reminders that go; each was read in this transaction.
