@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -65,7 +66,7 @@ class Groups:
         number = self._series_numbers.get(key)
         if number is None:
             model, version = key
-            scopes = (0, self._new_scope(model, None), self._new_scope(model, version))
+            scopes = (0, self.new_scope(model, None), self.new_scope(model, version))
             number = self._series_numbers[key] = len(self.series)
             self.series.append(Series(key, task, objects, scopes))
             self.ledger(number, ())
@@ -85,11 +86,16 @@ class Groups:
         """Return the number of a label's scope; None where there are too many scopes of models never predicted."""
         known = self._scopes.get((model, version))
         if known is None and len(self._scopes) < MOST_SCOPES:
-            return self._new_scope(model, version)
+            return self.new_scope(model, version)
         return known
 
-    def _new_scope(self, model: str | None, version: str | None) -> int:
+    def new_scope(self, model: str | None, version: str | None) -> int:
+        """Return the number of a scope, a new one if it is new, however many there are."""
         return self._scopes.setdefault((model, version), len(self._scopes))
+
+    def scopes(self, first: int = 0) -> list[tuple[str | None, str | None]]:
+        """Return the scopes (model, version) in the order of their numbers, from ``first`` on."""
+        return [*islice(self._scopes, first, None)]
 
     def series_of(self, groups: NDArray[Any]) -> Numbers:
         """Return the series' number of each group."""

@@ -15,7 +15,7 @@ _SMALLEST = 4096
 
 
 class Objects:
-    """Intern hashable objects as codes; codes change only in `compact`.
+    """Intern hashable objects as codes; codes change only in `compact`, and go only there and in `truncate`.
 
     >>> objects = Objects()
     >>> objects.intern("cat"), objects.intern("dog"), objects.intern("cat"), objects[1]
@@ -54,6 +54,16 @@ class Objects:
     def codes(self, values: Sequence[Any]) -> NDArray[np.float64]:
         """Return the codes of objects as float64 ``(n,)``, the form in which registers hold values."""
         return np.fromiter(map(self.intern, values), np.float64, len(values))
+
+    def truncate(self, size: int) -> None:
+        """Forget all objects but the first ``size``, whose codes stay."""
+        for value in self._values[size:]:
+            del self._codes[value]
+        del self._values[size:]
+
+    def after(self, first: int) -> list[Any]:
+        """Return the objects whose codes are ``first`` and above, in order."""
+        return self._values[first:]
 
     def compact(self, used: Iterable[int]) -> NDArray[np.float64]:
         """Drop all objects but those used and return the new code of each old one, nan where dropped."""

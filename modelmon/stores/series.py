@@ -60,12 +60,19 @@ class Series:
         """Set the task, once."""
         self.task = task
         for value in task.declared or ():
-            self._add(value)
+            self.add(value)
 
     def forget_readings(self) -> None:
         """Drop what was found out about object codes."""
         self._small = np.full(_SMALL, _UNKNOWN)
         self._readings = {kind: np.full(0, _UNKNOWN) for kind in (OBJECT, TEXTUAL)}
+
+    def forget_objects(self, first: int) -> None:
+        """Drop what was found out about object codes from ``first`` on, and any code of flags."""
+        size = 0 if isinstance(self.task, Multilabel) else first
+        for kind, readings in self._readings.items():
+            if len(readings) > size:
+                self._readings[kind] = readings[:size].copy()
 
     def fits(self, task: Task, columns: tuple[Any, ...]) -> bool:
         """Tell whether predictions of a task, with these columns of flags, belong to this series."""
@@ -76,7 +83,7 @@ class Series:
         if isinstance(task, Multilabel):
             if not self.classes:
                 for value in columns:
-                    self._add(value)
+                    self.add(value)
             return tuple(self.classes) == tuple(columns)
         return True
 
@@ -95,14 +102,15 @@ class Series:
         if isinstance(self.task, Binary):
             return 0
         if self._is_closed or len(self.classes) >= MOST_CLASSES:
-            return self._codes[OTHER] if OTHER in self._codes else self._add(OTHER)
-        return self._add(value)
+            return self._codes[OTHER] if OTHER in self._codes else self.add(OTHER)
+        return self.add(value)
 
     @property
     def _is_closed(self) -> bool:
         return isinstance(self.task, Multiclass) and self.task.classes is not None
 
-    def _add(self, value: Any) -> int:
+    def add(self, value: Any) -> int:
+        """Return the code of a class that is new here."""
         code = self._codes[value] = len(self.classes)
         self.classes.append(value)
         if isinstance(value, str):
