@@ -24,13 +24,14 @@ from modelmon.accumulators import (
     Losses,
     Residuals,
     ScoreHistogram,
+    Strata,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Accumulator: TypeAlias = (
-    "Counts | Histogram | Confusion | Losses | Residuals | LabelMatrix | ScoreHistogram | ClassScores"
+    "Counts | Histogram | Confusion | Losses | Residuals | LabelMatrix | ScoreHistogram | ClassScores | Strata"
 )
 
 Kind = TypeVar("Kind")
@@ -39,7 +40,7 @@ NANOSECOND = 1e-9
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Counts, Histogram, Confusion, Losses, Residuals, LabelMatrix, ScoreHistogram, ClassScores)
+    for kind in (Counts, Histogram, Confusion, Losses, Residuals, LabelMatrix, ScoreHistogram, ClassScores, Strata)
 }
 _BUFFERED = (ScoreHistogram, ClassScores)
 
@@ -114,6 +115,11 @@ class Tally(Mapping[str, Any]):
     def scores(self, capacity: int = 2048) -> ScoreHistogram:
         """Return the binary score histogram, for writing; ``capacity`` keys if it is new."""
         return self._writable("scores", ScoreHistogram, capacity)
+
+    @property
+    def strata(self) -> Strata:
+        """The binary rows by bin of score, for writing."""
+        return self._writable("strata", Strata)
 
     def class_scores(self, capacity: int = 512) -> ClassScores:
         """Return the one-vs-rest score histograms, for writing; ``capacity`` keys per class if new."""

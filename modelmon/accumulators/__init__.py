@@ -10,6 +10,7 @@ from modelmon.accumulators.losses import Losses
 from modelmon.accumulators.multilabel import LabelMatrix
 from modelmon.accumulators.residuals import Residuals
 from modelmon.accumulators.scores import ClassScores, ScoreHistogram
+from modelmon.accumulators.strata import Strata
 
 __all__ = [
     "ClassScores",
@@ -21,4 +22,5 @@ __all__ = [
     "Losses",
     "Residuals",
     "ScoreHistogram",
+    "Strata",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelmon.stores.partition import partition
-from modelmon.stores.scoring import Rows, count_rows, count_scores
+from modelmon.stores.scoring import Accepted, Rows, count_accepted, count_accepted_scores, count_rows, count_scores
 from modelmon.stores.states import (
     AFTER,
     GAINS,
@@ -58,6 +58,7 @@ class Counting:
         self._delays: list[tuple[Numbers, Floats, Floats]] = []
         self._rows: dict[tuple[Layout, int], list[Rows]] = {}
         self._joins: dict[Layout, list[tuple[Rows, Floats]]] = {}
+        self._accepted: dict[tuple[bool, int], list[Accepted]] = {}
         self._waiting = 0
         self._first_slot = -(1 << 62)
         self.ledgers: dict[int, Ledger] = {}
@@ -86,6 +87,12 @@ class Counting:
             return
         self._delays.append((group, time, np.maximum(now - time, 0.0)))
 
+    def accepted(self, rows: Accepted, sign: int) -> None:
+        """Count accepted predictions by what they predicted, as added (+1) or removed (-1)."""
+        if len(rows.group):
+            self._accepted.setdefault((rows.score is not None, sign), []).append(rows)
+            self._wait(len(rows.group))
+
     def rows(self, layout: Layout, rows: Rows, sign: int) -> None:
         """Count joined rows of one layout as added (+1) or removed (-1)."""
         if not len(rows.group):
@@ -111,9 +118,12 @@ class Counting:
         if not self._waiting:
             return
         events, delays, rows, joins = self._events, self._delays, self._rows, self._joins
+        accepted, self._accepted = self._accepted, {}
         self._events, self._delays, self._rows, self._joins, self._waiting = [], [], {}, {}, 0
         if events:
             self._settle_events(events)
+        for (_, sign), taken in accepted.items():
+            self._settle_accepted(sign, taken)
         if delays:
             group, time, delay = (_whole(column) for column in zip(*delays, strict=True))
             for book, chosen in self._books(group, time):
@@ -133,6 +143,19 @@ class Counting:
                 name, key = _NAMES[cell]
                 for tally in book:
                     tally.counts(name).add(key, int(cells[cell]))
+
+    def _settle_accepted(self, sign: int, chunks: Sequence[Accepted]) -> None:
+        columns = [None if column[0] is None else _whole(column) for column in zip(*chunks, strict=True)]
+        rows = Accepted(*columns)  # type: ignore[arg-type]
+        slots = self._slots(rows.time)
+        for (number, slot), chosen in partition(self._groups.ledger_of(rows.group), slots):
+            series = self._groups.series[self._groups.ledgers[number][0]]
+            count_accepted(self._book(self.ledgers, number, slot), series, rows.predicted[chosen], sign)
+        if rows.score is None:
+            return
+        for (number, slot), chosen in partition(self._groups.series_of(rows.group), slots):
+            book = self._book(self.shared, number, slot)
+            count_accepted_scores(book, self._groups.series[number], rows, chosen, sign)
 
     def _settle_rows(self, layout: Layout, sign: int, chunks: Sequence[Rows], delays: Floats | None = None) -> None:
         """Count rows; those with delays have just been joined, and that counts too."""

@@ -67,6 +67,8 @@ def _check_series(name: str, total: Tally, series: SeriesPart) -> None:
         _events(total, "prediction_events", "pending", "joined_early"),
         accepted,
     )
+    if isinstance(series.task, (Binary, Multiclass)):
+        _check_accepted(name, accepted, total, series.shared.total)
     held = sum(_occupancy(total, STATES[state]) for state in REMEMBERED)
     _equal(f"{name}: accepted rows are somewhere", accepted, held + _arrived(total, "forgotten"))
     for state in STATES[1:]:
@@ -91,6 +93,16 @@ def _check_series(name: str, total: Tally, series: SeriesPart) -> None:
         _equal(f"{name}: residuals", total["residuals"].n + total["residuals"].skipped, counted)
     if isinstance(series.task, Multilabel) and "multilabel" in total:
         _equal(f"{name}: rows of labels", total["multilabel"].rows, counted)
+
+
+def _check_accepted(name: str, accepted: int, total: Tally, shared: Tally) -> None:
+    """Check what was predicted by accepted rows, and how many of them have labels."""
+    predicted = total["accepted"].total if "accepted" in total else 0
+    _equal(f"{name}: accepted rows by predicted class", predicted, accepted)
+    if "strata" in shared:
+        strata = shared["strata"]
+        if (strata.labelled.sum(axis=1) > strata.accepted).any():
+            _equal(f"{name}: a bin of scores has more labels than rows", 1, 0)
 
 
 def _check_scores(name: str, series: SeriesPart, counted: int) -> None:

@@ -11,6 +11,7 @@ from modelmon.stores.groups import Group, Layout
 from modelmon.stores.holdings import KEY_SEED, Picked
 from modelmon.stores.index import distinct, rounds
 from modelmon.stores.rounds import PredictionRound
+from modelmon.stores.scoring import Accepted
 from modelmon.stores.states import CONSUMED, EARLY, JOINED, NONE, PENDING, PREDICTION_OUTCOMES
 from modelmon.tasks import Multilabel
 
@@ -211,6 +212,8 @@ def _write(holdings: Holdings, batch: _Batch, found: Found, cover: Numbers, effe
         records.settle(new, state, due, truth)
     rows = Picked(new, batch.group, batch.time)
     holdings.transit(rows, np.full(len(new), NONE, np.uint8), state)
+    score = batch.payload if batch.layout.kind == "score" else None
+    holdings.counting.accepted(Accepted(batch.group, batch.time, batch.predicted, score), 1)
     labels = distinct(cover[cover >= 0])
     early = labels[table["state"][labels] == EARLY]
     if len(early):
@@ -229,10 +232,21 @@ def _replace(
     table, groups = holdings.records.records, holdings.groups
     joined = state == JOINED
     holdings.count(holdings.picked(rows[joined]), truth[joined], -1)
+    _accept(holdings, rows, -1)
     holdings.release_payload(rows)
     held = [groups.all[number] for number in table["group"][rows].tolist()]
     table["group"][rows] = [groups.group(Group(old.series, old.ledger, batch.layout)) for old in held]
     table["predicted"][rows] = batch.predicted
     holdings.store_payload(batch.layout, rows, batch.payload)
+    _accept(holdings, rows, 1)
     holdings.count(holdings.picked(rows[joined]), truth[joined], 1)
     holdings.transit(holdings.picked(rows[joined]), state[joined], state[joined])
+
+
+def _accept(holdings: Holdings, rows: Numbers, sign: int) -> None:
+    """Count rows by what they predict, or take them away."""
+    for layout, chosen in holdings.by_layout(holdings.records.records["group"][rows]):
+        some = holdings.picked(rows[chosen])
+        score = holdings.payload(layout, some.record) if layout.kind == "score" else None
+        predicted = holdings.records.records["predicted"][some.record]
+        holdings.counting.accepted(Accepted(some.group, some.time, predicted, score), sign)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from modelmon.accumulators import Strata
 from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 
 if TYPE_CHECKING:
@@ -46,6 +47,34 @@ class Rows(NamedTuple):
         """Return the rows at positions or a slice."""
         payload = None if self.payload is None else self.payload[chosen]
         return Rows(self.group[chosen], self.time[chosen], self.predicted[chosen], self.truth[chosen], payload)
+
+
+class Accepted(NamedTuple):
+    """Hold ``n`` accepted predictions: their groups, times, predicted class codes and scores, or None."""
+
+    group: NDArray[Any]
+    time: Floats
+    predicted: NDArray[Any]
+    score: Floats | None
+
+
+def count_accepted(book: Sequence[Tally], series: Series, predicted: NDArray[Any], sign: int) -> None:
+    """Count accepted predictions of one series by class, or take them away."""
+    if not isinstance(series.task, (Binary, Multiclass)):
+        return
+    found = np.bincount(predicted + 1)[1:]  # a code of -1 is no class
+    for code in np.flatnonzero(found).tolist():
+        for tally in book:
+            tally.counts("accepted").add((series.classes[code],), sign * int(found[code]))
+
+
+def count_accepted_scores(book: Sequence[Tally], series: Series, rows: Accepted, chosen: Any, sign: int) -> None:
+    """Count the scores of accepted predictions of one series, or take them away."""
+    if isinstance(series.task, Binary) and rows.score is not None:
+        strata = Strata()
+        strata.accept(rows.score[chosen], rows.predicted[chosen] == 1, sign)
+        for tally in book:
+            tally.strata.merge(strata)
 
 
 def count_rows(tally: Tally, series: Series, layout: Layout, rows: Rows, sign: int) -> None:
@@ -89,6 +118,11 @@ def count_scores(book: Sequence[Tally], series: Series, layout: Layout, rows: Ro
     if layout.kind == "score":
         for tally, capacity in zip(book, capacities, strict=False):
             tally.scores(capacity).update(payload, actual == 1, sign)
+        if isinstance(series.task, Binary):
+            strata = Strata()
+            strata.label(payload, rows.predicted == 1, actual == 1, sign)
+            for tally in book:
+                tally.strata.merge(strata)
         return
     scores = payload
     if layout.codes != tuple(range(layout.width)):

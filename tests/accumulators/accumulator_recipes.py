@@ -18,6 +18,7 @@ from modelmon.accumulators import (
     Losses,
     Residuals,
     ScoreHistogram,
+    Strata,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +95,18 @@ def recipes() -> list[Recipe]:
             lambda: ScoreHistogram(4096),
             lambda g, n: (_odd(g, n, ODD_SCORES), g.random(n) < 0.3),
             ScoreHistogram.update,
+        ),
+        Recipe(
+            "strata, accepted",
+            Strata,
+            lambda g, n: (_odd(g, n, [*ODD_SCORES, -7.5, 3.0]), g.random(n) < 0.4),
+            Strata.accept,
+        ),
+        Recipe(
+            "strata, labelled",
+            Strata,
+            lambda g, n: (_odd(g, n, ODD_SCORES), g.random(n) < 0.4, g.random(n) < 0.3),
+            Strata.label,
         ),
         Recipe("class scores", lambda: ClassScores(4096), _scored, ClassScores.update),
         Recipe(
