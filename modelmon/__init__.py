@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelmon.client import LabelClient as LabelClient
     from modelmon.errors import BusyError as BusyError
     from modelmon.errors import ConfigurationError as ConfigurationError
     from modelmon.errors import InvariantError as InvariantError
@@ -42,6 +43,7 @@ _HOMES = {
     "ConfigurationError": "errors",
     "InvariantError": "errors",
     "JoinReport": "reports",
+    "LabelClient": "client",
     "MemoryStore": "stores.memory",
     "ModelSnapshot": "snapshot",
     "ModelmonError": "errors",

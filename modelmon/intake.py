@@ -46,7 +46,7 @@ def delivery(
     Raises:
         ValueError: when lengths differ, or a keyword cannot be read.
     """
-    _check_scope(model, version)
+    check_scope(model, version)
     many = many_ids(ids, one=False)
     _check_sequence(given, single=not hasattr(given, "__iter__"))
     column = truths(given, textual=textual)
@@ -72,7 +72,7 @@ def retraction(
     Raises:
         ValueError: when a keyword cannot be read.
     """
-    _check_scope(model, version)
+    check_scope(model, version)
     many = many_ids(ids)
     n = len(many)
     return Labels(
@@ -87,7 +87,7 @@ def retraction(
 
 def commit(recorder: Recorder, labels: Labels) -> dict[str, int]:
     """Deliver labels to the store and say what is wrong with them; the caller holds the recorder's lock."""
-    labels, ahead = _timely(labels, recorder.now())
+    labels, ahead = timely(labels, recorder.now())
     if ahead:
         recorder.say("label:at", f"{ahead} label(s) refused: {AHEAD}")
     report = recorder.label(labels)
@@ -97,7 +97,7 @@ def commit(recorder: Recorder, labels: Labels) -> dict[str, int]:
     return report
 
 
-def _timely(labels: Labels, now: float) -> tuple[Labels, int]:
+def timely(labels: Labels, now: float) -> tuple[Labels, int]:
     """Return labels of which those dated more than an hour ahead are made invalid, and how many these are.
 
     Such a label would win over every later correction of its id.
@@ -221,7 +221,12 @@ def _check_sequence(values: Any, *, single: bool) -> None:
         raise ValueError(msg)
 
 
-def _check_scope(model: str | None, version: str | None) -> None:
+def check_scope(model: str | None, version: str | None) -> None:
+    """Check that a version comes with a model.
+
+    Raises:
+        ValueError: when it does not.
+    """
     if version is not None and model is None:
         msg = "version= narrows a label only together with model="
         raise ValueError(msg)

@@ -78,13 +78,16 @@ class MemoryStore:
 
     def label(self, labels: Labels) -> dict[str, int]:
         """Take labels and return how many had each outcome; each has exactly one."""
+        return _tallied(self.outcomes(labels), LABEL_OUTCOMES)
+
+    def outcomes(self, labels: Labels) -> NDArray[np.uint8]:
+        """Take labels and return the outcome of each, as an index of ``LABEL_OUTCOMES``."""
         holdings, now = self._begin()
         outcome = labelling.label(holdings, labels, now)
-        found = _tallied(outcome, LABEL_OUTCOMES)
-        for name, n in found.items():
+        for name, n in _tallied(outcome, LABEL_OUTCOMES).items():
             holdings.counting.counts.counts("label_events").add((name,), n)
         self._end(holdings, now)
-        return found
+        return outcome
 
     def forget(self, ids: Ids) -> int:
         """Erase every prediction and label under these ids and return how many there were; counts stay."""

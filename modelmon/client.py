@@ -1,0 +1,281 @@
+"""The label client: labels for a store, from a process that never imports the model.
+
+>>> from modelmon import LabelClient, MemoryStore
+>>> with LabelClient(MemoryStore()) as client:  # usually a URL, such as "sqlite:///var/lib/app/labels.db"
+...     client.labels(["order-17", "order-18"], ["fraud", "ok"])
+JoinReport(early=2)
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from modelmon.clocks import StoreClock, SystemClock
+from modelmon.errors import BusyError, ConfigurationError, StoreError
+from modelmon.forking import load_counting, renew_in_child
+from modelmon.notices import AHEAD, INVALID, warn
+from modelmon.reports import JoinReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from modelmon.clocks import Clock
+    from modelmon.events import Labels
+    from modelmon.snapshot import Snapshot
+    from modelmon.stores.contract import Store
+
+T = TypeVar("T")
+
+
+class LabelClient:
+    """Deliver labels to a store that other processes write predictions to, and read what became of them.
+
+    Safe for threads.
+    A report is returned after the store's commit, so it may acknowledge a message of a queue.
+    """
+
+    def __init__(
+        self,
+        store: str | os.PathLike[str] | Store,
+        model: str | None = None,
+        version: str | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        """Prepare; a durable store connects at its first use.
+
+        Args:
+            store: the URL or path of a store, or a store that nobody has opened.
+            model: what labels reach where a call does not say; every model's predictions under an id if None.
+            version: with ``model``: only this version's.
+            clock: an object with ``time()`` and ``monotonic_ns()``; the machine's if None.
+
+        Raises:
+            ConfigurationError: when this is no store, or one of this process alone.
+            ValueError: for a version without a model.
+        """
+        load_counting()
+        from modelmon.intake import check_scope  # noqa: PLC0415  (numpy loads with the first client)
+        from modelmon.stores.contract import JoinSettings  # noqa: PLC0415  (the same)
+
+        check_scope(model, version)
+        self._scope = (model, version)
+        self._lock = RLock()
+        self._clock = clock or SystemClock()
+        self._now = StoreClock(self._clock)
+        self._name = _shown(store)
+        self._store: Store | None = _opened(store)
+        # A store that lasts keeps the settings that its monitors gave it; one in memory has none yet.
+        lasting = self._store.durable or self._store.shared
+        self._store.open(None if lasting else JoinSettings(), self._clock)
+        renew_in_child(self)
+
+    def __repr__(self) -> str:
+        """Show the store, without its secrets, and the model."""
+        scope = "".join(f", {part!r}" for part in self._scope if part is not None)
+        return f"<LabelClient {self._name}{scope}>"
+
+    def label(
+        self,
+        id: Any,  # noqa: A002 - the public contract has arguments named id
+        truth: Any,
+        *,
+        at: Any = None,
+        rev: float | None = None,
+        model: str | None = None,
+        version: str | None = None,
+    ) -> JoinReport:
+        """Deliver the label of one prediction; see ``Monitor.label``.
+
+        Raises:
+            ValueError: for keywords that cannot be, before any effect.
+            StoreError: when the label was not committed; repeating the call is safe.
+        """
+        return self.labels((id,), (truth,), at=at, revs=None if rev is None else (rev,), model=model, version=version)
+
+    def labels(
+        self,
+        ids: Any,
+        truths: Any,
+        *,
+        at: Any = None,
+        revs: Any = None,
+        model: str | None = None,
+        version: str | None = None,
+        textual: bool = False,
+    ) -> JoinReport:
+        """Deliver many labels at once; see ``Monitor.labels``.
+
+        Args:
+            ids: ``n`` ids: a sequence, array or series.
+            truths: ``n`` truths.
+            at: one or ``n`` times at which they became known.
+            revs: ``n`` explicit revisions.
+            model: reach only this model's predictions.
+            version: with ``model``: only this version's.
+            textual: the truths came as text and match the model's classes by their text.
+
+        Returns:
+            How many labels had which outcome; ``total`` is ``n``.
+
+        Raises:
+            ValueError: when lengths differ or keywords cannot be, before any effect.
+            StoreError: when the labels were not committed; repeating the call is safe.
+        """
+        from modelmon.intake import delivery  # noqa: PLC0415  (loaded already)
+
+        model, version = self._reach(model, version)
+        return _report(self, delivery(ids, truths, at=at, revs=revs, model=model, version=version, textual=textual))
+
+    def retract(
+        self,
+        ids: Any,
+        *,
+        at: Any = None,
+        rev: float | None = None,
+        model: str | None = None,
+        version: str | None = None,
+    ) -> JoinReport:
+        """Take back the labels of one id or many; see ``Monitor.retract``.
+
+        Raises:
+            ValueError: for keywords that cannot be, before any effect.
+            StoreError: when it was not committed; repeating the call is safe.
+        """
+        from modelmon.intake import retraction  # noqa: PLC0415  (loaded already)
+
+        model, version = self._reach(model, version)
+        return _report(self, retraction(ids, at=at, rev=rev, model=model, version=version))
+
+    def forget(self, ids: Any) -> int:
+        """Erase everything kept under one id or many, for privacy, and return how much that was; counts stay."""
+        from modelmon.intake import many_ids  # noqa: PLC0415  (loaded already)
+
+        wanted = many_ids(ids)
+        erased: int = self._hold(lambda store: store.forget(wanted))
+        return erased
+
+    def snapshot(self) -> Snapshot:
+        """Return what the store knows now, frozen: the join and its quality, of all processes that use the store."""
+        from modelmon.snapshot import Snapshot  # noqa: PLC0415  (loaded already)
+
+        return Snapshot((self._hold(lambda store: store.part()),))
+
+    def outcomes(self, labels: Labels) -> NDArray[np.uint8]:
+        """Deliver columns of labels and return the outcome of each.
+
+        Args:
+            labels: as ``modelmon.intake.delivery`` makes them.
+
+        Returns:
+            uint8 ``(n,)``, indices of ``modelmon.stores.states.LABEL_OUTCOMES``.
+
+        Raises:
+            StoreError: when they were not committed; repeating the call is safe.
+        """
+        from modelmon.intake import timely  # noqa: PLC0415  (loaded already)
+
+        labels, ahead = timely(labels, self._now.now())
+        found: NDArray[np.uint8] = self._hold(lambda store: store.outcomes(labels))
+        if ahead:
+            warn("label:at", f"{ahead} label(s) refused: {AHEAD}")
+        return found
+
+    def note(self, name: str, value: bytes | None) -> None:
+        """Keep a small value in a durable store by name, such as how far a file was read; None takes it away."""
+        self._hold(lambda store: _lasting(store).note(name, value))
+
+    def noted(self, name: str) -> bytes | None:
+        """Return the value that a durable store keeps by that name."""
+        found: bytes | None = self._hold(lambda store: _lasting(store).noted(name))
+        return found
+
+    def close(self) -> None:
+        """Let go of the store; closing twice does nothing."""
+        with self._lock:
+            store, self._store = self._store, None
+        if store is not None:
+            store.close()
+
+    def __enter__(self) -> Self:
+        """Return this client."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the store."""
+        self.close()
+
+    def renew(self) -> None:
+        """Take a lock that no thread of the parent can hold; runs in a forked child."""
+        self._lock = RLock()
+
+    def _reach(self, model: str | None, version: str | None) -> tuple[str | None, str | None]:
+        if model is None and version is not None and self._scope[0] is not None:
+            return self._scope[0], version
+        return self._scope if model is None and version is None else (model, version)
+
+    def _hold(self, act: Callable[[Any], T]) -> T:
+        """Return what ``act`` makes of the store, with the lock held.
+
+        Raises:
+            BusyError: when this thread holds the lock already, further up the stack.
+            StoreError: when the client is closed.
+        """
+        if self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  (as threading.Condition asks it)
+            msg = "the client was interrupted in this thread (signal handler, finaliser); label from normal code"
+            raise BusyError(msg)
+        with self._lock:
+            if self._store is None:
+                msg = "this client is closed"
+                raise StoreError(msg)
+            return act(self._store)
+
+
+def _report(client: LabelClient, labels: Labels) -> JoinReport:
+    import numpy as np  # noqa: PLC0415  (loaded already)
+
+    from modelmon.stores.states import LABEL_OUTCOMES  # noqa: PLC0415  (loaded already)
+
+    counts = np.bincount(client.outcomes(labels), minlength=len(LABEL_OUTCOMES)).tolist()
+    report = JoinReport(dict(zip(LABEL_OUTCOMES, counts, strict=True)))
+    if report["invalid"]:
+        warn("label:invalid", f"{report['invalid']} label(s) were invalid: {INVALID}")
+    return report
+
+
+def _opened(store: Any) -> Any:
+    if isinstance(store, (str, os.PathLike)):
+        if store == "memory":
+            msg = 'store="memory" is a store of one process: give the URL of a store that the model\'s processes use'
+            raise ConfigurationError(msg)
+        from modelmon.stores.addresses import make_store  # noqa: PLC0415  (loads no store but the one asked for)
+
+        return make_store(store)
+    if not callable(getattr(store, "outcomes", None)):
+        msg = f"store={store!r} is no store: give a URL such as sqlite:///var/lib/app/labels.db, a path, or a store"
+        raise ConfigurationError(msg)
+    return store
+
+
+def _shown(store: Any) -> str:
+    if isinstance(store, (str, os.PathLike)):
+        from modelmon.stores.addresses import redacted  # noqa: PLC0415  (small, but only clients need it)
+
+        return redacted(store)
+    return type(store).__name__
+
+
+def _lasting(store: Any) -> Any:
+    if not hasattr(store, "note"):
+        msg = f"{type(store).__name__} keeps no notes"
+        raise ConfigurationError(msg)
+    return store
