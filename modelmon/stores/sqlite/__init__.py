@@ -1,0 +1,1 @@
+"""The store of one machine: a file that all its processes share."""

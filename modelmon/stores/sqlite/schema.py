@@ -1,0 +1,68 @@
+"""Tables of the SQLite database, how they are made, and how older ones become newer ones."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from modelmon.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION_ID: Final = 0x6D6D6F6E
+"""``mmon``: marks our files, so that a file of something else is never taken for one."""
+
+_FIRST: Final = (
+    (
+        "CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), origin TEXT NOT NULL, now REAL NOT NULL DEFAULT 0,"
+        " sequence INTEGER NOT NULL DEFAULT 0, entries INTEGER NOT NULL DEFAULT 0, awaiting INTEGER NOT NULL DEFAULT 0,"
+        " documents INTEGER NOT NULL DEFAULT 0, rate REAL NOT NULL DEFAULT 0, settings TEXT NOT NULL DEFAULT '',"
+        " journal INTEGER NOT NULL DEFAULT 0, backlog INTEGER NOT NULL DEFAULT 0, folded INTEGER NOT NULL DEFAULT 0)"
+    ),
+    "CREATE TABLE documents (key INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    "CREATE TABLE reminders (number INTEGER PRIMARY KEY, due REAL NOT NULL, body BLOB NOT NULL)",
+    "CREATE INDEX reminders_by_due ON reminders (due, number)",
+    "CREATE TABLE entries (number INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    "CREATE TABLE journal (number INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    "CREATE TABLE pages (name TEXT PRIMARY KEY, fold INTEGER NOT NULL, body BLOB NOT NULL)",
+    "CREATE INDEX pages_by_fold ON pages (fold)",
+    "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE notes (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
+)
+STEPS: Final = (_FIRST,)
+"""Statements that lead from each schema to the next; only ever appended to."""
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the schema's number: 0 in an empty file.
+
+    Raises:
+        ConfigurationError: a newer version of this library made it, or something else did.
+    """
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    if owner != APPLICATION_ID and (version or owner or connection.execute("SELECT 1 FROM sqlite_master").fetchone()):
+        message = "the file is an SQLite database of something else; give the store a file of its own"
+        raise ConfigurationError(message)
+    if version > len(STEPS):
+        message = (
+            f"the file has schema {version}, and this version of modelmon knows schemas up to {len(STEPS)}: upgrade it"
+        )
+        raise ConfigurationError(message)
+    return version
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Make the tables, or bring older ones forward, each step in a transaction."""
+    while version_of(connection) < len(STEPS):
+        connection.execute("BEGIN IMMEDIATE")
+        version = version_of(connection)  # another process may have been faster
+        if version < len(STEPS):
+            for statement in STEPS[version]:
+                connection.execute(statement)
+            if version == 0:
+                connection.execute("INSERT INTO head (one, origin) VALUES (1, ?)", (secrets.token_hex(8),))
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
