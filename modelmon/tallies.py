@@ -224,6 +224,13 @@ class Ledger:
         """Return the total and the tally of one slot, both for writing."""
         return self.total, self.slot(number)
 
+    def replace(self, number: int, tally: Tally | None) -> None:
+        """Let a slot hold a tally that nobody else holds, or forget it."""
+        self.slots.pop(number, None)
+        self._own.discard(number)
+        if tally is not None:
+            self.slots[number] = tally
+
     def drop(self, before: int) -> int:
         """Forget the slots numbered below ``before`` (the total keeps their counts) and return how many there were."""
         old = [number for number in self.slots if number < before]

@@ -6,7 +6,7 @@ once costs a fraction of counting them as they come, and one label costs next to
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from modelmon.stores.states import (
 from modelmon.tallies import Ledger, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,6 +44,16 @@ _NANO = 1e9
 SLOT_BYTES = 64 << 20
 _JOIN_STEP = (STATES[PENDING], STATES[AFTER[PENDING, GAINS]])
 _JOIN_EVENT = (LABEL_OUTCOMES[OUTCOME[PENDING, GAINS, VALUE]],)
+
+
+class Waiting(NamedTuple):
+    """Hold what waits to be counted, each kind as chunks of columns in the order in which they came."""
+
+    events: list[tuple[Numbers, Floats, Bytes]]
+    delays: list[tuple[Numbers, Floats, Floats]]
+    rows: dict[tuple[Layout, int], list[Rows]]
+    joins: dict[Layout, list[tuple[Rows, Floats]]]
+    accepted: dict[tuple[bool, int], list[Accepted]]
 
 
 class Counting:
@@ -109,6 +119,11 @@ class Counting:
         self._waiting += n
 
     @property
+    def waiting(self) -> Waiting:
+        """What waits to be counted, for reading only."""
+        return Waiting(self._events, self._delays, self._rows, self._joins, self._accepted)
+
+    @property
     def crowded(self) -> bool:
         """Whether so much waits that it is time to `settle`."""
         return self._waiting > _BUFFERED
@@ -144,10 +159,17 @@ class Counting:
                 for tally in book:
                     tally.counts(name).add(key, int(cells[cell]))
 
+    def cells(self, cells: Iterable[tuple[int, int, int, int]]) -> None:
+        """Count events given as (ledger, slot, code, how often)."""
+        for number, slot, code, n in cells:
+            name, key = _NAMES[code]
+            for tally in self._book(self.ledgers, number, slot):
+                tally.counts(name).add(key, n)
+
     def _settle_accepted(self, sign: int, chunks: Sequence[Accepted]) -> None:
         columns = [None if column[0] is None else _whole(column) for column in zip(*chunks, strict=True)]
         rows = Accepted(*columns)  # type: ignore[arg-type]
-        slots = self._slots(rows.time)
+        slots = self.slots(rows.time)
         for (number, slot), chosen in partition(self._groups.ledger_of(rows.group), slots):
             series = self._groups.series[self._groups.ledgers[number][0]]
             count_accepted(self._book(self.ledgers, number, slot), series, rows.predicted[chosen], sign)
@@ -161,7 +183,7 @@ class Counting:
         """Count rows; those with delays have just been joined, and that counts too."""
         columns = [None if column[0] is None else _whole(column) for column in zip(*chunks, strict=True)]
         rows = Rows(*columns)  # type: ignore[arg-type]
-        slots = self._slots(rows.time)
+        slots = self.slots(rows.time)
         for (number, slot), chosen in partition(self._groups.ledger_of(rows.group), slots):
             series = self._groups.series[self._groups.ledgers[number][0]]
             picked = rows.take(chosen)
@@ -180,7 +202,7 @@ class Counting:
             book = self._book(self.shared, number, slot)
             count_scores(book, self._groups.series[number], layout, rows.take(chosen), sign)
 
-    def _slots(self, time: Floats) -> Numbers:
+    def slots(self, time: Floats) -> Numbers:
         """Return the slot of each time; nearly always it is the same for all."""
         if len(time):
             first, last = self._exact_slots(np.array([time.min(), time.max()])).tolist()
@@ -196,7 +218,7 @@ class Counting:
         return slot.astype(np.int64)
 
     def _books(self, group: Numbers, time: Floats) -> list[tuple[list[Tally], Any]]:
-        found = partition(self._groups.ledger_of(group), self._slots(time))
+        found = partition(self._groups.ledger_of(group), self.slots(time))
         return [(self._book(self.ledgers, number, slot), chosen) for (number, slot), chosen in found]
 
     def _book(self, ledgers: dict[int, Ledger], number: int, slot: int) -> list[Tally]:
@@ -213,16 +235,16 @@ class Counting:
             for ledger in (*self.ledgers.values(), *self.shared.values()):
                 ledger.drop(first)
         held = [
-            (slot, ledger, tally["scores"])
-            for ledger in self.shared.values()
+            (slot, number, tally["scores"])
+            for number, ledger in self.shared.items()
             for slot, tally in ledger.slots.items()
             if "scores" in tally
         ]
         excess = sum(scores.nbytes for _, _, scores in held) - SLOT_BYTES
-        for slot, ledger, scores in sorted(held, key=lambda item: item[0]):
+        for slot, number, scores in sorted(held, key=lambda item: item[0]):
             if excess <= 0:
                 break
-            before, coarser = scores.nbytes, ledger.slot(slot).scores()
+            before, coarser = scores.nbytes, self._book(self.shared, number, slot)[-1].scores()
             coarser.shrink(max(8, coarser.capacity // 4))
             excess -= before - coarser.nbytes
             self.counts.counts("self:overflow").add(("score_slots",))

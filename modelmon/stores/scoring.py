@@ -33,14 +33,14 @@ class Rows(NamedTuple):
         group: what they have in common with others.
         time: when they were predicted, seconds since the epoch.
         predicted: predicted class codes, -1 where the task has none.
-        truth: meanings of their labels.
+        truth: meanings of their labels, or the rows of flags that these stand for: uint8 ``(n, L)``.
         payload: ``(n,)`` or ``(n, width)``, what else was predicted, or None.
     """
 
     group: NDArray[Any]
     time: Floats
     predicted: NDArray[Any]
-    truth: Floats
+    truth: NDArray[Any]
     payload: NDArray[Any] | None
 
     def take(self, chosen: Any) -> Rows:
@@ -86,7 +86,7 @@ def count_rows(tally: Tally, series: Series, layout: Layout, rows: Rows, sign: i
         return
     if isinstance(series.task, Multilabel):
         if payload is not None:
-            flags = np.stack([series.flags(meaning) for meaning in truth.tolist()])
+            flags = truth if truth.ndim > 1 else np.stack([series.flags(meaning) for meaning in truth.tolist()])
             tally.multilabel(layout.width).update(flags, payload, sign)
         return
     actual = truth.astype(np.int64)
