@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from modelmon.columns import Ids
     from modelmon.events import Labels, Predictions
     from modelmon.parts import Part
+    from modelmon.stores.series import Assumption
     from modelmon.tasks import Task
 
 _DAY = 86400.0
@@ -82,6 +83,14 @@ class Store(Protocol):
 
     def declare(self, model: str, version: str, task: Task | None) -> None:
         """Make a model and version appear, with zeros and its declared classes, before its first prediction."""
+        ...
+
+    def assume(self, model: str, version: str | None, assumption: Assumption) -> None:
+        """Let rows of a version (None: of all without an assumption of their own) join without a label in time.
+
+        Raises:
+            ConfigurationError: when it could never be made.
+        """
         ...
 
     def part(self) -> Part:

@@ -14,6 +14,7 @@ from modelmon.stores.partition import partition
 from modelmon.stores.scoring import Accepted, Rows, count_accepted, count_accepted_scores, count_rows, count_scores
 from modelmon.stores.states import (
     AFTER,
+    ASSUMPTION_EVENTS,
     GAINS,
     LABEL_OUTCOMES,
     OUTCOME,
@@ -39,6 +40,7 @@ _BUFFERED = 1 << 15
 _BULK = 256
 _LABELS = 16
 _TRANSITIONS = 32
+_ASSUMPTIONS = 240
 _EVENTS = 256
 _NANO = 1e9
 SLOT_BYTES = 64 << 20
@@ -86,6 +88,10 @@ class Counting:
     def labels(self, group: NDArray[Any], time: Floats, outcome: Bytes) -> None:
         """Count what labels did to rows, by outcome."""
         self._note(group, time, outcome + np.uint8(_LABELS))
+
+    def assumptions(self, group: NDArray[Any], time: Floats, event: str) -> None:
+        """Count rows whose assumption was made, confirmed, corrected or restored."""
+        self._note(group, time, np.full(len(group), _ASSUMPTIONS + ASSUMPTION_EVENTS.index(event), np.uint8))
 
     def _note(self, group: NDArray[Any], time: Floats, code: Bytes) -> None:
         self._events.append((group, time, code))
@@ -272,6 +278,8 @@ def _names() -> list[tuple[str, tuple[str, ...]]]:
         names[place] = ("prediction_events", (outcome,))
     for place, outcome in enumerate(LABEL_OUTCOMES):
         names[_LABELS + place] = ("label_events", (outcome,))
+    for place, event in enumerate(ASSUMPTION_EVENTS):
+        names[_ASSUMPTIONS + place] = ("assumed", (event,))
     for before, name in enumerate(STATES):
         for after, other in enumerate(STATES):
             names[_TRANSITIONS + before * len(STATES) + after] = ("transitions", (name, other))

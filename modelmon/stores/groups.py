@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from modelmon.stores.series import Series
+from modelmon.stores.series import Assumption, Series
 from modelmon.stores.table import Table
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 MOST_SCOPES = 10_000
+_NOTHING = np.float64(np.nan)
 
 
 class Layout(NamedTuple):
@@ -48,7 +49,17 @@ class Group(NamedTuple):
 class Groups:
     """Number series, ledgers, groups and scopes, and keep wide payloads by layout."""
 
-    __slots__ = ("_group_numbers", "_ledger_numbers", "_scopes", "_series_numbers", "all", "ledgers", "pools", "series")
+    __slots__ = (
+        "_group_numbers",
+        "_ledger_numbers",
+        "_scopes",
+        "_series_numbers",
+        "all",
+        "assumptions",
+        "ledgers",
+        "pools",
+        "series",
+    )
 
     def __init__(self) -> None:
         """Start empty."""
@@ -56,6 +67,7 @@ class Groups:
         self.ledgers: list[tuple[int, Slice]] = []
         self.all: list[Group] = []
         self.pools: dict[Layout, Table] = {}
+        self.assumptions: dict[tuple[str, str | None], Assumption] = {}
         self._series_numbers: dict[tuple[str, str], int] = {}
         self._ledger_numbers: dict[tuple[int, Slice], int] = {}
         self._group_numbers: dict[Group, int] = {}
@@ -69,10 +81,34 @@ class Groups:
             scopes = (0, self.new_scope(model, None), self.new_scope(model, version))
             number = self._series_numbers[key] = len(self.series)
             self.series.append(Series(key, task, objects, scopes))
+            self.series[number].assumption = self._assumption(key)
             self.ledger(number, ())
         elif task is not None and self.series[number].task is None:
             self.series[number].assign(task)
         return number
+
+    def assume(self, model: str, version: str | None, assumption: Assumption) -> None:
+        """Let a version, or all versions that have no assumption of their own, assume this from now on."""
+        self.assumptions[model, version] = assumption
+        for page in self.series:
+            page.assumption = self._assumption(page.key)
+
+    def _assumption(self, key: tuple[str, str]) -> Assumption | None:
+        return self.assumptions.get(key) or self.assumptions.get((key[0], None))
+
+    def patience(self, group: NDArray[Any], ttl: float) -> NDArray[np.float64] | float:
+        """Return for how many seconds rows of each group await a label, where none is assumed for ``ttl``."""
+        return self._by_series(group, [page.patience(ttl) for page in self.series]) if self.assumptions else ttl
+
+    def assumed(self, group: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what rows of each group are assumed to mean; nan where nothing is."""
+        if not self.assumptions:
+            return np.broadcast_to(_NOTHING, group.shape)
+        return self._by_series(group, [page.assumed for page in self.series])
+
+    def _by_series(self, group: NDArray[Any], values: list[float]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = np.array([values[entry.series] for entry in self.all], np.float64)[group]
+        return found
 
     def ledger(self, series: int, page: Slice) -> int:
         """Return the number of the ledger of one series and slice."""

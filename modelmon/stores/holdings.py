@@ -102,8 +102,8 @@ class Holdings:
     def __init__(self, settings: JoinSettings) -> None:
         """Start empty."""
         self.settings = settings
-        self.records = Records(settings.ttl, settings.early_ttl)
         self.groups = Groups()
+        self.records = Records(settings.ttl, settings.early_ttl, self.groups)
         self.objects = Objects()
         self.counting = Counting(self.groups, settings.window, settings.history)
         self.rate = settings.sample_rate

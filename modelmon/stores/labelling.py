@@ -13,7 +13,17 @@ from modelmon.stores.joining import awaited, join
 from modelmon.stores.registers import Given
 from modelmon.stores.rounds import LabelOrder, LabelRound
 from modelmon.stores.series import NOTHING, OBJECT, RETRACTED, TEXTUAL
-from modelmon.stores.states import CONSUMED, EARLY, JOINED, LABEL_OUTCOMES, NONE, PENDING
+from modelmon.stores.states import (
+    CONFIRMS,
+    CONSUMED,
+    DIFFERS,
+    EARLY,
+    FALLS,
+    JOINED,
+    LABEL_OUTCOMES,
+    NONE,
+    PENDING,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +35,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 _INVALID = LABEL_OUTCOMES.index("invalid")
-_CORRECTED = LABEL_OUTCOMES.index("corrected")
 _TRUTH_OBJECT, _TRUTH_NOTHING = 2, 3
 MANY = 256
 """Labels in a round for which it pays to tell those that just join from the others."""
@@ -142,9 +151,12 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
         state=rows.state,
         time=records.records["time"][rows.record],
         due=records.due(rows.record),
+        until=records.until(rows.record),
         truth=records.truth(rows.record, rows.state),
         held=holdings.held(holdings.covering(rows.event, series, parked), series),
         given=holdings.meanings(series, given.kind[rows.event], given.value[rows.event]),
+        assumed=holdings.groups.assumed(rows.group),
+        standing=records.standing(rows.record, rows.state),
     )
     effects = transition.label(meeting, holdings.settings)
     _write_registers(holdings, batch, own, effects)
@@ -207,18 +219,27 @@ def _write_rows(holdings: Holdings, rows: Found, meeting: LabelRound, effects: L
         return
     counting = holdings.counting
     counting.labels(rows.group, meeting.time, effects.row_outcome)
-    before, after = meeting.state, effects.state
-    corrected = effects.row_outcome == _CORRECTED
-    moved = np.flatnonzero((before != after) | corrected)
+    moved = np.flatnonzero(effects.change)
     if not len(moved):
         return
-    chosen: Any = slice(None) if len(moved) == len(before) else moved
+    chosen: Any = slice(None) if len(moved) == len(effects.change) else moved
     some = Picked(rows.record[chosen], rows.group[chosen], meeting.time[chosen])
-    before, after, truth = before[chosen], after[chosen], effects.truth[chosen]
+    before, after, truth = meeting.state[chosen], effects.state[chosen], effects.truth[chosen]
+    counted, change, stood = meeting.truth[chosen], effects.change[chosen], meeting.standing[chosen]
+    holdings.records.settle(some.record, after, effects.due[chosen], truth, effects.standing[chosen])
+    if stood.any() or change.max() >= CONFIRMS:
+        _count_assumptions(holdings, some, change, stood, meeting.now)
+        swaps = np.flatnonzero((change < CONFIRMS) | (truth != counted))  # the others stay in their cells
+        some, before, after, truth, counted = (
+            some.take(swaps),
+            before[swaps],
+            after[swaps],
+            truth[swaps],
+            counted[swaps],
+        )
     left = before == JOINED
     if left.any():
-        holdings.count(some.take(left), meeting.truth[chosen][left], -1)
-    holdings.records.settle(some.record, after, effects.due[chosen], truth)
+        holdings.count(some.take(left), counted[left], -1)
     holdings.transit(some, before, after)
     came: Any = after == JOINED
     came = slice(None) if came.all() else np.flatnonzero(came)
@@ -227,3 +248,16 @@ def _write_rows(holdings: Holdings, rows: Found, meeting: LabelRound, effects: L
     fresh = slice(None) if fresh.all() else np.flatnonzero(fresh)
     joined = some.take(fresh)
     counting.delays(joined.group, joined.time, meeting.now)
+
+
+def _count_assumptions(
+    holdings: Holdings, rows: Picked, change: NDArray[np.uint8], stood: NDArray[np.bool_], now: float
+) -> None:
+    """Count what labels did to assumptions, and the delays of those labels that are the first."""
+    corrected = (change == DIFFERS) & stood
+    for event, which in (("confirmed", change == CONFIRMS), ("corrected", corrected), ("restored", change == FALLS)):
+        some = rows.take(np.flatnonzero(which))
+        if len(some.record):
+            holdings.counting.assumptions(some.group, some.time, event)
+            if event != "restored":
+                holdings.counting.delays(some.group, some.time, now)

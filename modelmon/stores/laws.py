@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelmon.errors import InvariantError
-from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES, REMEMBERED, STATES
+from modelmon.stores.states import ASSUMPTION_EVENTS, JOINED, LABEL_OUTCOMES, PREDICTION_OUTCOMES, REMEMBERED, STATES
 from modelmon.tallies import Ledger, Tally
 from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 
@@ -77,11 +77,16 @@ def _check_series(name: str, total: Tally, series: SeriesPart) -> None:
     joins = _moves(total, "pending", "joined") + _moves(total, "none", "joined")
     swaps = _moves(total, "joined", "joined")
     taken = swaps + _moves(total, "joined", "pending") + _moves(total, "joined", "expired")
-    _equal(f"{name}: every join has a delay", total["label_delay"].count if "label_delay" in total else 0, joins)
+    assumed = {event: _events(total, "assumed", event) for event in ASSUMPTION_EVENTS}
+    first = joins - assumed["made"] + assumed["confirmed"] + assumed["corrected"]
+    _equal(f"{name}: every join has a delay", total["label_delay"].count if "label_delay" in total else 0, first)
     counted = joins + swaps - taken
     still = sum(_occupancy(total, state) for state in ("joined", "closed"))
     still += _moves(total, "closed", "forgotten") + _moves(total, "joined", "forgotten")
     _equal(f"{name}: joined rows stay counted", counted, still)
+    standing = assumed["made"] + assumed["restored"] - assumed["confirmed"] - assumed["corrected"]
+    if not 0 <= standing <= counted:
+        _equal(f"{name}: rows counted with an assumption are counted", standing, min(max(standing, 0), counted))
     if isinstance(series.task, (Binary, Multiclass)) and "confusion" in total:
         matrix = total["confusion"]
         _equal(f"{name}: cells added", matrix.added_total, joins + swaps)
@@ -141,8 +146,18 @@ def _check_holdings(part: Part, holdings: Holdings) -> None:
         _equal(f"{STATES[number]} rows held", held[number], _occupancy(whole, STATES[number]))
     _equal("early labels held", held[STATES.index("early")], _occupancy(part.counts, "early"))
     _equal("rows awaiting", holdings.awaiting, held[STATES.index("pending")])
+    _check_assumed(whole, holdings)
     _equal("records in use", len(table), int(np.count_nonzero(state)))
     reachable = holdings.records.chains(
         np.unique(holdings.records.index.find(*holdings.records.keys(np.flatnonzero(state))))
     )[1]
     _equal("records reachable by id", len(reachable), len(table))
+
+
+def _check_assumed(whole: Tally, holdings: Holdings) -> None:
+    table = holdings.records.records
+    state = table["state"][: table.top]
+    standing = int(np.count_nonzero(holdings.records.standing(np.flatnonzero(state == JOINED), state[state == JOINED])))
+    made = _events(whole, "assumed", "made", "restored") - _events(whole, "assumed", "confirmed", "corrected")
+    if standing > made:
+        _equal("rows held with an assumption", standing, made)

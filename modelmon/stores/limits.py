@@ -33,7 +33,7 @@ _SPARE = 64
 def sweep(holdings: Holdings, now: float) -> None:
     """Let everything whose deadline lies before ``now`` expire."""
     records = holdings.records
-    due = records.segments(now)
+    due = records.segments.before(now)
     for start in range(0, len(due), _SEGMENTS_AT_ONCE):
         segments = due[start : start + _SEGMENTS_AT_ONCE]
         _sweep_records(holdings, records.within(segments), now)
@@ -48,16 +48,37 @@ def _sweep_records(holdings: Holdings, numbers: Numbers, now: float) -> None:
         return
     numbers, due = numbers[late], due[late]
     before = records.records["state"][numbers]
-    truth = records.truth(numbers, np.where(before < EARLY, before, np.uint8(NONE)))
-    steps, state, due = expire(before, due, now, holdings.settings)
+    rows = np.where(before < EARLY, before, np.uint8(NONE))
+    truth, standing = records.truth(numbers, rows), records.standing(numbers, rows)
+    assumed = _assumed(holdings, numbers, before)
+    steps, state, due = expire(before, due, now, holdings.settings, assumed)
     for step in steps:
-        rows = step.before < EARLY
-        holdings.transit(holdings.picked(numbers[step.which[rows]]), step.before[rows], step.after[rows])
-        if not rows.all():
-            holdings.park("early", step.after[~rows])
+        mine = step.before < EARLY
+        holdings.transit(holdings.picked(numbers[step.which[mine]]), step.before[mine], step.after[mine])
+        if not mine.all():
+            holdings.park("early", step.after[~mine])
+        made = step.which[step.after == JOINED]
+        if assumed is not None and len(made):
+            truth[made], standing[made] = assumed[made], True
+            _count_made(holdings, numbers[made], truth[made])
     stays = (state != FORGOTTEN) & (state != ORPHANED)
-    records.settle(numbers[stays], state[stays], due[stays], truth[stays])
+    records.settle(numbers[stays], state[stays], due[stays], truth[stays], standing[stays])
     holdings.drop(numbers[~stays])
+
+
+def _assumed(holdings: Holdings, numbers: Numbers, state: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+    """Return what is assumed of those records that are pending rows; None where nothing is."""
+    if not holdings.groups.assumptions:
+        return None
+    assumed, pending = np.full(len(numbers), np.nan), np.flatnonzero(state == PENDING)
+    assumed[pending] = holdings.groups.assumed(holdings.records.records["group"][numbers[pending]])
+    return assumed
+
+
+def _count_made(holdings: Holdings, numbers: Numbers, truth: NDArray[np.float64]) -> None:
+    rows = holdings.picked(numbers)
+    holdings.count(rows, truth, 1)
+    holdings.counting.assumptions(rows.group, rows.time, "made")
 
 
 def limit(holdings: Holdings, now: float) -> None:

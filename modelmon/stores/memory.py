@@ -17,6 +17,7 @@ from modelmon.clocks import StoreClock
 from modelmon.errors import ConfigurationError, StoreError
 from modelmon.parts import Part, SeriesPart
 from modelmon.stores import labelling, predicting
+from modelmon.stores.assuming import assume
 from modelmon.stores.holdings import KEY_SEED, Holdings
 from modelmon.stores.index import distinct
 from modelmon.stores.laws import check
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from modelmon.events import Labels, Predictions
     from modelmon.parts import SeriesKey
     from modelmon.stores.contract import JoinSettings
+    from modelmon.stores.series import Assumption
     from modelmon.tasks import Task
 
 
@@ -102,6 +104,14 @@ class MemoryStore:
         """Make a model and version appear before its first prediction."""
         holdings = self._opened()
         holdings.groups.declare((model, version), task, holdings.objects)
+
+    def assume(self, model: str, version: str | None, assumption: Assumption) -> None:
+        """Let rows of a version (None: of all without an assumption of their own) join without a label in time.
+
+        Raises:
+            ConfigurationError: when it could never be made.
+        """
+        assume(self._opened(), model, version, assumption)
 
     def part(self) -> Part:
         """Return what is counted as of now, frozen."""

@@ -157,6 +157,7 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
     cover = holdings.covering(np.arange(n), series, found.split()[1])
     given = PredictionRound(
         now=batch.now,
+        patience=holdings.groups.series[batch.series].patience(holdings.settings.ttl),
         readable=batch.readable,
         time=batch.time,
         sampled=holdings.sampled(batch.low, batch.high),

@@ -50,9 +50,12 @@ class LabelRound:
         state: states of the rows.
         time: when the predictions were made.
         due: deadlines of the rows.
+        until: until when each row awaits, or would await, a label.
         truth: meanings the rows were counted with; nan if none.
         held: float64 ``(3, m)``, meanings that the rows' registers hold, by level.
         given: meaning of the label for each row.
+        assumed: meaning that each row's series assumes from ``until`` on; nan if none.
+        standing: whether the row is counted with an assumption, not with a label.
     """
 
     now: float
@@ -71,9 +74,12 @@ class LabelRound:
     state: Bytes
     time: Floats
     due: Floats
+    until: Floats
     truth: Floats
     held: Floats
     given: Floats
+    assumed: Floats
+    standing: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,11 @@ class LabelEffects:
         raised: whether the register keeps its value but takes the label's order.
         register: state of each register afterwards; none if there still is none.
         row_outcome: outcome of the label for each row.
+        change: how each row's truth changed, as an index of ``CHANGES``; those that keep it stay as they are.
         state: states of the rows afterwards.
         due: their deadlines.
         truth: the meanings they count with now; nan if none.
+        standing: whether they are counted with an assumption now.
     """
 
     outcome: Bytes
@@ -96,9 +104,11 @@ class LabelEffects:
     raised: Bools
     register: Bytes
     row_outcome: Bytes
+    change: Bytes
     state: Bytes
     due: Floats
     truth: Floats
+    standing: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,7 @@ class PredictionRound:
 
     Attributes:
         now: the store's time.
+        patience: how many seconds a prediction awaits its label.
         readable: whether the id is one.
         time: when the predictions were made.
         sampled: whether the id is in the current sample; only asked of ids not remembered.
@@ -118,6 +129,7 @@ class PredictionRound:
     """
 
     now: float
+    patience: float
     readable: Bools
     time: Floats
     sampled: Bools

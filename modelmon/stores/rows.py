@@ -10,7 +10,7 @@ The records of one id are a chain: the index leads to the first, ``next`` to the
   ``payload``: row of the pool for anything wider.
 * ``detail``: of a settled row its row in ``settled`` (deadline, truth); of a register its row in ``registers``.
 
-A pending row has no detail: its deadline follows from its time, so that awaiting costs as little as it can.
+A pending row has no detail: its deadline follows from time and series, so that awaiting costs as little as it can.
 A settled row whose id has no other record may *carry* its label (kind, value, time) instead of a register of its own:
 that is nearly every label, and half of what it would cost.
 The next event under that id unpacks it first, so that nobody else need know.
@@ -25,6 +25,7 @@ import numpy as np
 from modelmon.stores.index import Index, distinct
 from modelmon.stores.registers import Given, Registers
 from modelmon.stores.rounds import LabelOrder
+from modelmon.stores.segments import Segments
 from modelmon.stores.series import NOTHING
 from modelmon.stores.states import CONSUMED, EARLY, NONE, PENDING
 from modelmon.stores.table import Table
@@ -34,24 +35,26 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from modelmon.stores.groups import Groups
+
     Keys = NDArray[np.uint64]
     Numbers = NDArray[np.int64]
     Floats = NDArray[np.float64]
     Bytes = NDArray[np.uint8]
 
-_SEGMENT_BITS = 10
 _NOTHING = -1
 
 
 class Records:
     """Hold records, find them by id, and know which are due."""
 
-    __slots__ = ("_earliest", "early_ttl", "index", "records", "registers", "settled", "ttl")
+    __slots__ = ("_groups", "early_ttl", "index", "records", "registers", "segments", "settled", "ttl")
 
-    def __init__(self, ttl: float, early_ttl: float) -> None:
-        """Start empty; the spans are seconds."""
+    def __init__(self, ttl: float, early_ttl: float, groups: Groups) -> None:
+        """Start empty; the spans are seconds, and the groups tell for how long their rows await a label."""
         self.ttl = ttl
         self.early_ttl = early_ttl
+        self._groups = groups
         self.records = Table(
             {
                 "low": np.uint64,
@@ -64,11 +67,11 @@ class Records:
             }
         )
         self.settled = Table(
-            {"due": np.float64, "truth": np.float64, "at": np.float64, "value": np.float64, "kind": np.uint8}
+            dict.fromkeys(("due", "truth", "at", "value"), np.float64) | {"kind": np.uint8, "assumed": np.bool_}
         )
         self.registers = Registers()
         self.index = Index(self.keys, self._differ)
-        self._earliest = np.full(0, np.inf)
+        self.segments = Segments()
 
     def keys(self, numbers: Numbers) -> tuple[Keys, Keys]:
         """Return the ids of records as (low, high)."""
@@ -174,26 +177,40 @@ class Records:
         due = np.full(len(numbers), np.inf)
         pending = state == PENDING
         if pending.all():
-            due[:] = table["time"][numbers]
-            due += self.ttl
+            due[:] = self.until(numbers)
             return due
-        due[pending] = table["time"][numbers[pending]] + self.ttl
+        due[pending] = self.until(numbers[pending])
         early = state == EARLY
         due[early] = table["time"][numbers[early]] + self.early_ttl
         settled = (state != NONE) & ~pending & ~early & (state != CONSUMED)
         due[settled] = self.settled["due"][table["detail"][numbers[settled]]]
         return due
 
+    def until(self, numbers: Numbers) -> Floats:
+        """Return until when rows await, or would await, a label."""
+        table = self.records
+        until: Floats = table["time"][numbers]
+        until += self._groups.patience(table["group"][numbers], self.ttl)
+        return until
+
+    def standing(self, numbers: Numbers, state: Bytes) -> NDArray[np.bool_]:
+        """Return whether rows of these states are counted with an assumption."""
+        return self._of_settled("assumed", np.zeros(len(numbers), np.bool_), numbers, state)
+
     def truth(self, numbers: Numbers, state: Bytes) -> Floats:
         """Return the meanings that rows of these states were counted with; nan where none was."""
-        truth = np.full(len(numbers), np.nan)
+        return self._of_settled("truth", np.full(len(numbers), np.nan), numbers, state)
+
+    def _of_settled(self, name: str, column: NDArray[Any], numbers: Numbers, state: Bytes) -> NDArray[Any]:
         settled = np.flatnonzero(state > PENDING)
         if len(settled):
-            truth[settled] = self.settled["truth"][self.records["detail"][numbers[settled]]]
-        return truth
+            column[settled] = self.settled[name][self.records["detail"][numbers[settled]]]
+        return column
 
-    def settle(self, numbers: Numbers, state: Bytes, due: Floats, truth: Floats) -> None:
-        """Write the states, deadlines and truths of rows."""
+    def settle(
+        self, numbers: Numbers, state: Bytes, due: Floats, truth: Floats, standing: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Write the states, deadlines and truths of rows, and which truths are assumptions (None: not one)."""
         if not len(numbers):
             return
         table, settled = self.records, self.settled
@@ -212,6 +229,7 @@ class Records:
         kept = detail if needs.all() else detail[needs]
         settled["due"][kept] = due if len(kept) == len(due) else due[needs]
         settled["truth"][kept] = truth if len(kept) == len(truth) else truth[needs]
+        settled["assumed"][kept] = False if standing is None else standing[needs]
         self.remind(numbers, float(due.min()))
 
     def _unsettle(self, details: Numbers) -> None:
@@ -271,26 +289,12 @@ class Records:
 
     def remind(self, numbers: Numbers, due: float) -> None:
         """Note that none of these records is due before ``due``, but one may be from then on."""
-        segments = numbers >> _SEGMENT_BITS
-        missing = (self.records.top >> _SEGMENT_BITS) + 1 - len(self._earliest)
-        if missing > 0:
-            self._earliest = np.concatenate([self._earliest, np.full(missing + len(self._earliest) // 2, np.inf)])
-        self._earliest[segments] = np.minimum(self._earliest[segments], due)
-
-    def segments(self, now: float) -> Numbers:
-        """Return the segments that may hold a record due before ``now``."""
-        return np.flatnonzero(self._earliest < now)
+        self.segments.remind(numbers, due, self.records.top)
 
     def within(self, segments: Numbers) -> Numbers:
         """Return the numbers of all records of the segments."""
-        width = 1 << _SEGMENT_BITS
-        numbers = (segments[:, None] * width + np.arange(width)).ravel()
-        return numbers[numbers < self.records.top]
+        return self.segments.within(segments, self.records.top)
 
     def tighten(self, segments: Numbers) -> None:
         """Note for each segment when it is due next, from its records."""
-        width = 1 << _SEGMENT_BITS
-        numbers = self.within(segments)
-        due = np.full(len(segments) * width, np.inf)
-        due[: len(numbers)] = self.due(numbers)
-        self._earliest[segments] = due.reshape(len(segments), width).min(axis=1)
+        self.segments.tighten(segments, self.due(self.within(segments)))

@@ -7,7 +7,7 @@ score several models; the reading is a *meaning*: a class code, a number, or the
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,10 +31,28 @@ _UNKNOWN = -2.0
 _SMALL = 1024
 
 
+class Assumption(NamedTuple):
+    """Say which truth is assumed, canonical (None: none any more), and how many seconds after the prediction."""
+
+    truth: Any
+    after: float
+
+
 class Series:
     """Know the classes of one model and version, and read labels for it."""
 
-    __slots__ = ("_codes", "_objects", "_readings", "_small", "_texts", "classes", "key", "scopes", "task")
+    __slots__ = (
+        "_codes",
+        "_objects",
+        "_readings",
+        "_small",
+        "_texts",
+        "assumption",
+        "classes",
+        "key",
+        "scopes",
+        "task",
+    )
 
     def __init__(self, key: tuple[str, str], task: Task | None, objects: Objects, scopes: tuple[int, int, int]) -> None:
         """Start with the declared classes.
@@ -47,6 +65,7 @@ class Series:
         """
         self.key = key
         self.scopes = scopes
+        self.assumption: Assumption | None = None
         self._objects = objects
         self.classes: list[Any] = []
         self._codes: dict[Any, int] = {}
@@ -138,6 +157,25 @@ class Series:
             if len(chosen):
                 meaning[chosen] = self._of_objects(object_kind, value[chosen].astype(np.int64))
         return meaning
+
+    @property
+    def assumed(self) -> float:
+        """The meaning of a row that nobody labelled in time; nan where nothing is assumed."""
+        if self.assumption is None or self.assumption.truth is None or self.task is None:
+            return math.nan
+        return self._read(self.assumption.truth)
+
+    def could_assume(self, truth: Any) -> bool:
+        """Tell whether a canonical truth means something here, as far as one can tell before the first prediction."""
+        if self.task is None or (isinstance(self.task, Multilabel) and not self.classes):
+            return True
+        return not math.isnan(self._read(truth))
+
+    def patience(self, ttl: float) -> float:
+        """Return how many seconds a row awaits its label, where rows await one for ``ttl`` otherwise."""
+        if self.assumption is None or math.isnan(self.assumed):
+            return ttl
+        return min(self.assumption.after, ttl)
 
     def flags(self, meaning: float) -> NDArray[np.uint8]:
         """Return the row of flags that a multilabel meaning stands for: uint8 ``(L,)``."""

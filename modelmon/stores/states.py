@@ -8,11 +8,14 @@ A *row* is one prediction under one (id, model, version); a *register* is the la
    counted with (a `CHANGE`).
 4. Where nothing changes, the outcome says why: by the row's state and by what its register made of the label (a
    `RELATION`), in `UNCHANGED`.
+5. Where its series has an assumption ("no chargeback within 14 days is none"), a row that awaits a label longer than
+   that is joined with the assumed truth; any label for it counts as the first one, and where that is retracted the row
+   falls back to the assumption.
 
 ::
 
     none ──► pending ──label──► joined ──correction horizon──► closed ──► forgotten
-      │       │   ▲               │ ▲ │
+      │       │   ▲   (assumption)│ ▲ │
       │       │   └──retraction───┘ └─┘ correction
       │       ├──ttl──► expired ──► forgotten          retraction past ttl: joined ──► expired
       │       └──capacity──► evicted ──► forgotten
@@ -63,8 +66,9 @@ LABEL_OUTCOMES = (
 )
 """Of a label that meets several rows, the outcome is the first of these that any of them had."""
 
-KEEPS, GAINS, DIFFERS, LOSES, LOSES_LATE = range(5)
-CHANGES = ("keeps", "gains", "differs", "loses", "loses_late")
+KEEPS, GAINS, DIFFERS, LOSES, LOSES_LATE, CONFIRMS, FALLS = range(7)
+CHANGES = ("keeps", "gains", "differs", "loses", "loses_late", "confirms", "falls")
+"""``confirms``: a label means what was assumed; ``falls``: the truth is lost, and an assumption takes its place."""
 
 SAME, STALE, RETRACTION, VALUE, UNREADABLE = range(5)
 RELATIONS = ("same", "stale", "retraction", "value", "unreadable")
@@ -74,6 +78,8 @@ ACTIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("joined", "differs"): ("joined", "corrected"),
     ("joined", "loses"): ("pending", "retracted"),
     ("joined", "loses_late"): ("expired", "retracted"),
+    ("joined", "confirms"): ("joined", "joined"),
+    ("joined", "falls"): ("joined", "retracted"),
 }
 """(state, change) → (new state, outcome); a pair that is absent leaves the row as it is."""
 
@@ -98,6 +104,15 @@ NEXT: dict[str, str] = {
 }
 """What a row or register becomes when its deadline has passed."""
 
+ASSUMED_NEXT: dict[str, str] = {"pending": "joined"}
+"""The same for rows that an assumption speaks of."""
+
+ASSUMPTION_EVENTS = ("made", "confirmed", "corrected", "restored")
+"""What happens to assumptions: made by time, confirmed or corrected by a first label, restored where that is retracted.
+
+Rows now counted with an assumption are ``made + restored - confirmed - corrected``.
+"""
+
 
 def _after() -> NDArray[np.uint8]:
     table = np.zeros((len(STATES), len(CHANGES)), np.uint8)
@@ -117,9 +132,9 @@ def _outcomes() -> NDArray[np.uint8]:
     return table
 
 
-def _next() -> NDArray[np.uint8]:
+def _next(following: dict[str, str]) -> NDArray[np.uint8]:
     table = np.arange(len(STATES), dtype=np.uint8)
-    for state, new in NEXT.items():
+    for state, new in following.items():
         table[STATES.index(state)] = STATES.index(new)
     return table
 
@@ -128,5 +143,7 @@ AFTER = _after()
 """uint8 (state, change): the new state."""
 OUTCOME = _outcomes()
 """uint8 (state, change, relation): the outcome, as an index of `LABEL_OUTCOMES`."""
-FOLLOWING = _next()
+FOLLOWING = _next(NEXT)
 """uint8 (state,): the state once the deadline has passed."""
+ASSUMING = _next(NEXT | ASSUMED_NEXT)
+"""uint8 (state,): the same for rows that an assumption speaks of."""

@@ -9,6 +9,8 @@ Rules:
 2. A row's effective truth is the meaning held by the most specific register that has one: level 2 (id, model,
    version), else level 1 (id, model), else level 0 (id).
 3. A register changes only if its label is newer; newer is the order of (has a rev, rev, at).
+4. What is assumed of a row gives way to every label; a row counted with an assumption keeps it until a label comes,
+   even where its series assumes something else by then.
 """
 
 from __future__ import annotations
@@ -20,14 +22,18 @@ import numpy as np
 from modelmon.stores.rounds import LabelEffects, Passing, PredictionEffects
 from modelmon.stores.states import (
     AFTER,
+    ASSUMING,
+    CONFIRMS,
     CONSUMED,
     DIFFERS,
     EARLY,
     EXPIRED,
+    FALLS,
     FOLLOWING,
     FORGOTTEN,
     GAINS,
     JOINED,
+    KEEPS,
     LABEL_OUTCOMES,
     LOSES,
     LOSES_LATE,
@@ -81,7 +87,7 @@ def label(given: LabelRound, settings: JoinSettings) -> LabelEffects:
         held = held.copy()
         held[given.level, takes] = given.given[takes]
     truth = effective(held)
-    change = _change(given, truth, settings)
+    change, truth, standing = _change(given, truth, settings)
     state = AFTER[given.state, change]
     row_outcome = OUTCOME[given.state, change, row_relation]
 
@@ -97,8 +103,8 @@ def label(given: LabelRound, settings: JoinSettings) -> LabelEffects:
     register = given.register.copy()
     register[taken & (register == NONE)] = EARLY
     register[taken & has_rows] = CONSUMED
-    truth = np.where(state == JOINED, truth, np.where(state == given.state, given.truth, np.nan))
-    return LabelEffects(outcome, taken, raised, register, row_outcome, state, _due(given, state, settings), truth)
+    due = _due(given, change, state, settings)
+    return LabelEffects(outcome, taken, raised, register, row_outcome, change, state, due, truth, standing)
 
 
 def _relate(given: LabelRound, readable: Bools) -> tuple[Bytes, Bools, Bools]:
@@ -137,17 +143,24 @@ def effective(held: Floats) -> Floats:
     return truth
 
 
-def _change(given: LabelRound, truth: Floats, settings: JoinSettings) -> Bytes:
+def _change(given: LabelRound, truth: Floats, settings: JoinSettings) -> tuple[Bytes, Floats, Bools]:
+    """Return how each row's truth changes, the truth it counts with then, and whether that is an assumption."""
     exists = ~np.isnan(truth)
     joined = given.state == JOINED
     change: Bytes = np.zeros(len(truth), np.uint8)
     change[(given.state == PENDING) & exists] = GAINS
+    standing = given.standing
     if joined.any():
+        change[joined & exists & standing] = CONFIRMS
         change[joined & exists & (truth != given.truth)] = DIFFERS
-        loses = joined & ~exists
+        loses = joined & ~exists & ~standing
         change[loses] = LOSES
         change[loses & (given.now > given.time + settings.ttl)] = LOSES_LATE
-    return change
+        falls = loses & (given.now > given.until) & ~np.isnan(given.assumed)
+        change[falls] = FALLS
+        truth = np.where(falls, given.assumed, truth)
+        standing = np.where(change == KEEPS, standing, falls)
+    return change, np.where(change == KEEPS, given.truth, truth), standing
 
 
 def _alone(given: LabelRound, relation: Bytes) -> Bytes:
@@ -159,13 +172,14 @@ def _alone(given: LabelRound, relation: Bytes) -> Bytes:
     return outcome
 
 
-def _due(given: LabelRound, state: Bytes, settings: JoinSettings) -> Floats:
+def _due(given: LabelRound, change: Bytes, state: Bytes, settings: JoinSettings) -> Floats:
+    """Return the deadlines; the correction horizon begins with a label that is the first, or with an assumption."""
     due: Floats = given.due.copy()
-    moved = state != given.state
+    begins = (state != given.state) | (change >= CONFIRMS) | ((change == DIFFERS) & given.standing)
     for new in (JOINED, EXPIRED):
-        due[moved & (state == new)] = due_after(new, given.now, settings)
-    back = moved & (state == PENDING)
-    due[back] = given.time[back] + settings.ttl
+        due[begins & (state == new)] = due_after(new, given.now, settings)
+    back = begins & (state == PENDING)
+    due[back] = given.until[back]
     return due
 
 
@@ -196,7 +210,7 @@ def predict(given: PredictionRound, settings: JoinSettings) -> PredictionEffects
     if settings.on_conflict == "last":
         replaced = (outcome == _CONFLICT) & ((given.state == PENDING) | (given.state == JOINED))
     state = np.where(accepted, np.where(joins, np.uint8(JOINED), np.uint8(PENDING)), given.state)
-    due = np.where(joins, given.now + settings.correction_horizon, given.time + settings.ttl)
+    due = np.where(joins, given.now + settings.correction_horizon, given.time + given.patience)
     return PredictionEffects(
         outcome,
         accepted,
@@ -207,10 +221,19 @@ def predict(given: PredictionRound, settings: JoinSettings) -> PredictionEffects
     )
 
 
-def expire(state: Bytes, due: Floats, now: float, settings: JoinSettings) -> tuple[list[Passing], Bytes, Floats]:
+def expire(
+    state: Bytes, due: Floats, now: float, settings: JoinSettings, assumed: Floats | None = None
+) -> tuple[list[Passing], Bytes, Floats]:
     """Return the steps of everything whose deadline lies before ``now``, in order, and the states and deadlines then.
 
-    A tombstone's own deadline counts from the deadline that made it, so how often somebody sweeps changes nothing.
+    The deadline of what time has made counts from the deadline before, so how often somebody sweeps changes nothing.
+
+    Args:
+        state: states of rows and registers.
+        due: their deadlines.
+        now: the store's time.
+        settings: the spans.
+        assumed: meanings assumed of the rows; nan, or None for all, where nothing is.
     """
     state, due = state.copy(), due.copy()
     steps = []
@@ -218,8 +241,10 @@ def expire(state: Bytes, due: Floats, now: float, settings: JoinSettings) -> tup
     while len(which):
         before = state[which]
         after = FOLLOWING[before]
+        if assumed is not None:
+            after = np.where(np.isnan(assumed[which]), after, ASSUMING[before])
         steps.append(Passing(which, before, after))
         state[which] = after
-        due[which] += settings.forget_after
+        due[which] += np.where(after == JOINED, settings.correction_horizon, settings.forget_after)
         which = which[(due[which] < now) & (after != FORGOTTEN) & (after != ORPHANED)]
     return steps, state, due

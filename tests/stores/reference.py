@@ -41,6 +41,7 @@ class Row:
     state: str
     due: float
     truth: Any = None
+    assumed: bool = False
 
 
 @dataclass
@@ -67,6 +68,7 @@ class Series:
     removed: Counter[Any] = field(default_factory=Counter)
     slots: Counter[Any] = field(default_factory=Counter)
     delays: Counter[float] = field(default_factory=Counter)
+    assumed: Counter[str] = field(default_factory=Counter)
 
     def meaning(self, value: Any) -> Any:
         """Return what a label value means to the task, None where nothing."""
@@ -100,10 +102,26 @@ class Reference:
         self.series: dict[tuple[str, str], Series] = {}
         self.parked: Counter[tuple[str, str]] = Counter()
         self.delivered: Counter[str] = Counter()
+        self.assumptions: dict[tuple[str, str | None], tuple[Any, float]] = {}
 
     def declare(self, model: str, version: str, task: Any) -> None:
         """Begin a series."""
         self.series.setdefault((model, version), Series(task, list(task.declared or ())))
+
+    def assume(self, model: str, version: str | None, value: Any, after: float) -> bool:
+        """Assume a truth (None: nothing any more) of a version or of a model; return whether it means anything."""
+        covered = [self.series[key] for key in self.series if key[0] == model and version in (None, key[1])]
+        if value is not None and any(series.meaning(value) is None for series in covered):
+            return False
+        self.assumptions[model, version] = (value, after)
+        return True
+
+    def _assumed(self, key: tuple[Any, str, str]) -> tuple[Any, float]:
+        """Return what is assumed of a row, None where nothing, and until when it awaits a label."""
+        assumption = self.assumptions.get(key[1:]) or self.assumptions.get((key[1], None)) or (None, 0.0)
+        meaning = self.series[key[1:]].meaning(assumption[0])
+        time = self.rows[key].time
+        return meaning, time + (self.settings.ttl if meaning is None else min(assumption[1], self.settings.ttl))
 
     # -- counting ----------------------------------------------------------------------------------------------------
 
@@ -135,7 +153,16 @@ class Reference:
         self.now = max(self.now, now)
         following = {"pending": "expired", "joined": "closed"}
         for key, row in list(self.rows.items()):
+            assumed, until = self._assumed(key)
+            row.due = until if row.state == "pending" else row.due
             while row.due < self.now and row.state != "forgotten":
+                if row.state == "pending" and assumed is not None:
+                    self._move(key, "joined")
+                    row.truth, row.assumed = assumed, True
+                    self._count(key, assumed, 1)
+                    self.series[key[1:]].assumed["made"] += 1
+                    row.due += self.settings.correction_horizon
+                    continue
                 self._move(key, following.get(row.state, "forgotten"))
                 row.due += self.settings.forget_after
         self._forget([key for key, row in self.rows.items() if row.state == "forgotten"])
@@ -274,24 +301,53 @@ class Reference:
         if value is not RETRACT and series.meaning(value) is None:
             unchanged = "invalid"
         truth = self.effective(key)
-        if row.state == "pending" and truth is not None:
+        if row.state == "joined" and row.assumed:
+            if truth is not None:
+                return self._replace_assumed(key, truth)
+        elif row.state == "pending" and truth is not None:
             self._join(key, truth)
             return "joined"
-        if row.state == "joined" and truth != row.truth:
-            self._count(key, row.truth, -1)
-            if truth is not None:
-                row.truth = truth
-                self._count(key, truth, 1)
-                self._move(key, "joined")
-                return "corrected"
-            row.truth = None
-            in_time = self.now <= row.time + self.settings.ttl
-            self._move(key, "pending" if in_time else "expired")
-            row.due = row.time + self.settings.ttl if in_time else self.now + self.settings.forget_after
-            return "retracted"
+        elif row.state == "joined" and truth != row.truth:
+            return self._change(key, truth)
         if unchanged is None:
             unchanged = TOMBSTONES.get(row.state) or ("retract_noop" if value is RETRACT else "duplicate")
         return unchanged
+
+    def _change(self, key: tuple[Any, str, str], truth: Any) -> str:
+        row = self.rows[key]
+        assumed, until = self._assumed(key)
+        if truth is None and assumed is not None and self.now > until:
+            if assumed != row.truth:
+                self._swap(key, assumed)
+            self.series[key[1:]].assumed["restored"] += 1
+            row.assumed, row.due = True, self.now + self.settings.correction_horizon
+            return "retracted"
+        if truth is not None:
+            self._swap(key, truth)
+            return "corrected"
+        self._count(key, row.truth, -1)
+        row.truth = None
+        in_time = self.now <= row.time + self.settings.ttl
+        self._move(key, "pending" if in_time else "expired")
+        row.due = until if in_time else self.now + self.settings.forget_after
+        return "retracted"
+
+    def _swap(self, key: tuple[Any, str, str], truth: Any) -> None:
+        row = self.rows[key]
+        self._count(key, row.truth, -1)
+        row.truth = truth
+        self._count(key, truth, 1)
+        self._move(key, "joined")
+
+    def _replace_assumed(self, key: tuple[Any, str, str], truth: Any) -> str:
+        row, series = self.rows[key], self.series[key[1:]]
+        confirms = truth == row.truth
+        if not confirms:
+            self._swap(key, truth)
+        row.assumed, row.due = False, self.now + self.settings.correction_horizon
+        series.assumed["confirmed" if confirms else "corrected"] += 1
+        series.delays[max(0.0, self.now - row.time)] += 1
+        return "joined" if confirms else "corrected"
 
     def forget(self, identity: Any) -> None:
         """Erase everything under an id."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 import reference
 import worlds
 from hypothesis import HealthCheck, given, settings
 
 from modelmon.columns import encode_ids
+from modelmon.errors import ConfigurationError
+from modelmon.stores.assuming import read_assumption
 from modelmon.stores.contract import JoinSettings
 from modelmon.stores.holdings import KEY_SEED, in_sample
 from modelmon.tasks import Binary, Multiclass, Regression
@@ -47,6 +51,11 @@ labelled = st.tuples(
     ),
 )
 passed = st.tuples(st.just("pass"), st.sampled_from([0.0, 0.5, 2.0, 4.0, 9.0]), st.none())
+assumed = st.tuples(
+    st.just("assume"),
+    st.sampled_from([("open", None), ("open", "1"), ("fixed", ""), ("two", None), ("number", "")]),
+    st.tuples(st.sampled_from(["a", "b", "b", 2.0, 0.5, "new", None]), st.sampled_from([0.0, 2.0, 5.0, 10.0])),
+)
 forgotten = st.tuples(st.just("forget"), ids, st.none())
 programs = st.lists(st.one_of(predicted, predicted, labelled, labelled, labelled, passed, forgotten), max_size=14)
 
@@ -96,12 +105,22 @@ class Pair:
         labels = [worlds.RETRACT if value is reference.RETRACT else value for value in labels]
         assert self.world.label(names, labels, rev=revs, at=instants, model=scope[0], version=scope[1]) == expected
 
+    def assume(self, scope: tuple[Any, Any], value: Any, after: float) -> None:
+        """Assume in both."""
+        self.model.sweep(self.world.clock.now)
+        self.world.store.sweep()
+        readable = self.model.assume(*scope, value, after)
+        with nullcontext() if readable else pytest.raises(ConfigurationError, match="is no truth of"):
+            self.world.store.assume(*scope, read_assumption(value, after))
+
     def step(self, kind: str, what: Any, given: Any) -> None:
         """Run one step of a program in both."""
         if kind == "predict":
             self.predict(what, given)
         elif kind == "label":
             self.label(what, given)
+        elif kind == "assume":
+            self.assume(what, *given)
         elif kind == "pass":
             self.world.clock.now += what
         else:
@@ -119,6 +138,7 @@ class Pair:
         for key, series in self.model.series.items():
             ledger = part.series[key].ledgers[()]
             assert plain(ledger.total, "transitions") == +series.transitions
+            assert plain(ledger.total, "assumed") == Counter({(name,): n for name, n in series.assumed.items()})
             assert plain(ledger.total, "prediction_events") == Counter({(n,): c for n, c in series.predictions.items()})
             assert plain(ledger.total, "label_events") == Counter({(n,): c for n, c in series.labels.items()})
             if isinstance(series.task, Regression):
@@ -171,6 +191,40 @@ def test_every_program_ends_as_in_the_reference_at_capacity(program: list[Any]) 
     """The same where more predictions await than there is room for, so that the sample halves."""
     pair = Pair(max_awaiting=3)
     for step in program:
+        pair.step(*step)
+        pair.compare()
+
+
+few = st.sampled_from([0, 1])
+said = st.tuples(few, st.sampled_from(["a", "b", reference.RETRACT]), st.none(), st.none())
+assuming = st.one_of(
+    st.tuples(
+        st.just("assume"), st.just(("fixed", None)), st.tuples(st.sampled_from("ab"), st.sampled_from([0.0, 2.0]))
+    ),
+    st.tuples(
+        st.just("predict"), st.just(KEYS[2]), st.tuples(st.tuples(few, st.booleans(), st.sampled_from([0.0, -3.0])))
+    ),
+    st.tuples(st.just("label"), st.sampled_from([(None, None), ("fixed", "")]), st.lists(said, min_size=1, max_size=2)),
+    st.tuples(st.just("pass"), st.sampled_from([0.0, 3.0, 3.0, 6.0]), st.none()),
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(assuming, min_size=8, max_size=30))
+def test_labels_and_assumptions_take_turns_as_in_the_reference(program: list[Any]) -> None:
+    """Assumptions are made, confirmed, corrected and restored as in the reference."""
+    pair = Pair()
+    for step in [("assume", ("fixed", ""), ("b", 2.0)), *program]:
+        pair.step(*step)
+        pair.compare()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(assumed, st.lists(st.one_of(predicted, labelled, labelled, passed, passed, assumed, forgotten), max_size=14))
+def test_every_program_with_assumptions_ends_as_in_the_reference(first: Any, program: list[Any]) -> None:
+    """The same where rows that nobody labels in time are joined with what is assumed."""
+    pair = Pair()
+    for step in [first, *program]:
         pair.step(*step)
         pair.compare()
 

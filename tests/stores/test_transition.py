@@ -42,9 +42,12 @@ def one(state: str = "pending", *, given: float = 1.0, held: float = NAN, **chan
         state=np.array([states.STATES.index(state)], np.uint8),
         time=np.array([0.0]),
         due=np.array([10.0]),
+        until=np.array([10.0]),
         truth=np.array([held if state == "joined" else NAN]),
         held=np.array([[held], [NAN], [NAN]]),
         given=np.array([given]),
+        assumed=np.array([NAN]),
+        standing=np.array([False]),
     )
     return replace(base, **changes)
 
@@ -80,6 +83,53 @@ def outcome(found: LabelRound) -> tuple[str, str]:
 def test_a_label_does_to_a_row_what_its_state_says(found: LabelRound, expected: tuple[str, str]) -> None:
     """Each state meets each kind of label with the outcome and the state of the table."""
     assert outcome(found) == expected
+
+
+def assuming(given: float = 1.0, held: float = NAN, **changes: Any) -> LabelRound:
+    """Return a round of a label and a joined row of a series that assumes 0 from 4 s on."""
+    changes = {"until": np.array([4.0]), "assumed": np.array([0.0]), **changes}
+    return one("joined", given=given, held=held, **changes)
+
+
+STANDING = {"truth": np.array([0.0]), "standing": np.array([True])}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "change"),
+    [
+        (assuming(1.0, **STANDING), ("corrected", "joined"), ("differs", 1.0, False, 13.0)),
+        (assuming(0.0, **STANDING), ("joined", "joined"), ("confirms", 0.0, False, 13.0)),
+        (assuming(NAN, **STANDING), ("retract_noop", "joined"), ("keeps", 0.0, True, 10.0)),
+        (assuming(NAN, held=1.0), ("retracted", "joined"), ("falls", 0.0, True, 13.0)),
+        (assuming(NAN, held=0.0), ("retracted", "joined"), ("falls", 0.0, True, 13.0)),
+        (assuming(NAN, held=1.0, now=4.0), ("retracted", "pending"), ("loses", NAN, False, 4.0)),
+        (assuming(0.0, held=1.0), ("corrected", "joined"), ("differs", 0.0, False, 10.0)),
+        (
+            assuming(NAN, truth=np.array([5.0]), standing=np.array([True])),
+            ("retract_noop", "joined"),
+            ("keeps", 5.0, True, 10.0),
+        ),
+    ],
+)
+def test_a_label_always_wins_over_an_assumption(
+    found: LabelRound, expected: tuple[str, str], change: tuple[str, float, bool, float]
+) -> None:
+    """A first label confirms or corrects what was assumed, and a retraction falls back to it."""
+    effects = transition.label(found, SETTINGS)
+    assert outcome(found) == expected
+    became = (effects.truth[0], effects.standing[0], effects.due[0])
+    assert states.CHANGES[effects.change[0]] == change[0]
+    np.testing.assert_array_equal(became, change[1:])
+
+
+def test_time_joins_what_an_assumption_speaks_of() -> None:
+    """A pending row whose series assumes something is joined and then closed, each by the deadline before."""
+    state = np.full(4, states.PENDING, np.uint8)
+    due, assumed = np.array([0.0, 1.0, 11.0, 11.0]), np.array([1.0, 0.0, 0.0, NAN])
+    steps, after, new_due = transition.expire(state, due, 12.0, SETTINGS, assumed)
+    assert [states.STATES[code] for code in after] == ["closed", "closed", "joined", "expired"]
+    assert new_due.tolist() == [12.0, 13.0, 19.0, 15.0]
+    assert [len(step.which) for step in steps] == [4, 2]
 
 
 @pytest.mark.parametrize(
@@ -119,9 +169,12 @@ def test_a_label_of_many_rows_has_the_first_outcome_in_precedence() -> None:
         state=np.array([states.EXPIRED, states.PENDING], np.uint8),
         time=np.zeros(2),
         due=np.full(2, 10.0),
+        until=np.full(2, 10.0),
         truth=np.full(2, NAN),
         held=np.full((3, 2), NAN),
         given=np.ones(2),
+        assumed=np.full(2, NAN),
+        standing=np.zeros(2, np.bool_),
     )
     effects = transition.label(both, SETTINGS)
     assert [states.LABEL_OUTCOMES[code] for code in effects.row_outcome] == ["late", "joined"]
@@ -154,6 +207,7 @@ def test_predictions_are_checked_in_order() -> None:
     n = 7
     found = PredictionRound(
         now=20.0,
+        patience=10.0,
         readable=np.array([False, True, True, True, True, True, True]),
         time=np.array([20.0, 9.0, 20.0, 20.0, 20.0, 10.0, 4000.0]),
         sampled=np.array([True, True, True, True, False, True, True]),
