@@ -127,7 +127,7 @@ def _cells(body: _Body, ledger: Numbers, slot: Numbers, code: NDArray[np.uint8])
     if (ledger == first).all() and (slot == start).all():
         counts = np.bincount(code)
         codes = np.flatnonzero(counts)
-        return body.columns(len(codes), np.full(len(codes), first), np.full(len(codes), start), codes, counts[codes])
+        return body.columns(len(codes), first, start, codes, counts[codes])
     slots, place = np.unique(slot, return_inverse=True)
     keys, counts = np.unique((ledger * len(slots) + place) * _CODES + code, return_counts=True)
     pairs, codes = np.divmod(keys, _CODES)
@@ -172,9 +172,9 @@ class _Body:
     def __init__(self) -> None:
         self.parts: list[bytes] = []
 
-    def columns(self, n: int, *columns: NDArray[Any] | None) -> list[Any]:
-        """Add columns of ``n`` rows and return what the header says of them."""
-        return [n, [None if column is None else self._add(column) for column in columns]]
+    def columns(self, n: int, *columns: NDArray[Any] | int | None) -> list[Any]:
+        """Add columns of ``n`` rows, or numbers that all have, and return what the header says of them."""
+        return [n, [self._add(column) if isinstance(column, np.ndarray) else column for column in columns]]
 
     def _add(self, column: NDArray[Any]) -> Any:
         if column.ndim > 1:
