@@ -162,6 +162,11 @@ class Histogram:
         return [bound_of(place) for place in self._bins.tolist()]
 
     @property
+    def floors(self) -> list[int]:
+        """What every value of every bin in ``bounds`` is above; of the lowest bin 0, which holds zeros."""
+        return [bound_of(max(place - 1, 0)) for place in self._bins.tolist()]
+
+    @property
     def counts(self) -> Ints:
         """The count of every bin in ``bounds``."""
         counts: Ints = self._counts[0].copy()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from modelmon.readings.calls import CallReadings
 from modelmon.readings.errors import ErrorReadings
-from modelmon.readings.joins import JoinReadings
+from modelmon.readings.lateness import LatenessReadings
 from modelmon.readings.scores import ScoreReadings
 
 
-class Readings(CallReadings, JoinReadings, ScoreReadings, ErrorReadings):
+class Readings(CallReadings, LatenessReadings, ScoreReadings, ErrorReadings):
     """Read calls, the join, classes, scores and errors."""

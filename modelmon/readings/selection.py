@@ -111,6 +111,31 @@ class Selection:
             spans[width] = (max(first, math.floor(since / width)), min(last, current))
         return Selection(self.sources, self.now, spans, self.pages)
 
+    def maturing(self, seconds: float, maturity: float) -> Selection:
+        """Choose the newest slots that ended at least ``maturity`` ago and together last ``seconds``, at least one.
+
+        Without a maturity (nan) none is old enough.
+        """
+        spans = {}
+        for width in {source.width for source in self.sources}:
+            first, last = (self.spans or {}).get(width, (-_LAST, _LAST))
+            if math.isnan(maturity):
+                spans[width] = (0, -1)
+                continue
+            ended = math.floor((self.now - maturity) / width)
+            since = ended - max(1, math.ceil(seconds / width)) if math.isfinite(seconds) else -_LAST
+            spans[width] = (max(first, since), min(last, ended - 1))
+        return Selection(self.sources, self.now, spans, self.pages)
+
+    def each_slot(self, name: str) -> Iterator[tuple[float, float, Any]]:
+        """Yield (start, width, accumulator) of every slot chosen that has it, slice by slice."""
+        for source in self.sources:
+            for _, ledger in self._ledgers(source):
+                for number in self._numbers(ledger, source.width):
+                    held = ledger.slots[number].get(name)
+                    if held is not None:
+                        yield number * source.width, source.width, held
+
     def by_slot(self) -> dict[float, Selection]:
         """Return a selection of each slot that holds anything, by its start in seconds, oldest first."""
         starts: dict[float, dict[float, tuple[int, int]]] = {}
