@@ -13,8 +13,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from redis_server import redis_server
 
 from modelmon.stores.database import Changes, Database
+from modelmon.stores.redis.database import RedisDatabase
 from modelmon.stores.sqlite.database import SQLiteDatabase
 
 if TYPE_CHECKING:
@@ -45,7 +47,28 @@ def sqlite(directory: Path) -> Iterator[Fresh]:
         database.close()
 
 
-DATABASES: dict[str, Callable[[Path], AbstractContextManager[Fresh]]] = {"sqlite": sqlite}
+@contextmanager
+def redis(directory: Path) -> Iterator[Fresh]:
+    """Keep each state in a namespace of its own, all in one server."""
+    numbers = count()
+    opened: list[RedisDatabase] = []
+    with redis_server() as server:
+
+        def fresh() -> Another:
+            namespace = f"labels-{next(numbers)}"
+
+            def another() -> Database:
+                opened.append(RedisDatabase(server.url, namespace=namespace, timeout=5.0))
+                return opened[-1]
+
+            return another
+
+        yield fresh
+        for database in opened:
+            database.close()
+
+
+DATABASES: dict[str, Callable[[Path], AbstractContextManager[Fresh]]] = {"sqlite": sqlite, "redis": redis}
 
 
 def keyed(documents: dict[int, bytes | None], before: dict[int, bytes] | None = None) -> dict[str, Any]:

@@ -1,0 +1,37 @@
+"""Lists of byte strings as two: the length of each (int32, -1 for none), and all bodies together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SIZE: Final = np.dtype("<i4")
+
+
+def packed(values: Sequence[bytes | None]) -> tuple[bytes, bytes]:
+    r"""Return the lengths and the bodies of a list.
+
+    >>> packed([b"one", None, b""])
+    (b'\x03\x00\x00\x00\xff\xff\xff\xff\x00\x00\x00\x00', b'one')
+    """
+    sizes = np.array([-1 if value is None else len(value) for value in values], _SIZE)
+    return sizes.tobytes(), b"".join([value for value in values if value is not None])
+
+
+def unpacked(sizes: bytes, bodies: bytes) -> list[bytes | None]:
+    """Return the list of lengths and bodies.
+
+    >>> unpacked(*packed([b"one", None, b""]))
+    [b'one', None, b'']
+    """
+    lengths = np.frombuffer(sizes, _SIZE)
+    ends = np.cumsum(np.maximum(lengths, 0))
+    starts = ends - np.maximum(lengths, 0)
+    found: list[bytes | None] = [bodies[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    for place in np.flatnonzero(lengths < 0).tolist():
+        found[place] = None
+    return found
