@@ -50,6 +50,7 @@ class Groups:
     """Number series, ledgers, groups and scopes, and keep wide payloads by layout."""
 
     __slots__ = (
+        "_columns",
         "_group_numbers",
         "_ledger_numbers",
         "_scopes",
@@ -68,6 +69,7 @@ class Groups:
         self.all: list[Group] = []
         self.pools: dict[Layout, Table] = {}
         self.assumptions: dict[tuple[str, str | None], Assumption] = {}
+        self._columns = np.empty((2, 0), np.int64)
         self._series_numbers: dict[tuple[str, str], int] = {}
         self._ledger_numbers: dict[tuple[int, Slice], int] = {}
         self._group_numbers: dict[Group, int] = {}
@@ -135,13 +137,18 @@ class Groups:
 
     def series_of(self, groups: NDArray[Any]) -> Numbers:
         """Return the series' number of each group."""
-        numbers: Numbers = np.array([group.series for group in self.all], np.int64).take(groups)
-        return numbers
+        return self._column(0).take(groups)
 
     def ledger_of(self, groups: NDArray[Any]) -> Numbers:
         """Return the ledger's number of each group."""
-        numbers: Numbers = np.array([group.ledger for group in self.all], np.int64).take(groups)
-        return numbers
+        return self._column(1).take(groups)
+
+    def _column(self, which: int) -> Numbers:
+        if self._columns.shape[1] < len(self.all):
+            pairs = [(group.series, group.ledger) for group in self.all]
+            self._columns = np.ascontiguousarray(np.array(pairs, np.int64).T)
+        column: Numbers = self._columns[which]
+        return column
 
     def pool(self, layout: Layout) -> Table | None:
         """Return where rows of this layout keep their payload; None where it is one number or nothing."""

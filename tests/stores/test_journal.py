@@ -1,0 +1,215 @@
+"""Journal entries and pages of counts, split and folded anyhow, add up to what a memory store counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import worlds
+from hypothesis import HealthCheck, given, settings
+
+from modelmon.errors import StoreError
+from modelmon.stores.books import Books
+from modelmon.stores.catalogue import Catalogue
+from modelmon.stores.counting import Counting
+from modelmon.stores.database import Counted, Head
+from modelmon.stores.journal import VERSION, pack, unpack
+from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
+
+SLICES = [(), (("region", "eu"),), (("region", "us"),)]
+TASKS: dict[str, Any] = {
+    "open": Multiclass(),
+    "rows": Multiclass(["a", "b", "c"]),
+    "two": Binary("a"),
+    "number": Regression(),
+    "flags": Multilabel(["a", "b"]),
+}
+LABELS: dict[str, list[Any]] = {
+    "open": ["a", "b", 3, worlds.RETRACT],
+    "rows": ["a", "b", "c", worlds.RETRACT],
+    "two": ["a", "other", worlds.RETRACT],
+    "number": [1.5, 2, -7, worlds.RETRACT],
+    "flags": [{"a"}, {"a", "b"}, (1, None), (0, 1), worlds.RETRACT],
+}
+SPANS = {"ttl": 100.0, "early_ttl": 50.0, "correction_horizon": 80.0, "forget_after": 40.0, "window": 5.0}
+
+models = st.sampled_from(sorted(TASKS))
+ids = st.lists(st.integers(0, 9), min_size=1, max_size=5)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("predict"), models, ids, st.integers(0, 1 << 20)),
+        st.tuples(st.just("label"), models, ids, st.integers(0, 1 << 20)),
+        st.tuples(st.just("pass"), models, st.just([0]), st.sampled_from([1, 4, 7, 60])),
+        st.tuples(st.sampled_from(["read", "fold"]), models, st.just([0]), st.integers(0, 3)),
+    ),
+    max_size=25,
+)
+
+
+def predict(world: worlds.World, model: str, names: list[int], choice: int) -> None:
+    """Predict for one model, in the form that its task has."""
+    n, random = len(names), np.random.default_rng(choice)
+    slices = [SLICES[at] for at in random.integers(0, len(SLICES), n)]
+    columns: dict[str, Any] = {}
+    classes = random.choice(["a", "b"], n).tolist()
+    if model == "rows":
+        columns = {"scores": random.dirichlet([1.0] * 3, n), "columns": ("a", "b", "c")}
+    elif model == "flags":
+        classes, columns = None, {"flags": random.integers(0, 2, (n, 2), np.uint8), "columns": ("a", "b")}
+    elif model == "two":
+        classes, columns = random.choice(["a", "other"], n).tolist(), {"scores": random.random(n)}
+    elif model == "number":
+        classes, columns = None, {"scores": random.integers(0, 5, n) / 2}
+    times = world.clock.now - random.choice([0.0, 0.0, 3.0, 12.0], n)
+    world.predict(names, classes, model=model, task=TASKS[model], at=times, slices=slices, **columns)
+
+
+def label(world: worlds.World, model: str, names: list[int], choice: int) -> None:
+    """Label for one model, or for all."""
+    random = np.random.default_rng(choice)
+    given = [LABELS[model][at] for at in random.integers(0, len(LABELS[model]), len(names))]
+    scope = model if choice % 3 else None
+    flags = [value for value in given if isinstance(value, (set, tuple))]
+    values = given if not flags or len(flags) == len(given) else [worlds.RETRACT] * len(given)
+    world.label(names, values, model=scope)
+
+
+class Ledgers:
+    """What a database keeps of counts: entries, pages and the journal."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.entries: list[bytes] = []
+        self.journal: list[bytes] = []
+        self.pages: dict[str, tuple[int, bytes]] = {}
+        self.folded = 0
+
+    def counted(self, fold: int, journal: int) -> Counted:
+        """Return what came after a fold and a journal entry."""
+        head = Head("o", 0.0, 0, len(self.entries), 0, 0, 0.0, "", np.inf, len(self.journal), 0)
+        pages = {name: body for name, (written, body) in self.pages.items() if written > fold}
+        return Counted(head, self.folded, pages, self.journal[max(self.folded, journal) :])
+
+    def fold(self, pages: dict[str, bytes], upto: int, held: int) -> bool:
+        """Write pages, unless somebody folded meanwhile."""
+        if held != self.folded:
+            return False
+        self.pages.update({name: (upto, body) for name, body in pages.items()})
+        self.folded = upto
+        return True
+
+
+class Reader:
+    """A process that reads counts and now and then folds them."""
+
+    def __init__(self, ledgers: Ledgers, history: float) -> None:
+        """Begin with nothing."""
+        self.ledgers, self.history = ledgers, history
+        self.catalogue = Catalogue()
+        self.books: Books | None = None
+
+    def read(self) -> Books:
+        """Take in all that is new."""
+        self.catalogue.apply(self.ledgers.entries[self.catalogue.known :])
+        books = self.books
+        if books is not None and books.follow(self.ledgers.counted(books.folded, books.journal)):
+            return books
+        books = self.books = Books(self.catalogue, SPANS["window"], self.history)
+        books.follow(self.ledgers.counted(-1, 0))
+        return books
+
+    def fold(self, now: float) -> None:
+        """Fold what was read so far, however much came since."""
+        books = self.books
+        if books is None or books.journal <= books.folded:
+            return
+        if self.ledgers.fold(books.changed(now), books.journal, books.folded):
+            books.folded = books.journal
+            books.written()
+        else:
+            self.books = None
+
+
+class Writer:
+    """A memory store, and beside it batches whose counts go to a journal."""
+
+    def __init__(self, history: float) -> None:
+        """Open both."""
+        self.ledgers = Ledgers()
+        self.whole = worlds.World(**SPANS, history=history)
+        self.batch = worlds.World(**SPANS, history=history)
+        self.holdings = self.batch.store._holdings
+        self.catalogue = Catalogue()
+        self.holdings.groups, self.holdings.objects = self.catalogue.groups, self.catalogue.objects
+        self.history = history
+        self.cut()
+
+    def cut(self) -> None:
+        """End a batch: what is new in the catalogue and what was counted are written."""
+        entry = pack(self.holdings.counting, self.catalogue)
+        self.ledgers.entries += [line for line in self.catalogue.news() if line not in self.ledgers.entries]
+        if entry is not None:
+            self.ledgers.journal.append(entry)
+        self.holdings.counting = Counting(self.catalogue.groups, SPANS["window"], self.history)
+
+    def step(self, kind: str, model: str, names: list[int], choice: int) -> None:
+        """Do one step in both."""
+        for world in (self.whole, self.batch):
+            if kind == "predict":
+                predict(world, model, names, choice)
+            elif kind == "label":
+                label(world, model, names, choice)
+            elif kind == "pass":
+                world.clock.now += choice
+                world.store.sweep()
+
+
+def same(writer: Writer, books: Books) -> None:
+    """Check that books hold what the memory store counted."""
+    part = writer.whole.store.part()
+    series = books.series(writer.whole.clock.now)
+    assert books.counts == part.counts
+    assert series.keys() == part.series.keys()
+    for key, expected in part.series.items():
+        found = series[key]
+        assert (found.task, found.classes) == (expected.task, expected.classes)
+        assert found.ledgers == expected.ledgers
+        assert found.shared == expected.shared
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(steps, st.sampled_from([20.0, 1e6]))
+def test_any_split_and_fold_counts_the_same(program: list[Any], history: float) -> None:
+    """Two readers, of which either folds at any moment, count what a memory store does."""
+    writer = Writer(history)
+    readers = [Reader(writer.ledgers, history) for _ in range(2)]
+    for kind, what, names, choice in program:
+        if kind == "read":
+            readers[choice % 2].read()
+        elif kind == "fold":
+            readers[choice % 2].fold(writer.whole.clock.now)
+        else:
+            writer.step(kind, what, names, choice)
+        if choice % 2 or kind == "fold":
+            writer.cut()
+    writer.cut()
+    for reader in readers:
+        same(writer, reader.read())
+    readers[0].fold(writer.whole.clock.now)
+    same(writer, readers[0].read())
+    same(writer, readers[1].read())
+    same(writer, Reader(writer.ledgers, history).read())
+
+
+def test_nothing_is_no_entry() -> None:
+    """A transaction that counted nothing writes no entry."""
+    catalogue = Catalogue()
+    assert pack(Counting(catalogue.groups, 5.0, 50.0), catalogue) is None
+
+
+def test_newer_entries_are_refused() -> None:
+    """An entry of a newer version asks for an upgrade instead of being misread."""
+    with pytest.raises(StoreError, match="upgrade"):
+        unpack(bytes([VERSION + 1]) + bytes(15), 5.0)
