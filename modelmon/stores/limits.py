@@ -85,7 +85,7 @@ def limit(holdings: Holdings, now: float) -> None:
     """Evict and forget until no bound is exceeded."""
     while holdings.awaiting > _most_awaiting(holdings):
         holdings.rate /= 2
-        _evict(holdings, now)
+        evict(holdings, now)
     most = max(_LEAST_REMEMBERED, holdings.settings.max_awaiting)
     excess = len(holdings.records.records) - holdings.awaiting - most
     if excess > 0:
@@ -109,7 +109,7 @@ def bytes_per_row(holdings: Holdings) -> float:
     return table.width + (payloads + index.nbytes) / max(index.used, 1024)
 
 
-def _evict(holdings: Holdings, now: float) -> None:
+def evict(holdings: Holdings, now: float) -> None:
     """Evict the pending rows that fall out of the sample."""
     records = holdings.records
     table = records.records

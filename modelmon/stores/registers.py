@@ -13,6 +13,8 @@ from modelmon.stores.series import NUMBER, OBJECT, RETRACTED, TEXTUAL
 from modelmon.stores.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from modelmon.stores.objects import Objects
@@ -77,6 +79,21 @@ class Registers:
         self.table["has_lost"][numbers] = False
         self._write(numbers, given)
         return numbers
+
+    def restore(self, columns: Mapping[str, NDArray[Any]], lost: Mapping[int, list[tuple[int, float]]]) -> Numbers:
+        """Return new registers with these columns, and with what each lost, by place."""
+        numbers = self.table.allocate(len(columns["kind"]))
+        self.table["has_lost"][numbers] = False
+        for name, column in columns.items():
+            self.table[name][numbers] = column
+        for place, values in lost.items():
+            self.table["has_lost"][numbers[place]] = True
+            self._lost[int(numbers[place])] = dict.fromkeys(values)
+        return numbers
+
+    def lost(self, number: int) -> list[tuple[int, float]]:
+        """Return the (kind, value) pairs that a register had and lost, the oldest first."""
+        return list(self._lost.get(number, ()))
 
     def replace(self, numbers: Numbers, given: Given) -> None:
         """Let registers take these labels, and remember what they lost."""

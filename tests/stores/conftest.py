@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 import pytest
 from databases import DATABASES
 
+from modelmon.stores.keeping import DatabaseStore
+from modelmon.stores.memory import MemoryStore
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from databases import Another, Fresh
 
+    from modelmon.stores.contract import Store
     from modelmon.stores.database import Database
+
+    FreshStore = Callable[[], Store]
 
 
 @pytest.fixture(params=sorted(DATABASES), scope="module")
@@ -20,6 +26,16 @@ def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Return a function that makes a new state."""
     with DATABASES[request.param](tmp_path_factory.mktemp(request.param)) as make:
         yield make
+
+
+@pytest.fixture(params=["memory", *sorted(DATABASES)], scope="module")
+def fresh_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshStore]:
+    """Return a function that makes a new, empty store."""
+    if request.param == "memory":
+        yield MemoryStore
+        return
+    with DATABASES[request.param](tmp_path_factory.mktemp(request.param)) as make:
+        yield lambda: DatabaseStore(make()())
 
 
 @pytest.fixture

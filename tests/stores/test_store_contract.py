@@ -1,4 +1,4 @@
-"""What every store must do; a new store joins the parameters of `world` and passes."""
+"""What every store must do; a new database joins `databases.DATABASES` and passes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from modelmon.stores.memory import MemoryStore
 from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 
 ORACLES = Path(__file__).parent.parent / "oracles"
-STORES = {"memory": MemoryStore}
 SPANS = {"ttl": 100.0, "early_ttl": 50.0, "correction_horizon": 80.0, "forget_after": 40.0, "window": 10.0}
 
 
-@pytest.fixture(params=sorted(STORES))
-def make(request: pytest.FixtureRequest) -> Any:
+@pytest.fixture
+def make(fresh_store: Any) -> Any:
     """Return a function that opens a world around a fresh store."""
-    return lambda **settings: World(STORES[request.param](), **{**SPANS, **settings})
+    return lambda **settings: World(fresh_store(), **{**SPANS, **settings})
 
 
 @pytest.fixture

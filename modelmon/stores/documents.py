@@ -1,0 +1,285 @@
+"""Documents: all that is kept under one key, as bytes, to holdings and back.
+
+A document is its earliest deadline (float64), then the records under its key, one after the other::
+
+    size u4 | state u1 | flags u1 | group i4 | high u8 | time f8      of every record; 26 bytes
+    predicted i4                                                      of a row
+    due f8 | truth f8 | at f8 | value f8 | kind u1 | assumed u1       of a settled row, next
+    payload                                                           of a row, next: as its group's layout says
+    value f8 | rev f8 f8 | at f8 | kind u1 | has_rev u1 | lost u1     of a register
+    tail                                                              what has no fixed width
+
+Rules:
+
+1. All numbers are little-endian; what groups, scopes and codes mean stands in the catalogue.
+2. A document changes exactly when what it keeps changes.
+3. Whole columns are packed and unpacked at once; only tails go record by record.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from modelmon.stores.states import EARLY, NONE, PENDING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from modelmon.stores.groups import Groups, Layout
+    from modelmon.stores.holdings import Holdings
+    from modelmon.stores.tails import Tails
+
+    Numbers = NDArray[np.int64]
+    Raw = NDArray[np.uint8]
+
+_DUE = np.dtype("<f8")
+_CORE = np.dtype(
+    [("size", "<u4"), ("state", "u1"), ("flags", "u1"), ("group", "<i4"), ("high", "<u8"), ("time", "<f8")]
+)
+_PREDICTED = np.dtype("<i4")
+_SETTLED = np.dtype(
+    [("due", "<f8"), ("truth", "<f8"), ("at", "<f8"), ("value", "<f8"), ("kind", "u1"), ("assumed", "u1")]
+)
+_REGISTER = np.dtype(
+    [("value", "<f8"), ("rev_high", "<f8"), ("rev_low", "<f8"), ("at", "<f8"), ("kind", "u1"), ("has_rev", "u1")]
+)
+_OPEN_ROW = _CORE.itemsize + _PREDICTED.itemsize
+_SETTLED_ROW = _OPEN_ROW + _SETTLED.itemsize
+
+
+class Dumped(NamedTuple):
+    """Hold the documents of everything in holdings.
+
+    Attributes:
+        keys: int64 ``(n,)``, ascending.
+        due: float64 ``(n,)``, the earliest deadline of each; infinite where there is none.
+        documents: the ``n`` documents.
+    """
+
+    keys: Numbers
+    due: NDArray[np.float64]
+    documents: list[bytes]
+
+
+def due_of(document: bytes) -> float:
+    """Return the earliest deadline of a document."""
+    return float(np.frombuffer(document, _DUE, 1)[0])
+
+
+def payload_bytes(layout: Layout) -> int:
+    """Return how many bytes rows of a layout keep besides their class."""
+    if layout.kind == "class":
+        return 0
+    if layout.kind == "score":
+        return 8
+    return layout.width * (1 if layout.kind == "flags" else 8)
+
+
+def dump(holdings: Holdings, tails: Tails) -> Dumped:
+    """Return documents of all records that holdings hold."""
+    records = holdings.records
+    table = records.records
+    numbers = np.flatnonzero(table["state"][: table.top] != NONE)
+    low, high = records.keys(numbers)
+    order = np.argsort(low.view(np.int64), kind="stable")
+    numbers, keys = numbers[order], low.view(np.int64)[order]
+    if not len(numbers):
+        return Dumped(keys, np.empty(0), [])
+    writing = _Writing(holdings, numbers, tails)
+    first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+    document = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(keys))))
+    at = np.cumsum(writing.size) - writing.size + _DUE.itemsize * (document + 1)
+    begins = at[first] - _DUE.itemsize
+    end = int(at[-1] + writing.size[-1])
+    out = np.zeros(end, np.uint8)
+    due = np.minimum.reduceat(records.due(numbers), first)
+    _scatter(out, begins, due.astype(_DUE))
+    writing.write(out, at, high[order])
+    whole, cuts = out.tobytes(), [*begins.tolist(), end]
+    return Dumped(keys[first], due, [whole[a:b] for a, b in pairwise(cuts)])
+
+
+class _Writing:
+    """Hold records on their way into bytes.
+
+    Attributes:
+        size: int64 ``(n,)``, bytes of each record.
+    """
+
+    def __init__(self, holdings: Holdings, numbers: Numbers, tails: Tails) -> None:
+        self._holdings = holdings
+        self._numbers = numbers
+        rows = self._rows = holdings.records.records.read(numbers)
+        group = self._group = rows["group"].astype(np.int64)
+        open_rows = self._open = rows["state"] < EARLY
+        settled = self._settled = open_rows & (rows["state"] > PENDING)
+        details = rows["detail"].astype(np.int64)
+        self._held = _settled_columns(holdings, details[settled])
+        self._registers = _register_columns(holdings, details[~open_rows])
+        self._flags = np.zeros(len(numbers), np.uint8)
+        self._tails: list[tuple[int, bytes]] = []
+        if settled.any():
+            flags = np.zeros(len(self._held), np.uint8)
+            self._place(settled, tails.write_rows(holdings, group[settled], self._held, flags), flags)
+        if len(self._registers):
+            flags = np.zeros(len(self._registers), np.uint8)
+            self._place(~open_rows, tails.write_registers(holdings, details[~open_rows], self._registers, flags), flags)
+        size = self.size = np.where(open_rows, _OPEN_ROW, _CORE.itemsize + _REGISTER.itemsize).astype(np.int64)
+        size[settled] += _SETTLED.itemsize
+        size[open_rows] += _payloads_of(holdings.groups)[group[open_rows]]
+        for place, tail in self._tails:
+            size[place] += len(tail)
+
+    def _place(self, chosen: NDArray[np.bool_], tails: Sequence[bytes], flags: Raw) -> None:
+        self._flags[chosen] = flags
+        self._tails += [(n, tail) for n, tail in zip(np.flatnonzero(chosen).tolist(), tails, strict=True) if tail]
+
+    def write(self, out: Raw, at: Numbers, high: NDArray[np.uint64]) -> None:
+        """Write each record to its place."""
+        rows, open_rows, settled = self._rows, self._open, self._settled
+        core = np.empty(len(at), _CORE)
+        columns = (self.size, rows["state"], self._flags, self._group, high, rows["time"])
+        for name, column in zip(_CORE.names or (), columns, strict=True):
+            core[name] = column
+        _scatter(out, at, core)
+        _scatter(out, at[open_rows] + _CORE.itemsize, rows["predicted"][open_rows].astype(_PREDICTED))
+        _scatter(out, at[settled] + _OPEN_ROW, self._held)
+        _scatter(out, at[~open_rows] + _CORE.itemsize, self._registers)
+        begins = (at + np.where(settled, _SETTLED_ROW, _OPEN_ROW))[open_rows]
+        numbers = self._numbers[open_rows]
+        for layout, chosen in self._holdings.by_layout(self._group[open_rows]):
+            payload = self._holdings.payload(layout, numbers[chosen])
+            if payload is not None:
+                _scatter(out, begins[chosen], np.ascontiguousarray(payload))
+        for place, tail in self._tails:
+            end = int(at[place] + self.size[place])
+            out[end - len(tail) : end] = np.frombuffer(tail, np.uint8)
+
+
+def load(holdings: Holdings, keys: Numbers, documents: Sequence[bytes | None], tails: Tails) -> None:
+    """Put the records of documents into holdings.
+
+    Args:
+        holdings: where none of these records is yet.
+        keys: int64 ``(n,)``, the documents' keys, all different.
+        documents: ``n`` documents; None has nothing.
+        tails: what reads what has no fixed width.
+    """
+    there = [number for number, document in enumerate(documents) if document]
+    if not there:
+        return
+    found = [documents[number] or b"" for number in there]
+    raw = np.frombuffer(b"".join(found), np.uint8)
+    lengths = np.array([*map(len, found)], np.int64)
+    ends = np.cumsum(lengths)
+    low = keys[there].view(np.uint64)
+    at, end = ends - lengths + _DUE.itemsize, ends
+    source = _Source(holdings, raw, tails)
+    places, lows, cores = [], [], []
+    while len(at):
+        core = _gather(raw, at, _CORE)
+        places.append(at)
+        lows.append(low)
+        cores.append(core)
+        at = at + core["size"]
+        more = np.flatnonzero(at < end)
+        at, end, low = at[more], end[more], low[more]
+    for place, words, core in zip(places, lows, cores, strict=True):
+        source.enter(place, words, core)
+
+
+class _Source(NamedTuple):
+    """Hold where records come from and where they go."""
+
+    holdings: Holdings
+    raw: Raw
+    tails: Tails
+
+    def enter(self, at: Numbers, low: NDArray[np.uint64], core: NDArray[Any]) -> None:
+        """Enter records of different keys, which begin at these places."""
+        records, table = self.holdings.records, self.holdings.records.records
+        high = np.ascontiguousarray(core["high"])
+        heads, places = records.index.probe(low, high)
+        if int(core["group"].max()) > np.iinfo(table["group"].dtype).max:
+            table.widen("group", np.int32)
+        columns = {"group": core["group"], "time": core["time"], "state": core["state"]}
+        new = records.add(low, high, heads, places, columns=columns)
+        open_rows = core["state"] < EARLY
+        for chosen, enter in ((open_rows, self._enter_rows), (~open_rows, self._enter_registers)):
+            some = np.flatnonzero(chosen)
+            if len(some):
+                enter(at[some], core[some], new[some])
+        records.remind(new, float(records.due(new).min()))
+
+    def _enter_rows(self, at: Numbers, core: NDArray[Any], new: Numbers) -> None:
+        holdings, raw = self.holdings, self.raw
+        holdings.records.records["predicted"][new] = _gather(raw, at + _CORE.itemsize, _PREDICTED)
+        is_settled = core["state"] > PENDING
+        begins = at + np.where(is_settled, _SETTLED_ROW, _OPEN_ROW)
+        for layout, chosen in holdings.by_layout(core["group"]):
+            width = payload_bytes(layout)
+            if width:
+                payload = _gather(raw, begins[chosen], np.dtype(("u1", width)))
+                values = payload if layout.kind == "flags" else payload.view("<f8")
+                holdings.store_payload(layout, new[chosen], values[:, 0] if layout.kind == "score" else values)
+        which = np.flatnonzero(is_settled)
+        if len(which):
+            self._settle(at[which], begins[which], core[which], new[which])
+
+    def _settle(self, at: Numbers, payload: Numbers, core: NDArray[Any], new: Numbers) -> None:
+        records = self.holdings.records
+        held = _gather(self.raw, at + _OPEN_ROW, _SETTLED)
+        tail = payload + _payloads_of(self.holdings.groups)[core["group"]]
+        self.tails.read_rows(self.holdings, self.raw, tail, core["flags"], held)
+        detail = records.settled.allocate(len(new))
+        rows = records.settled.blank(len(new))
+        for name in _SETTLED.names or ():
+            rows[name] = held[name]
+        records.settled.write(detail, rows)
+        records.records["detail"][new] = detail
+
+    def _enter_registers(self, at: Numbers, core: NDArray[Any], new: Numbers) -> None:
+        holdings = self.holdings
+        held = _gather(self.raw, at + _CORE.itemsize, _REGISTER)
+        tail = at + _CORE.itemsize + _REGISTER.itemsize
+        lost = self.tails.read_registers(holdings, self.raw, tail, core["flags"], held)
+        columns = {name: held[name] for name in _REGISTER.names or ()}
+        holdings.records.records["detail"][new] = holdings.records.registers.restore(columns, lost)
+
+
+def _settled_columns(holdings: Holdings, details: Numbers) -> NDArray[Any]:
+    held = np.zeros(len(details), _SETTLED)
+    rows = holdings.records.settled.read(details)
+    for name in _SETTLED.names or ():
+        held[name] = rows[name]
+    return held
+
+
+def _register_columns(holdings: Holdings, details: Numbers) -> NDArray[Any]:
+    held = np.zeros(len(details), _REGISTER)
+    for name in _REGISTER.names or ():
+        held[name] = holdings.records.registers.table[name][details]
+    return held
+
+
+def _payloads_of(groups: Groups) -> Numbers:
+    """Return how many bytes of payload rows of each group keep."""
+    return np.array([payload_bytes(group.layout) for group in groups.all] or [0], np.int64)
+
+
+def _gather(raw: Raw, at: Numbers, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return what stands at some places of raw bytes: one item of the dtype each."""
+    picked: NDArray[Any] = raw[at[:, None] + np.arange(dtype.itemsize)]
+    return picked if dtype.subdtype else picked.view(dtype)[:, 0]
+
+
+def _scatter(out: Raw, at: Numbers, items: NDArray[Any]) -> None:
+    """Write items, one for each place, into raw bytes."""
+    if len(at):
+        flat = items.view(np.uint8).reshape(len(at), -1)
+        out[at[:, None] + np.arange(flat.shape[1])] = flat

@@ -1,0 +1,292 @@
+"""The durable store: what the memory store does, in transactions of a database.
+
+How it works.
+A batch of events is one transaction: the documents of its ids are fetched into holdings, the memory store's own code
+applies the events there, and what changed is written back together with one journal entry of what is to be counted.
+So an event is stored and counted, or neither; and what was acknowledged has been committed.
+
+Rules:
+
+1. Everything here may wait for input and output, and is safe for threads: one transaction at a time, under one lock.
+2. A failure leaves nothing behind in this process; what it knew of the store is read anew.
+3. The same events delivered again change nothing, so that whoever got an error may repeat the call.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from _thread import RLock
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelmon.errors import BusyError, ConfigurationError
+from modelmon.forking import renew_in_child
+from modelmon.stores import labelling, limits, predicting, upkeep
+from modelmon.stores.holdings import KEY_SEED
+from modelmon.stores.reading import Reading, is_long
+from modelmon.stores.session import Session
+from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from modelmon.clocks import Clock
+    from modelmon.columns import Ids
+    from modelmon.events import Labels, Predictions
+    from modelmon.parts import Part
+    from modelmon.stores.contract import JoinSettings
+    from modelmon.stores.database import Database
+    from modelmon.stores.working import Working
+    from modelmon.tasks import Task
+
+    Outcome = NDArray[np.uint8]
+
+AT_ONCE = 8192
+"""Events in one transaction; more take several."""
+MOST_REMEMBERED = 10
+"""Documents kept per prediction that may await a label; past that the oldest settled ones go."""
+_SWEEP_EVERY_S = 1.0
+
+
+class DatabaseStore:
+    """Keep predictions and labels in a database that outlives this process and that others share."""
+
+    durable = True
+    shared = True
+    blocking = True
+
+    def __init__(self, database: Database) -> None:
+        """Prepare; nothing is opened before the first use."""
+        self._database = database
+        self._session = Session(database)
+        self._opened_by = 0
+        self.renew()
+        renew_in_child(self)
+
+    def __repr__(self) -> str:
+        """Show the database, without secrets."""
+        return f"<{type(self).__name__} on {self._database!r}>"
+
+    def renew(self) -> None:
+        """Forget what this process knows of the store; a forked child begins so."""
+        self._lock = RLock()
+        self._swept = 0.0
+        self._session.forget()
+        self._reading = Reading(self._database)
+
+    def open(self, settings: JoinSettings | None, clock: Clock) -> None:
+        """Begin; nothing is connected before the first use.
+
+        Args:
+            settings: what governs the join; None for the settings that the store holds.
+            clock: what tells the time; the machine's own gives way to that of the database's server.
+
+        Raises:
+            ConfigurationError: when this process has opened it with other settings.
+        """
+        session = self._session
+        mine = self._opened_by == os.getpid()
+        if mine and settings is not None and session.given not in (None, settings):
+            msg = "this store belongs to a monitor with other settings: give each monitor a store object of its own"
+            raise ConfigurationError(msg)
+        self._opened_by = os.getpid()
+        session.given = settings or (session.given if mine else None)
+        session.set_clock(clock)
+
+    def predict(self, predictions: Predictions) -> dict[str, int]:
+        """Take predictions of one model and version and return how many had each outcome.
+
+        Raises:
+            StoreError: when they were not committed, or not all of them; the same call may be repeated.
+        """
+        outcomes = [_predicting(part) for part in _parts(predictions)]
+        with self._held():
+            found = [self._session.transact(_low(part.ids), act) for part, act in outcomes]
+            self._tidy()
+        return _tallied(found, PREDICTION_OUTCOMES)
+
+    def label(self, labels: Labels) -> dict[str, int]:
+        """Take labels and return how many had each outcome; each has exactly one.
+
+        Raises:
+            StoreError: when they were not committed, or not all of them; the same call may be repeated.
+        """
+        return _tallied([self.outcomes(labels)], LABEL_OUTCOMES)
+
+    def outcomes(self, labels: Labels) -> Outcome:
+        """Take labels and return the outcome of each, as an index of ``LABEL_OUTCOMES``; see `label`."""
+        with self._held():
+            found = [
+                self._session.transact(_low(part.ids), act, durable=True)
+                for part, act in map(_labelling, _parts(labels))
+            ]
+            self._tidy()
+        return np.concatenate(found) if found else np.empty(0, np.uint8)
+
+    def forget(self, ids: Ids) -> int:
+        """Erase every prediction and label under these ids and return how many there were; counts stay."""
+        wanted = ids.take(ids.valid)
+        with self._held():
+            return sum(
+                self._session.transact(low, _forgetting(low, high), durable=True)
+                for low, high in (
+                    wanted.take(slice(start, start + AT_ONCE)).hashes(KEY_SEED)
+                    for start in range(0, len(wanted), AT_ONCE)
+                )
+            )
+
+    def declare(self, model: str, version: str, task: Task | None) -> None:
+        """Make a model and version appear before its first prediction."""
+        with self._held():
+            known = {page.key: page.task for page in self._session.catalogue.groups.series}
+            if (model, version) in known and (task is None or known[model, version] is not None):
+                return
+
+            def act(working: Working) -> None:
+                working.holdings.groups.declare((model, version), task, working.holdings.objects)
+
+            self._session.transact(np.empty(0, np.uint64), act)
+
+    def part(self) -> Part:
+        """Return what is counted as of now, frozen."""
+        with self._held():
+            self._sweep()
+            return self._reading.part(self._session.settings)
+
+    def sweep(self) -> None:
+        """Let everything whose deadline has passed expire."""
+        with self._held():
+            self._sweep()
+
+    def check_invariants(self) -> None:
+        """Check the conservation laws on what is counted, and on what is held."""
+        with self._held():
+            self._sweep()
+            self._reading.check(self._session.settings)
+
+    def lease(self, holder: str, seconds: float, name: str = "exporter") -> bool:
+        """Take or extend a lease kept in the store; return whether ``holder`` has it now."""
+        with self._held():
+            self._database.open()
+            return self._database.lease(name, holder, seconds)
+
+    def release(self, holder: str, name: str = "exporter") -> None:
+        """Give a lease back, if ``holder`` has it."""
+        with self._held():
+            self._database.open()
+            self._database.release(name, holder)
+
+    def note(self, name: str, value: bytes | None) -> None:
+        """Keep a small value by name, durably; None takes it away."""
+        with self._held():
+            self._database.open()
+            self._database.note(name, value)
+
+    def noted(self, name: str) -> bytes | None:
+        """Return the value kept by that name; None where there is none."""
+        with self._held():
+            self._database.open()
+            return self._database.noted(name)
+
+    def close(self) -> None:
+        """Let go of the connection; whoever uses the store afterwards opens it again."""
+        with self._held():
+            self._database.close()
+            self._opened_by = 0
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        if self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  (what threading.Condition relies on)
+            msg = "modelmon was interrupted in this thread (signal handler, finaliser); use the store from normal code"
+            raise BusyError(msg)
+        with self._lock:
+            yield
+
+    def _sweep(self) -> None:
+        self._swept = time.monotonic()
+        while upkeep.sweep_some(self._session):
+            pass
+
+    def _tidy(self) -> None:
+        """Do now and then what no single event asks for: expire, evict, forget, fold."""
+        session = self._session
+        working, head = session.settings, session.head
+        if head is None:
+            return
+        if head.due < head.now and time.monotonic() - self._swept > _SWEEP_EVERY_S:
+            self._swept = time.monotonic()
+            upkeep.sweep_some(session)
+        while session.awaiting > session.most_awaiting():
+            upkeep.evict(session)
+        most = MOST_REMEMBERED * max(AT_ONCE, working.max_awaiting)
+        if head.documents - session.awaiting > most:
+            upkeep.forget_oldest(session, most // 16)
+        if is_long(head, self._reading.folded):
+            self._reading.fold(session.settings)
+
+
+def _predicting(part: Predictions) -> tuple[Predictions, Callable[[Working], Outcome]]:
+    return part, lambda working: predicting.predict(working.holdings, part, working.now)
+
+
+def _labelling(part: Labels) -> tuple[Labels, Callable[[Working], Outcome]]:
+    def act(working: Working) -> Outcome:
+        outcome = labelling.label(working.holdings, part, working.now)
+        events = working.holdings.counting.counts.counts("label_events")
+        for name, n in _tallied([outcome], LABEL_OUTCOMES).items():
+            events.add((name,), n)
+        return outcome
+
+    return part, act
+
+
+def _forgetting(low: NDArray[np.uint64], high: NDArray[np.uint64]) -> Callable[[Working], int]:
+    def act(working: Working) -> int:
+        holdings = working.holdings
+        heads = np.unique(holdings.records.index.find(low, high))
+        record = holdings.find(*holdings.records.keys(heads[heads >= 0])).record
+        limits.forget(holdings, record)
+        return len(record)
+
+    return act
+
+
+def _low(ids: Ids) -> NDArray[np.uint64]:
+    """Return the lower words of the ids that are any."""
+    return ids.take(ids.valid).hashes(KEY_SEED)[0]
+
+
+def _parts(events: Any) -> list[Any]:
+    """Return predictions or labels in parts of which each is one transaction."""
+    n = len(events.ids)
+    if n <= AT_ONCE:
+        return [events]
+    return [_part(events, slice(start, start + AT_ONCE), n) for start in range(0, n, AT_ONCE)]
+
+
+def _part(events: Any, chosen: slice, n: int) -> Any:
+    columns = {}
+    for name in ("ids", "truths", "slices", "classes"):
+        column = getattr(events, name, None)
+        if column is not None:
+            columns[name] = column.take(chosen)
+    for name in ("at", "revs", "times", "scores", "flags", "best"):
+        column = getattr(events, name, None)
+        if column is not None and len(column) == n:
+            columns[name] = column[chosen]
+    return replace(events, **columns)
+
+
+def _tallied(found: Sequence[Outcome], names: Sequence[str]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for outcome in found:
+        for name, n in zip(names, np.bincount(outcome, minlength=len(names)).tolist(), strict=True):
+            counts[name] += n
+    return {name: n for name, n in counts.items() if n}

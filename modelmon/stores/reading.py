@@ -1,0 +1,146 @@
+"""Reading a durable store: what is counted there, kept up to date in this process, and folded now and then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modelmon.errors import InvariantError
+from modelmon.parts import Part
+from modelmon.stores.books import Books
+from modelmon.stores.catalogue import Catalogue
+from modelmon.stores.documents import load
+from modelmon.stores.holdings import Holdings
+from modelmon.stores.laws import check
+from modelmon.stores.states import EARLY, REMEMBERED, STATES
+from modelmon.stores.tails import Tails
+
+if TYPE_CHECKING:
+    from modelmon.stores.contract import JoinSettings
+    from modelmon.stores.database import Database, Head
+
+MOST_BACKLOG = 4 << 20
+MOST_ENTRIES = 512
+"""Bytes and entries of the journal past which it is folded."""
+_AT_ONCE = 8192
+
+
+def is_long(head: Head, journal: int) -> bool:
+    """Tell whether a journal is so long that it is time to fold it; ``journal`` is what was folded last."""
+    return head.backlog > MOST_BACKLOG or head.journal - journal > MOST_ENTRIES
+
+
+class Reading:
+    """Know what a store has counted."""
+
+    def __init__(self, database: Database) -> None:
+        """Know nothing yet."""
+        self._database = database
+        self._origin = ""
+        self._settings: JoinSettings | None = None
+        self._catalogue = Catalogue()
+        self._books: Books | None = None
+
+    @property
+    def folded(self) -> int:
+        """Number of the last journal entry known to be folded."""
+        return self._books.folded if self._books else 0
+
+    def part(self, settings: JoinSettings) -> Part:
+        """Return what is counted as of the last transaction, frozen."""
+        head, books = self._read(settings)
+        part = Part(
+            origin=f"{self._database.name}:{head.origin}",
+            epoch=head.sequence,
+            kind="store",
+            taken_at=head.now,
+            window=settings.window,
+            series=books.series(head.now),
+            counts=books.counts,
+            gauges={"sample_rate": head.rate or settings.sample_rate, "documents": float(head.documents)},
+        )
+        self._catalogue.release()
+        return part
+
+    def fold(self, settings: JoinSettings) -> None:
+        """Fold the journal into pages, unless somebody else just does."""
+        head, books = self._read(settings)
+        if books.journal > books.folded:
+            pages = books.changed(head.now)
+            if self._database.fold(pages, books.journal, books.folded):
+                books.written()
+                books.folded = books.journal
+            else:
+                self._books = None
+        self._catalogue.release()
+
+    def _read(self, settings: JoinSettings) -> tuple[Head, Books]:
+        """Return the books, up to date, and the head of the moment that they show."""
+        self._database.open()
+        books = self._books if settings == self._settings else None
+        if books is not None:
+            counted = self._database.counted(books.folded, books.journal)
+            if counted.head.origin == self._origin:
+                self._follow(counted.head)
+                if books.follow(counted):
+                    return counted.head, books
+        counted = self._database.counted(-1, 0)
+        if counted.head.origin != self._origin:
+            self._origin, self._catalogue = counted.head.origin, Catalogue()
+        books, self._settings = Books(self._catalogue, settings.window, settings.history), settings
+        self._follow(counted.head)
+        books.follow(counted)
+        self._books = books
+        return counted.head, books
+
+    def _follow(self, head: Head) -> None:
+        if self._catalogue.known < head.entries:
+            self._database.begin(durable=False)
+            try:
+                self._catalogue.apply(self._database.entries(self._catalogue.known))
+            finally:
+                self._database.abandon()
+
+    def check(self, settings: JoinSettings) -> None:
+        """Check the conservation laws on what is counted, and that just that is held.
+
+        Raises:
+            InvariantError: naming the law and the two numbers that differ.
+        """
+        part = self.part(settings)
+        check(part)
+        held = self._held(part.epoch, settings)
+        if held is None:
+            return  # others write meanwhile: what is held is of a later moment than what is counted
+        counted: Counter[str] = Counter()
+        for tally in (part.counts, *(ledger.total for one in part.series.values() for ledger in one.ledgers.values())):
+            for (before, after), n in tally["transitions"].items() if "transitions" in tally else ():
+                counted[before] -= n
+                counted[after] += n
+        for state in (*REMEMBERED, EARLY):
+            if held[STATES[state]] != counted[STATES[state]]:
+                msg = f"{STATES[state]} rows held: {held[STATES[state]]} is not {counted[STATES[state]]}"
+                raise InvariantError(msg)
+
+    def _held(self, epoch: int, settings: JoinSettings) -> Counter[str] | None:
+        """Return how many records are held by state; None where the store went on since."""
+        held: Counter[str] = Counter()
+        head = self._database.begin(durable=False)
+        try:
+            cursor: int | None = None
+            while head.sequence == epoch:
+                keys, documents, cursor = self._database.scan(cursor, _AT_ONCE)
+                holdings = Holdings(settings)
+                holdings.groups, holdings.objects = self._catalogue.groups, self._catalogue.objects
+                load(holdings, keys, documents, Tails(lambda: self._catalogue.catalogued))
+                table = holdings.records.records
+                for state, n in enumerate(np.bincount(table["state"][: table.top]).tolist()):
+                    held[STATES[state]] += n
+                if cursor is None:
+                    return held
+        finally:
+            self._database.abandon()
+            self._catalogue.release()
+        return None

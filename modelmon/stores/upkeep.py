@@ -1,0 +1,115 @@
+"""Upkeep of a durable store: what expires, what is evicted or forgotten for room, how the journal is folded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modelmon.stores import limits
+from modelmon.stores.documents import due_of
+from modelmon.stores.reminding import split
+from modelmon.stores.states import EARLY, FORGOTTEN, PENDING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modelmon.stores.session import Session
+    from modelmon.stores.working import Working
+
+_AT_ONCE = 8192
+_REMINDERS = 16
+_SAMPLED = 65_536
+
+
+def sweep_some(session: Session) -> bool:
+    """Let some of what is due expire; return whether there may be more."""
+
+    def act(working: Working) -> bool:
+        found = session.database.due(working.now, _REMINDERS)
+        if not found:
+            return False
+        keys, due, working.reminders = split(found, working.now)
+        working.reminded = [reminder.number for reminder in found]
+        _take_reminded(session, working, keys, due)
+        limits.sweep(working.holdings, working.now)
+        return True
+
+    return session.attempt(act)
+
+
+def _take_reminded(session: Session, working: Working, keys: NDArray[np.int64], due: NDArray[np.float64]) -> None:
+    """Fetch the documents that reminders are about, but those that have another reminder by now."""
+    wanted = np.unique(keys)
+    if not len(wanted):
+        return
+    documents = session.database.fetch(wanted)
+    held = np.array([due_of(document) if document else np.nan for document in documents])
+    meant = np.zeros(len(wanted), np.bool_)
+    place = np.searchsorted(wanted, keys)
+    meant[place[held[place] == due]] = True
+    chosen = np.flatnonzero(meant)
+    working.take(wanted[chosen], [documents[number] for number in chosen.tolist()])
+
+
+def evict(session: Session) -> None:
+    """Halve the sample, and let the awaiting rows that fall out of it go."""
+
+    def halve(working: Working) -> None:
+        working.rate = working.holdings.rate / 2
+
+    session.attempt(halve)
+    cursor: int | None = None
+    while True:
+
+        def act(working: Working, after: int | None = cursor) -> int | None:
+            keys, documents, following = session.database.scan(after, _AT_ONCE)
+            working.take(keys, documents)
+            limits.evict(working.holdings, working.now)
+            return following
+
+        cursor = session.attempt(act)
+        if cursor is None:
+            return
+
+
+def forget_oldest(session: Session, excess: int) -> None:
+    """Forget about as many documents as are too many: those that await nothing, the ones due first."""
+    threshold = _due_within(session, excess)
+    cursor: int | None = None
+    while excess > 0:
+
+        def act(working: Working, after: int | None = cursor, most: int = excess) -> tuple[int | None, int]:
+            keys, documents, following = session.database.scan(after, _AT_ONCE)
+            working.take(keys, documents)
+            return following, _forget_until(working, threshold, most)
+
+        cursor, forgotten = session.attempt(act)
+        excess -= forgotten
+        if cursor is None:
+            return
+
+
+def _due_within(session: Session, wanted: int) -> float:
+    """Return before when about that many documents are due, judged by the first ones there are."""
+    working = session.begin()
+    try:
+        _, documents, _ = session.database.scan(None, _SAMPLED)
+    finally:
+        session.database.abandon()
+    due = np.array([due_of(document) for document in documents if document])
+    share = min(1.0, wanted / max(1, working.head.documents))
+    return float(np.quantile(due, share)) if len(due) else float("inf")
+
+
+def _forget_until(working: Working, threshold: float, most: int) -> int:
+    """Forget settled rows and early labels due before a threshold, and return how many."""
+    holdings = working.holdings
+    table = holdings.records.records
+    state = table["state"][: table.top]
+    chosen = np.flatnonzero(((state > PENDING) & (state < FORGOTTEN)) | (state == EARLY))
+    chosen = chosen[holdings.records.due(chosen) <= threshold][:most]
+    if len(chosen):
+        holdings.counting.counts.counts("self:overflow").add(("remembered",), len(chosen))
+        limits.forget(holdings, chosen)
+    return len(chosen)
