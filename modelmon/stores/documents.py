@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     Raw = NDArray[np.uint8]
 
 _DUE = np.dtype("<f8")
+_NEVER = np.array(np.nan, _DUE).tobytes()
 _CORE = np.dtype(
     [("size", "<u4"), ("state", "u1"), ("flags", "u1"), ("group", "<i4"), ("high", "<u8"), ("time", "<f8")]
 )
@@ -66,9 +67,10 @@ class Dumped(NamedTuple):
     documents: list[bytes]
 
 
-def due_of(document: bytes) -> float:
-    """Return the earliest deadline of a document."""
-    return float(np.frombuffer(document, _DUE, 1)[0])
+def dues_of(documents: Sequence[bytes | None]) -> NDArray[np.float64]:
+    """Return the earliest deadlines of ``n`` documents: float64 ``(n,)``, nan where there is none."""
+    begins = [_NEVER if not document else document[: _DUE.itemsize] for document in documents]
+    return np.frombuffer(b"".join(begins), _DUE)
 
 
 def payload_bytes(layout: Layout) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelmon.stores import limits
-from modelmon.stores.documents import due_of
+from modelmon.stores.documents import dues_of
 from modelmon.stores.reminding import split
 from modelmon.stores.states import EARLY, FORGOTTEN, PENDING
 
@@ -44,7 +44,7 @@ def _take_reminded(session: Session, working: Working, keys: NDArray[np.int64], 
     if not len(wanted):
         return
     documents = session.database.fetch(wanted)
-    held = np.array([due_of(document) if document else np.nan for document in documents])
+    held = dues_of(documents)
     meant = np.zeros(len(wanted), np.bool_)
     place = np.searchsorted(wanted, keys)
     meant[place[held[place] == due]] = True
@@ -97,7 +97,7 @@ def _due_within(session: Session, wanted: int) -> float:
         _, documents, _ = session.database.scan(None, _SAMPLED)
     finally:
         session.database.abandon()
-    due = np.array([due_of(document) for document in documents if document])
+    due = dues_of([document for document in documents if document])
     share = min(1.0, wanted / max(1, working.head.documents))
     return float(np.quantile(due, share)) if len(due) else float("inf")
 

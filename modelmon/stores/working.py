@@ -8,7 +8,7 @@ import numpy as np
 
 from modelmon.stores.counting import Counting
 from modelmon.stores.database import Changes
-from modelmon.stores.documents import due_of, dump, load
+from modelmon.stores.documents import dues_of, dump, load
 from modelmon.stores.holdings import Holdings
 from modelmon.stores.journal import pack
 from modelmon.stores.limits import sweep
@@ -83,8 +83,9 @@ class Working:
         for number, document in zip(place.tolist(), dumped.documents, strict=True):
             after[number] = document
         before = self._before
-        changed = [number for number, document in enumerate(after) if document != before[number]]
-        moved = [number for number in changed if after[number] and due[number] != _due_before(before[number])]
+        changed = [number for number, pair in enumerate(zip(after, before, strict=True)) if pair[0] != pair[1]]
+        moved = np.array(changed, np.int64)
+        moved = moved[due[moved] != dues_of([before[number] for number in changed])]
         return Changes(
             now=self.now,
             keys=self._keys[changed],
@@ -100,7 +101,3 @@ class Working:
             settings=settings,
             held_rate=self.head.rate,
         )
-
-
-def _due_before(document: bytes | None) -> float:
-    return due_of(document) if document else float("nan")
