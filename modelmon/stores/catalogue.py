@@ -1,7 +1,7 @@
 """The catalogue: what numbers mean in a durable store, the same in every process that shares it.
 
 Series, ledgers, groups, scopes, classes and some objects of labels are numbered in the order in which they came.
-Whoever adds one writes an *entry*; who replays all entries in order gets the same numbers.
+Whoever adds one, or assumes a truth, writes an *entry*; who replays all entries in order gets the same numbers.
 
 Rules:
 
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from modelmon.errors import StoreError
 from modelmon.stores.groups import Group, Groups, Layout
 from modelmon.stores.objects import Objects
+from modelmon.stores.series import Assumption
 from modelmon.tasks import task_from_state, to_state
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Catalogue:
         self.known = 0
         self.catalogued = 0
         self._told: list[tuple[bool, int]] = []
+        self._assumed: dict[tuple[str, str | None], Assumption] = {}
         self._scopes = self._ledgers = self._groups = 0
         self._mark()
         self._apply: dict[str, Callable[..., object]] = {
@@ -58,6 +60,7 @@ class Catalogue:
             "class": self._apply_class,
             "group": self._apply_group,
             "object": self._apply_object,
+            "assume": self._apply_assumption,
         }
 
     def apply(self, entries: Sequence[bytes]) -> None:
@@ -108,6 +111,7 @@ class Catalogue:
     def _mark(self) -> None:
         groups = self.groups
         self._told = [(series.task is not None, len(series.classes)) for series in groups.series]
+        self._assumed = dict(groups.assumptions)
         self._scopes, self._ledgers, self._groups = len(groups.scopes()), len(groups.ledgers), len(groups.all)
 
     def _news(self) -> Iterator[tuple[Any, ...]]:
@@ -120,6 +124,9 @@ class Catalogue:
             yield from self._series_news(number, entry)
         for group in groups.all[self._groups :]:
             yield ("group", *group)
+        for key, assumption in groups.assumptions.items():
+            if self._assumed.get(key) != assumption:
+                yield ("assume", *key, *assumption)
         yield from self._object_news()
 
     def _series_news(self, number: int, series: Series) -> Iterator[tuple[Any, ...]]:
@@ -159,6 +166,9 @@ class Catalogue:
     def _apply_group(self, series: int, ledger: int, layout: list[Any]) -> None:
         kind, codes, width = layout
         self.groups.group(Group(series, ledger, Layout(kind, tuple(codes), width)))
+
+    def _apply_assumption(self, model: str, version: str | None, truth: Any, after: float) -> None:
+        self.groups.assume(model, version, Assumption(_tuples(truth), after))
 
     def _apply_object(self, value: Any) -> None:
         self.objects.intern(_tuples(value))

@@ -99,12 +99,12 @@ class Picked(NamedTuple):
 class Holdings:
     """Keep records, registers, series, objects and counts together."""
 
-    def __init__(self, settings: JoinSettings) -> None:
-        """Start empty."""
+    def __init__(self, settings: JoinSettings, groups: Groups | None = None, objects: Objects | None = None) -> None:
+        """Start empty, or with groups and objects that outlive these holdings."""
         self.settings = settings
-        self.groups = Groups()
+        self.groups = Groups() if groups is None else groups
         self.records = Records(settings.ttl, settings.early_ttl, self.groups)
-        self.objects = Objects()
+        self.objects = Objects() if objects is None else objects
         self.counting = Counting(self.groups, settings.window, settings.history)
         self.rate = settings.sample_rate
         self.awaiting = 0

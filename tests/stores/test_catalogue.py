@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from modelmon.errors import StoreError
 from modelmon.stores.catalogue import MOST_BYTES, MOST_OBJECTS, Catalogue
 from modelmon.stores.groups import Group, Layout
-from modelmon.stores.series import OBJECT, TEXTUAL
+from modelmon.stores.series import OBJECT, TEXTUAL, Assumption
 from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 
 KEYS = [("m", ""), ("m", "1"), ("m", "2"), ("other", ""), ("flags", ""), ("\u00e9\n", "v")]
@@ -36,6 +36,11 @@ actions = st.one_of(
     st.tuples(st.just("code"), st.integers(0, 9), st.sampled_from([*VALUES, 0, 1, 0.5])),
     st.tuples(st.just("group"), st.integers(0, 9), st.tuples(st.sampled_from(SLICES), st.sampled_from(LAYOUTS))),
     st.tuples(st.just("scope"), st.sampled_from([("m", None), ("new", None), ("new", "2"), ("m", "2")]), st.none()),
+    st.tuples(
+        st.just("assume"),
+        st.sampled_from([*KEYS, ("m", None)]),
+        st.builds(Assumption, st.sampled_from([None, 0, 0.5, *VALUES, *FLAGS]), st.sampled_from([0.0, 5.0])),
+    ),
     st.tuples(st.just("label"), st.sampled_from([OBJECT, TEXTUAL]), st.sampled_from(VALUES + FLAGS)),
 )
 batches = st.lists(st.tuples(st.integers(0, 1), st.lists(actions, max_size=8)), max_size=10)
@@ -46,6 +51,9 @@ def act(catalogue: Catalogue, kind: str, what: Any, value: Any) -> None:
     groups, objects = catalogue.groups, catalogue.objects
     if kind == "declare":
         groups.declare(what, value, objects)
+    elif kind == "assume":
+        groups.assume(*what, value)
+        groups.patience(np.zeros(min(1, len(groups.all)), np.int64), 9.0)
     elif kind == "scope":
         groups.scope(*what)
     elif kind == "label":
@@ -55,19 +63,25 @@ def act(catalogue: Catalogue, kind: str, what: Any, value: Any) -> None:
                 series.meanings(np.array([what], np.uint8), code)
     elif groups.series:
         number = what % len(groups.series)
-        series = groups.series[number]
-        if kind == "assign":
-            series.fits(value, tuple(value.declared or ("x", "y")))
-        elif kind == "code" and isinstance(series.task, (Binary, Multiclass)):
-            series.code(value)
-        elif kind == "group":
-            groups.group(Group(number, groups.ledger(number, value[0]), value[1]))
+        act_on(catalogue, number, kind, value)
+
+
+def act_on(catalogue: Catalogue, number: int, kind: str, value: Any) -> None:
+    """Do to one series what predictions do."""
+    groups = catalogue.groups
+    series = groups.series[number]
+    if kind == "assign":
+        series.fits(value, tuple(value.declared or ("x", "y")))
+    elif kind == "code" and isinstance(series.task, (Binary, Multiclass)):
+        series.code(value)
+    elif kind == "group":
+        groups.group(Group(number, groups.ledger(number, value[0]), value[1]))
 
 
 def numbers(catalogue: Catalogue) -> Any:
     """Return everything that has a number, by number, exact in every type."""
     groups = catalogue.groups
-    series = [(page.key, page.task, page.scopes, repr(page.classes)) for page in groups.series]
+    series = [(page.key, page.task, page.scopes, repr([page.classes, page.assumption])) for page in groups.series]
     codes = [[page.code(value) for value in page.classes] for page in groups.series]
     objects = repr(catalogue.objects.after(0))
     return series, codes, groups.ledgers, groups.all, groups.scopes(), objects, catalogue.known, catalogue.catalogued

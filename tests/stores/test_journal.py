@@ -15,7 +15,9 @@ from modelmon.stores.books import Books
 from modelmon.stores.catalogue import Catalogue
 from modelmon.stores.counting import Counting
 from modelmon.stores.database import Counted, Head
+from modelmon.stores.holdings import Holdings
 from modelmon.stores.journal import VERSION, pack, unpack
+from modelmon.stores.series import Assumption
 from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 
 SLICES = [(), (("region", "eu"),), (("region", "us"),)]
@@ -140,10 +142,13 @@ class Writer:
         self.ledgers = Ledgers()
         self.whole = worlds.World(**SPANS, history=history)
         self.batch = worlds.World(**SPANS, history=history)
-        self.holdings = self.batch.store._holdings
         self.catalogue = Catalogue()
-        self.holdings.groups, self.holdings.objects = self.catalogue.groups, self.catalogue.objects
+        self.holdings = Holdings(self.batch.settings, self.catalogue.groups, self.catalogue.objects)
+        self.batch.store._holdings = self.holdings
         self.history = history
+        for world in (self.whole, self.batch):
+            world.store.assume("two", None, Assumption("other", 9.0))
+            world.store.assume("flags", None, Assumption(("set", ("a",)), 30.0))
         self.cut()
 
     def cut(self) -> None:
