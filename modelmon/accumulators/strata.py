@@ -16,7 +16,6 @@ SHIFT = 51
 """Bits cut off the keys: 32 bins across [0, 1], and two more for every halving of the distance to either end."""
 _ACCEPTED, _LABELLED = 0, 2
 _COLUMNS = 6
-_DENSE = 1 << 15
 
 
 class Strata:
@@ -67,16 +66,10 @@ class Strata:
             return
         keys = coarse_keys(np.ascontiguousarray(scores, np.float64)) >> SHIFT
         lowest = int(keys.min())
-        span = int(keys.max()) - lowest + 1
-        if span <= _DENSE:
-            code = (keys - lowest) * _COLUMNS + column
-            table = np.bincount(code, minlength=span * _COLUMNS).reshape(span, _COLUMNS)
-            found = np.flatnonzero(table.any(axis=1))
-            keys, table = found + lowest, table[found]
-        else:
-            keys, place = np.unique(keys, return_inverse=True)
-            table = np.bincount(place * _COLUMNS + column, minlength=len(keys) * _COLUMNS).reshape(-1, _COLUMNS)
-        self._add(keys, sign * np.ascontiguousarray(table.T.astype(np.int64, copy=False)))
+        span = int(keys.max()) - lowest + 1  # all floats together span a few thousand bins
+        table = np.bincount((keys - lowest) * _COLUMNS + column, minlength=span * _COLUMNS).reshape(span, _COLUMNS)
+        found = np.flatnonzero(table.any(axis=1))
+        self._add(found + lowest, sign * np.ascontiguousarray(table[found].T.astype(np.int64, copy=False)))
 
     def _add(self, keys: Ints, columns: Ints) -> None:
         self._keys, self._columns = drop_empty(*add_tables(self._keys, self._columns, keys, columns))

@@ -5,6 +5,8 @@ Leaving them out makes delays look short, because what came so far is what came 
 The estimate is Kaplan's and Meier's in its actuarial form, on bins of delay: of those still at risk at the start of a
 bin, less half of those that leave it unseen, the share that got its label stops waiting.
 
+The curve ends where many rows left unseen and next to none are still at risk: one label would halve it there.
+
 Rows are known by slot, not one by one. Within a slot the rows that wait are spread over its ages as the curve itself
 says: there are the more of them the fewer have been labelled by that age.
 """
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _PASSES = 3
 _LEAST_SHARE = 1e-9
+_FEWEST = 20.0
+_FEWEST_SHARE = 0.02
 
 
 class Delays(NamedTuple):
@@ -57,7 +61,7 @@ class Curve:
     Attributes:
         ages: float64 ``(n,)``, ascending from 0.
         shares: float64 ``(n,)``, never ascending from 1; between ages the curve is straight.
-        horizon: the greatest age at which any row was seen.
+        horizon: the greatest age at which rows enough were seen.
     """
 
     ages: Floats
@@ -96,18 +100,30 @@ def curve(delays: Delays, waiting: Waiting) -> Curve:
     there = (waiting.rows > 0) | (waiting.gone > 0)
     horizon = max(float(delays.high.max(initial=0.0)), float(waiting.oldest[there].max(initial=0.0)))
     found = Curve(np.zeros(1), np.ones(1), horizon)
-    if not len(delays.rows):
-        return found
-    before = np.cumsum(delays.rows) - delays.rows
-    for _ in range(_PASSES):
-        low, high = _left(delays.low, waiting, found), _left(delays.high, waiting, found)
-        at_risk = rows - before - low - (high - low) / 2
-        stays = 1.0 - np.clip(delays.rows / np.maximum(at_risk, delays.rows), 0.0, 1.0)
-        after = np.cumprod(stays)
-        starts = np.concatenate(([1.0], after[:-1]))
-        ages = np.concatenate(([0.0], np.column_stack([delays.low, delays.high]).ravel()))
-        found = Curve(ages, np.concatenate(([1.0], np.column_stack([starts, after]).ravel())), horizon)
+    if len(delays.rows):
+        for _ in range(_PASSES):
+            at_risk = _at_risk(delays, waiting, found, rows)
+            found = _stepped(delays, at_risk, horizon)
+        unseen = rows - (np.cumsum(delays.rows) - delays.rows) - at_risk
+        few = np.flatnonzero((at_risk < min(_FEWEST, _FEWEST_SHARE * rows)) & (unseen > at_risk))
+        if len(few):
+            end = int(few[0])
+            found = Curve(found.ages[: 2 * end + 1], found.shares[: 2 * end + 1], float(delays.low[end]))
     return found
+
+
+def _at_risk(delays: Delays, waiting: Waiting, known: Curve, rows: float) -> Floats:
+    """Return how many rows could have got their label in each bin."""
+    low, high = _left(delays.low, waiting, known), _left(delays.high, waiting, known)
+    at_risk: Floats = rows - (np.cumsum(delays.rows) - delays.rows) - low - (high - low) / 2
+    return at_risk
+
+
+def _stepped(delays: Delays, at_risk: Floats, horizon: float) -> Curve:
+    after = np.cumprod(1.0 - np.clip(delays.rows / np.maximum(at_risk, delays.rows), 0.0, 1.0))
+    starts = np.concatenate(([1.0], after[:-1]))
+    ages = np.concatenate(([0.0], np.column_stack([delays.low, delays.high]).ravel()))
+    return Curve(ages, np.concatenate(([1.0], np.column_stack([starts, after]).ravel())), horizon)
 
 
 def _left(ages: Floats, waiting: Waiting, known: Curve) -> Floats:

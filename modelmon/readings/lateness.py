@@ -46,7 +46,7 @@ class LabelDelayEstimate:
 
     @property
     def horizon(self) -> float:
-        """The greatest age in seconds at which a prediction was seen; the estimate ends there."""
+        """The greatest age in seconds at which predictions enough were seen; the estimate ends there."""
         return self._curve.horizon
 
     @property
