@@ -10,6 +10,7 @@ import pytest
 import worlds
 from hypothesis import HealthCheck, given, settings
 
+import modelmon.stores.counting
 from modelmon.errors import StoreError
 from modelmon.stores.books import Books
 from modelmon.stores.catalogue import Catalogue
@@ -199,6 +200,7 @@ def test_any_split_and_fold_counts_the_same(program: list[Any], history: float) 
             writer.step(kind, what, names, choice)
         if choice % 2 or kind == "fold":
             writer.cut()
+    writer.step("pass", "open", [0], 0)
     writer.cut()
     for reader in readers:
         same(writer, reader.read())
@@ -206,6 +208,52 @@ def test_any_split_and_fold_counts_the_same(program: list[Any], history: float) 
     same(writer, readers[0].read())
     same(writer, readers[1].read())
     same(writer, Reader(writer.ledgers, history).read())
+
+
+def test_a_fold_of_less_than_was_counted_begins_anew() -> None:
+    """Who has counted more than somebody else then folds loses nothing of it, and counts nothing twice."""
+    writer = Writer(1e6)
+    slow, quick = Reader(writer.ledgers, 1e6), Reader(writer.ledgers, 1e6)
+    for choice in (1, 2, 4):
+        writer.step("predict", "two", [choice], choice)
+        writer.step("label", "two", [choice], choice)
+        writer.cut()
+        if choice < 4:
+            slow.read()
+    before = quick.read()
+    slow.fold(writer.whole.clock.now)
+    same(writer, quick.read())
+    assert quick.books is not before
+    same(writer, slow.read())
+
+
+def test_a_fold_takes_old_slots_away() -> None:
+    """Pages of slots older than the history are dropped, and stay dropped where late rows are counted into them."""
+    writer, now = Writer(20.0), 100.0
+    reader = Reader(writer.ledgers, 20.0)
+    for _ in range(2):
+        writer.step("predict", "rows", [1, 2], 0)
+        writer.step("label", "rows", [1, 2], 1)
+        writer.cut()
+        reader.read()
+        reader.fold(now)
+        assert {name for name, (_, body) in writer.ledgers.pages.items() if body and name[-5:] != "total"} == {"counts"}
+    reader.fold(now)
+    assert any(name.startswith("s/") and not body for name, (_, body) in writer.ledgers.pages.items())
+
+
+def test_coarser_slots_are_pages_that_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slots whose score histograms are made coarser to save memory are written, and so is how often that was."""
+    monkeypatch.setattr(modelmon.stores.counting, "SLOT_BYTES", 0)
+    writer = Writer(1e6)
+    reader = Reader(writer.ledgers, 1e6)
+    writer.step("predict", "rows", [1, 2], 0)
+    writer.step("label", "rows", [1, 2], 1)
+    writer.cut()
+    books = reader.read()
+    assert any(name.startswith("s/0/") for name in books.changed(0.0))
+    books.written()
+    assert {name.split("/")[0] for name in books.changed(0.0)} == {"s", "counts"}
 
 
 def test_nothing_is_no_entry() -> None:
