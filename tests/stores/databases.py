@@ -13,9 +13,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from postgres_server import postgres_server
 from redis_server import redis_server
 
 from modelmon.stores.database import Changes, Database
+from modelmon.stores.postgres.database import PostgresDatabase
 from modelmon.stores.redis.database import RedisDatabase
 from modelmon.stores.sqlite.database import SQLiteDatabase
 
@@ -68,7 +70,32 @@ def redis(directory: Path) -> Iterator[Fresh]:
             database.close()
 
 
-DATABASES: dict[str, Callable[[Path], AbstractContextManager[Fresh]]] = {"sqlite": sqlite, "redis": redis}
+@contextmanager
+def postgres(directory: Path) -> Iterator[Fresh]:
+    """Keep each state in a schema of its own, all in one server."""
+    numbers = count()
+    opened: list[PostgresDatabase] = []
+    with postgres_server() as url:
+
+        def fresh() -> Another:
+            schema = f"labels_{next(numbers)}"
+
+            def another() -> Database:
+                opened.append(PostgresDatabase(url, schema=schema))
+                return opened[-1]
+
+            return another
+
+        yield fresh
+        for database in opened:
+            database.close()
+
+
+DATABASES: dict[str, Callable[[Path], AbstractContextManager[Fresh]]] = {
+    "sqlite": sqlite,
+    "redis": redis,
+    "postgresql": postgres,
+}
 
 
 def keyed(documents: dict[int, bytes | None], before: dict[int, bytes] | None = None) -> dict[str, Any]:
