@@ -27,6 +27,7 @@ import numpy as np
 from modelmon.errors import BusyError, ConfigurationError
 from modelmon.forking import renew_in_child
 from modelmon.stores import labelling, limits, predicting, upkeep
+from modelmon.stores.assuming import assume
 from modelmon.stores.holdings import KEY_SEED
 from modelmon.stores.reading import Reading, is_long
 from modelmon.stores.session import Session
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from modelmon.parts import Part
     from modelmon.stores.contract import JoinSettings
     from modelmon.stores.database import Database
+    from modelmon.stores.series import Assumption
     from modelmon.stores.working import Working
     from modelmon.tasks import Task
 
@@ -53,6 +55,7 @@ AT_ONCE = 8192
 MOST_REMEMBERED = 10
 """Documents kept per prediction that may await a label; past that the oldest settled ones go."""
 _SWEEP_EVERY_S = 1.0
+_NO_IDS = np.empty(0, np.uint64)
 
 
 class DatabaseStore:
@@ -152,7 +155,19 @@ class DatabaseStore:
             def act(working: Working) -> None:
                 working.holdings.groups.declare((model, version), task, working.holdings.objects)
 
-            self._session.transact(np.empty(0, np.uint64), act)
+            self._session.transact(_NO_IDS, act)
+
+    def assume(self, model: str, version: str | None, assumption: Assumption) -> None:
+        """Let rows of a version (None: of all without an assumption of their own) join without a label in time.
+
+        Raises:
+            ConfigurationError: when it could never be made.
+        """
+        with self._held():
+            if self._session.followed().groups.assumptions.get((model, version)) == assumption:
+                return
+            self._session.transact(_NO_IDS, lambda working: assume(working.holdings, model, version, assumption))
+            upkeep.remind_all(self._session)
 
     def part(self) -> Part:
         """Return what is counted as of now, frozen."""

@@ -132,8 +132,7 @@ class Reading:
             cursor: int | None = None
             while head.sequence == epoch:
                 keys, documents, cursor = self._database.scan(cursor, _AT_ONCE)
-                holdings = Holdings(settings)
-                holdings.groups, holdings.objects = self._catalogue.groups, self._catalogue.objects
+                holdings = Holdings(settings, self._catalogue.groups, self._catalogue.objects)
                 load(holdings, keys, documents, Tails(lambda: self._catalogue.catalogued))
                 table = holdings.records.records
                 for state, n in enumerate(np.bincount(table["state"][: table.top]).tolist()):

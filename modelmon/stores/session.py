@@ -83,6 +83,12 @@ class Session:
             self.forget()
             raise
 
+    def followed(self) -> Catalogue:
+        """Return the catalogue with all that others have added."""
+        self.begin()
+        self.database.abandon()
+        return self.catalogue
+
     def _follow(self, head: Head) -> None:
         if head.origin != self._origin or self.catalogue.known > head.entries:
             self.forget()

@@ -12,6 +12,8 @@ from modelmon.stores.reminding import split
 from modelmon.stores.states import EARLY, FORGOTTEN, PENDING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from modelmon.stores.session import Session
@@ -59,16 +61,26 @@ def evict(session: Session) -> None:
         working.rate = working.holdings.rate / 2
 
     session.attempt(halve)
+    _walk(session, lambda working: limits.evict(working.holdings, working.now))
+
+
+def remind_all(session: Session) -> None:
+    """Note anew when each document is due, after something has changed that all deadlines follow from."""
+    _walk(session, lambda working: limits.sweep(working.holdings, working.now))
+
+
+def _walk(session: Session, act: Callable[[Working], object]) -> None:
+    """Work on all documents, some at a time, each lot in a transaction of its own."""
     cursor: int | None = None
     while True:
 
-        def act(working: Working, after: int | None = cursor) -> int | None:
+        def lot(working: Working, after: int | None = cursor) -> int | None:
             keys, documents, following = session.database.scan(after, _AT_ONCE)
             working.take(keys, documents)
-            limits.evict(working.holdings, working.now)
+            act(working)
             return following
 
-        cursor = session.attempt(act)
+        cursor = session.attempt(lot)
         if cursor is None:
             return
 

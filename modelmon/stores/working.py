@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelmon.stores.counting import Counting
 from modelmon.stores.database import Changes
 from modelmon.stores.documents import dues_of, dump, load
 from modelmon.stores.holdings import Holdings
@@ -43,10 +42,7 @@ class Working:
         """Start with nothing fetched."""
         self.head = head
         self.now = now
-        self.holdings = Holdings(settings)
-        self.holdings.groups = catalogue.groups
-        self.holdings.objects = catalogue.objects
-        self.holdings.counting = Counting(catalogue.groups, settings.window, settings.history)
+        self.holdings = Holdings(settings, catalogue.groups, catalogue.objects)
         self.holdings.rate = head.rate or settings.sample_rate
         self.rate: float | None = None if head.rate else settings.sample_rate
         self.reminded: Sequence[int | bytes] = ()

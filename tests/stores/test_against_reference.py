@@ -68,9 +68,9 @@ def sampled(identity: Any, rate: float) -> bool:
 class Pair:
     """A store and the reference, told the same things."""
 
-    def __init__(self, **changes: Any) -> None:
-        """Begin both with all series declared."""
-        self.world = worlds.World(**{**SPANS, **changes})
+    def __init__(self, store: Any = None, **changes: Any) -> None:
+        """Begin both with all series declared; a memory store unless another is given."""
+        self.world = worlds.World(store, **{**SPANS, **changes})
         self.model = reference.Reference(JoinSettings(**{**SPANS, **changes}), sampled)
         for (name, version), task in TASKS.items():
             self.world.store.declare(name, version, task)
