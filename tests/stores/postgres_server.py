@@ -79,8 +79,21 @@ class PostgresServer:
             for path in (directory, secret):
                 shutil.chown(path, self._user)
         done = subprocess.run(
-            [folder / "initdb", "-D", directory / "data", "-U", "tester", "-A", "scram-sha-256", "-E", "UTF8"]
-            + ["--pwfile", secret, "--no-sync", "--no-locale"],
+            [
+                folder / "initdb",
+                "-D",
+                directory / "data",
+                "-U",
+                "tester",
+                "-A",
+                "scram-sha-256",
+                "-E",
+                "UTF8",
+                "--pwfile",
+                secret,
+                "--no-sync",
+                "--no-locale",
+            ],
             user=self._user,
             cwd=directory,
             capture_output=True,
@@ -143,7 +156,7 @@ class PostgresServer:
 def postgres() -> Iterator[PostgresServer]:
     """Run a server for a block; skip the test where PostgreSQL is not installed, but fail it in CI."""
     folder = need_postgres()
-    directory = Path(tempfile.mkdtemp(prefix="modelmon-pg-", dir="/tmp"))  # noqa: S108  (its user must get there)
+    directory = Path(tempfile.mkdtemp(prefix="modelmon-pg-", dir="/tmp"))
     try:
         server = PostgresServer(directory, folder)
         server.start()
