@@ -1,4 +1,4 @@
-"""The command line: ``modelmon demo``, also ``python -m modelmon demo``."""
+"""The command line: ``modelmon demo``, ``label`` and ``serve``, also ``python -m modelmon …``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import io
 import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
+
+from modelmon.commands import label, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command is None:
         parser.print_help()
         return 2
-    return _demo(chosen)
+    status: int = chosen.run(chosen)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,9 +32,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"modelmon {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="command")
     demo = commands.add_parser("demo", help="watch two models being watched; ends by itself", description=_DEMO)
+    demo.set_defaults(run=_demo)
     demo.add_argument("--seconds", type=float, default=12.0, help="how long the show lasts (default: 12)")
     demo.add_argument("--serve", action="store_true", help="serve Prometheus too, and stay up at the end")
     demo.add_argument("--port", type=int, default=9464, help="the port of --serve (default: 9464)")
+    label.add(commands)
+    serve.add(commands)
     return parser
 
 

@@ -39,6 +39,9 @@ class LabelClient:
 
     Safe for threads.
     A report is returned after the store's commit, so it may acknowledge a message of a queue.
+
+    Attributes:
+        scope: model and version that labels reach where a call does not say; None for all.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class LabelClient:
         from modelmon.stores.contract import JoinSettings  # noqa: PLC0415  (the same)
 
         check_scope(model, version)
-        self._scope = (model, version)
+        self.scope = (model, version)
         self._lock = RLock()
         self._clock = clock or SystemClock()
         self._now = StoreClock(self._clock)
@@ -79,7 +82,7 @@ class LabelClient:
 
     def __repr__(self) -> str:
         """Show the store, without its secrets, and the model."""
-        scope = "".join(f", {part!r}" for part in self._scope if part is not None)
+        scope = "".join(f", {part!r}" for part in self.scope if part is not None)
         return f"<LabelClient {self._name}{scope}>"
 
     def label(
@@ -219,9 +222,9 @@ class LabelClient:
         self._lock = RLock()
 
     def _reach(self, model: str | None, version: str | None) -> tuple[str | None, str | None]:
-        if model is None and version is not None and self._scope[0] is not None:
-            return self._scope[0], version
-        return self._scope if model is None and version is None else (model, version)
+        if model is None and version is not None and self.scope[0] is not None:
+            return self.scope[0], version
+        return self.scope if model is None and version is None else (model, version)
 
     def _hold(self, act: Callable[[Any], T]) -> T:
         """Return what ``act`` makes of the store, with the lock held.

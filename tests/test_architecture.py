@@ -18,9 +18,10 @@ FLOORS = (
     "copies classcodes idtexts moments columns truths events accumulators",
     "tallies parts quality intervals probes issuing outputs stores",
     "readings points snapshot",
-    "callcounts grouping draining process seating recorder intake readers written",
+    "callcounts grouping draining process seating troubles readers spool storecounts pausing exiting leasing delivering "
+    "reaching recorder intake written",
     "watching labelling monitoring client sklearn exporters",
-    "__init__ testing pytest_plugin demo labelfile serving cli __main__",
+    "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",
 )
 ROOMS = " ".join(FLOORS).split()
 VAGUE = {"utils", "util", "helpers", "helper", "common", "core", "base", "manager", "handler", "misc", "lib"}

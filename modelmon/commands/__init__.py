@@ -1,0 +1,1 @@
+"""The sub-commands of the command line, one file each; what they need is loaded when they run."""

@@ -1,0 +1,86 @@
+"""The command ``modelmon serve --store URL``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from modelmon.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from modelmon.serving.tokens import Tokens
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+_ABOUT: Final = """\
+Serves a store over HTTP: POST /v1/labels takes labels, GET /metrics shows its numbers to Prometheus,
+GET /openapi.json describes the intake, GET /healthz tells whether this process lives.
+On any but a loopback address a bearer token is needed: a file with a line name:token per source, which is read again
+when it changes, or the environment variable MODELMON_TOKEN."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    import argparse  # noqa: PLC0415  (loaded already)
+
+    raw = argparse.RawDescriptionHelpFormatter
+    made = commands.add_parser(
+        "serve", help="take labels and show metrics of a store over HTTP", description=_ABOUT, formatter_class=raw
+    )
+    made.set_defaults(run=run)
+    made.add_argument("--store", metavar="URL", help="sqlite:///…, redis://…, postgresql://… (default: MODELMON_STORE)")
+    made.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    made.add_argument("--port", type=int, default=9464, help="the port; 0 takes a free one (default: 9464)")
+    made.add_argument("--token-file", metavar="FILE", help="a line name:token for each source of labels")
+    made.add_argument("--insecure", action="store_true", help="let in everybody who can reach the address")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Serve until a signal ends it, and return the exit status."""
+    try:
+        return _run(chosen)
+    except (ConfigurationError, ValueError) as error:
+        print(f"modelmon: {error}", file=sys.stderr)
+        return USAGE
+    except (ImportError, OSError, OverflowError) as error:
+        print(f"modelmon: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    url = chosen.store or os.environ.get("MODELMON_STORE")
+    if not url:
+        msg = "no store: say --store URL, or set MODELMON_STORE"
+        raise ConfigurationError(msg)
+    from modelmon.client import LabelClient  # noqa: PLC0415  (numpy loads when there is something to do)
+    from modelmon.serving import running  # noqa: PLC0415  (starlette and uvicorn are an extra)
+    from modelmon.serving.application import store_app  # noqa: PLC0415
+    from modelmon.serving.guards import is_loopback  # noqa: PLC0415
+
+    tokens, local = _tokens(chosen), is_loopback(chosen.host)
+    if tokens is None and not (local or chosen.insecure):
+        msg = (
+            f"--host {chosen.host} can be reached from elsewhere: give --token-file FILE or MODELMON_TOKEN, "
+            "or --insecure if everybody may send labels"
+        )
+        raise ConfigurationError(msg)
+    with LabelClient(url) as client, running.listen(chosen.host, chosen.port) as listener:
+        where = running.address_of(listener)
+        who = "anyone who can reach it" if tokens is None else "who shows a token"
+        print(f"{client!r} at {where}: POST {where}/v1/labels, GET {where}/metrics, for {who}", flush=True)
+        running.run(store_app(client, tokens, local=local and not chosen.insecure), listener)
+    return 0
+
+
+def _tokens(chosen: argparse.Namespace) -> Tokens | None:
+    from modelmon.serving.tokens import Tokens  # noqa: PLC0415  (only a server needs it)
+
+    if chosen.token_file:
+        return Tokens(file=chosen.token_file)
+    token = os.environ.get("MODELMON_TOKEN")
+    return Tokens(token) if token is not None else None

@@ -1,0 +1,58 @@
+"""The side file: rows that were not taken, each with its line and reason, itself a file that can be delivered."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Final
+
+from modelmon.errors import ConfigurationError
+from modelmon.labelfile.batches import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+HEADER: Final = list(Reject._fields)
+
+
+class Rejects:
+    """Write rejected rows; the file is made with the first of them."""
+
+    def __init__(self, path: Path) -> None:
+        """Prepare.
+
+        Raises:
+            ConfigurationError: when the path holds a file that is not one of these.
+        """
+        self.path = path
+        if path.exists() and self._read()[:1] not in ([], [HEADER]):
+            msg = f"{path} exists and holds no rejected rows: say --rejects with another name"
+            raise ConfigurationError(msg)
+
+    def begin(self, line: int) -> None:
+        """Keep what an earlier run found before a line, and drop the rest, which comes again."""
+        kept = [row for row in self._read()[1:] if row[0].isdecimal() and int(row[0]) < line]
+        self.path.unlink(missing_ok=True)
+        if kept:
+            self._append(kept)
+
+    def add(self, rejected: Sequence[Reject]) -> None:
+        """Write rows, and have them on the file when this returns."""
+        if rejected:
+            self._append(rejected)
+
+    def _append(self, rows: Sequence[Sequence[object]]) -> None:
+        new = not self.path.exists()
+        if new:
+            self.path.touch(mode=0o600)  # ids and labels are nobody else's business
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if new:
+                writer.writerow(HEADER)
+            writer.writerows(rows)
+
+    def _read(self) -> list[list[str]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
+            return list(csv.reader(file))
