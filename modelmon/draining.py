@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from modelmon.probes.seats import FAILURE_FIELDS, GIVEN_FIELDS, STREAM_FIELDS, U
 from modelmon.tallies import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,9 +30,16 @@ if TYPE_CHECKING:
     from modelmon.columns import Column
     from modelmon.outputs import Reading
     from modelmon.probes.seats import Seat
-    from modelmon.stores.contract import Store
 
 _SECOND: Final = 1_000_000_000
+
+
+class Sink(Protocol):
+    """Take predictions that await labels: a store, or what stands before it."""
+
+    def predict(self, predictions: Predictions) -> Mapping[str, int]:
+        """Take predictions of one model and version."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +59,7 @@ class Moment:
         return stamps + self.offset
 
 
-def drain_seat(
-    seat: Seat, limit: int, moment: Moment, series: SeriesCounts, *, store: Store, wait: bool = True
-) -> None:
+def drain_seat(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, *, store: Sink, wait: bool = True) -> None:
     """Take up to ``limit`` records of each kind from a seat and count them.
 
     Args:
@@ -81,7 +86,7 @@ def drain_seat(
         seat.kept_bytes = 0
 
 
-def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
+def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Sink) -> None:
     columns = dict(zip(seat.fields, _take(seat.buffer, seat.stride, limit, series), strict=True))
     n = len(columns["start"])
     if not n:
@@ -149,7 +154,7 @@ def _count_predictions(
         series.reject(reading.rejected, groups.last_slot)
 
 
-def _submit(seat: Seat, reading: Reading, wall: NDArray[np.int64], groups: Groups, store: Store) -> None:
+def _submit(seat: Seat, reading: Reading, wall: NDArray[np.int64], groups: Groups, store: Sink) -> None:
     if reading.ids is None or not len(reading):
         return
     times = wall[reading.rows] / _SECOND
@@ -208,7 +213,7 @@ def predictions(
     )
 
 
-def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Store) -> None:
+def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Sink) -> None:
     """Count predictions given apart from a call's return: streamed items, contexts."""
     times, values, ids, pages = _take(seat.given, len(GIVEN_FIELDS), limit)
     wall = moment.wall(_integers(times))

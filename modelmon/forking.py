@@ -13,7 +13,10 @@ import os
 import weakref
 from _thread import RLock
 from importlib import import_module
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 GATE_S: Final = 2.0
 _COUNTING: Final = (
@@ -78,6 +81,12 @@ def load_counting() -> None:
             for name in _COUNTING:
                 import_module(name)
             _fork.loaded = True
+
+
+def load(name: str) -> ModuleType:
+    """Import one more module that only some programs need, and return it."""
+    with _fork.gate:
+        return import_module(name)
 
 
 def gate_timeouts() -> int:

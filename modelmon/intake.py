@@ -12,7 +12,7 @@ from modelmon.copies import PLAIN, Rejection, keep
 from modelmon.draining import count_predicted, predictions
 from modelmon.events import Labels
 from modelmon.identity import attribute_text
-from modelmon.notices import AHEAD, INVALID
+from modelmon.notices import AHEAD, INVALID, warn
 from modelmon.outputs import read
 from modelmon.tallies import Tally
 from modelmon.truths import NOTHING, instants, retractions, revisions, truths
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modelmon.parts import Slice
     from modelmon.probes.seats import Site
     from modelmon.recorder import Recorder
+    from modelmon.stores.contract import Store
 
 _AHEAD_S = 3600.0
 
@@ -86,14 +87,23 @@ def retraction(
 
 
 def commit(recorder: Recorder, labels: Labels) -> dict[str, int]:
-    """Deliver labels to the store and say what is wrong with them; the caller holds the recorder's lock."""
-    labels, ahead = timely(labels, recorder.now())
+    """Deliver labels to the store and say what is wrong with them.
+
+    Raises:
+        StoreError: when they were not committed.
+    """
+
+    def deliver(store: Store, now: float) -> tuple[dict[str, int], int]:
+        usable, ahead = timely(labels, now)
+        recorder.entered(len(labels.ids))
+        return dict(store.label(usable)), ahead
+
+    report, ahead = recorder.reach("label", deliver)
     if ahead:
-        recorder.say("label:at", f"{ahead} label(s) refused: {AHEAD}")
-    report = recorder.label(labels)
+        warn("label:at", f"{ahead} label(s) refused: {AHEAD}")
     invalid = report.get("invalid", 0) - ahead
     if invalid > 0:
-        recorder.say("label:invalid", f"{invalid} label(s) were invalid: {INVALID}")
+        warn("label:invalid", f"{invalid} label(s) were invalid: {INVALID}")
     return report
 
 
@@ -147,6 +157,7 @@ def record_predictions(
             series.reject(given.reading.rejected, round(now * 1e9) // held.moment().window)
 
     recorder.hold(enter)
+    recorder.entered_many()
     return given.reading.rejected
 
 
@@ -187,7 +198,7 @@ def _enter(
     if series.task is None:
         series.task = reading.task
     if np.any(times > now + _AHEAD_S):
-        recorder.say("at", f"predictions of {site.model!r} refused: {AHEAD}")
+        recorder.troubles.say("at", f"predictions of {site.model!r} refused: {AHEAD}")
     # What lies ahead is counted now: the store refuses it, and a slot of the future would never fold away.
     counted = np.clip(times, -now - _AHEAD_S, now + _AHEAD_S)
     slots, codes = np.unique(np.rint(counted * 1e9).astype(np.int64) // moment.window, return_inverse=True)
@@ -198,7 +209,7 @@ def _enter(
         series.enter(page, slot, entry)
     if reading.ids is not None:
         column = Column(np.zeros(len(times), np.int32), (page,))
-        recorder.store.predict(predictions(site.model, site.version, reading, times, column))
+        recorder.sink.predict(predictions(site.model, site.version, reading, times, column))
 
 
 def _page(attributes: Mapping[str, Any] | None) -> Slice:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import RejectedError
 from modelmon.forking import load_counting
-from modelmon.recorder import Recorder
 from modelmon.reports import JoinReport
 from modelmon.watching import disabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modelmon.recorder import Recorder
     from modelmon.snapshot import Snapshot
 
 
@@ -143,6 +143,9 @@ class Labelling:
 
         Returns:
             How many predictions and labels were erased.
+
+        Raises:
+            StoreError: when they were not.
         """
         if disabled():
             return 0
@@ -150,20 +153,21 @@ class Labelling:
         from modelmon.intake import many_ids  # noqa: PLC0415  (numpy loads at the first need)
 
         wanted = many_ids(ids)
-        return self._recorder.hold(lambda recorder: recorder.store.forget(wanted))
+        return self._recorder.reach("label", lambda store, _: store.forget(wanted))
 
     def snapshot(self) -> Snapshot:
         """Return all that is known now, frozen.
 
         Raises:
             BusyError: in a signal handler or finaliser that interrupted this library in the same thread.
+            StoreError: when a store that other processes or this machine's disk keep cannot be read.
         """
         load_counting()
         from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
 
         if disabled():
             return Snapshot()
-        return Snapshot(self._recorder.hold(Recorder.parts))
+        return Snapshot(self._recorder.parts())
 
     def check_invariants(self) -> None:
         """Check the conservation laws of the join, and that calls started = calls ended + calls active.
@@ -171,7 +175,7 @@ class Labelling:
         Raises:
             InvariantError: naming the law and the two numbers that differ.
         """
-        self._recorder.hold(Recorder.check_invariants)
+        self._recorder.check_invariants()
 
     def _deliver(
         self, ids: Any, truths: Any, *, at: Any, revs: Any, model: str | None, version: str | None
@@ -186,14 +190,14 @@ class Labelling:
     def _commit(self, labels: Any) -> JoinReport:
         from modelmon.intake import commit  # noqa: PLC0415  (loaded already, with the labels)
 
-        report = JoinReport(self._recorder.hold(lambda recorder: commit(recorder, labels)))
+        report = JoinReport(commit(self._recorder, labels))
         if self._recorder.settings.strict and report["invalid"]:
             msg = f"{report['invalid']} of {report.total} label(s) were invalid: {report!r}"
             raise RejectedError(msg)
         return report
 
     async def _aside(self, deliver: Callable[..., JoinReport], *arguments: Any, **keywords: Any) -> JoinReport:
-        if not self._recorder.store.blocking:
+        if not self._recorder.locked(lambda: self._recorder.store.blocking):
             return deliver(*arguments, **keywords)
         import asyncio  # noqa: PLC0415  (loaded only where a store does input and output)
 

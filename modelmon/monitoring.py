@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import os
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelmon.errors import ConfigurationError
-from modelmon.forking import renew_in_child
+from modelmon.forking import load, renew_in_child
 from modelmon.labelling import Labelling
 from modelmon.recorder import Recorder
 from modelmon.settings import Settings, setting_names
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from modelmon.tasks import Task
 
 R = TypeVar("R", bound="Reader")
+STORE_VARIABLE: Final = "MODELMON_STORE"
+"""The store of the default monitor, where the program chooses none."""
 
 
 class Monitor(Watching, Labelling):
@@ -50,16 +53,17 @@ class Monitor(Watching, Labelling):
         self._readers: list[Any] = []
         self.settings = changed(Settings(), settings)
         self._recorder = self.home = Recorder(self.settings, self._make_store)
+        self.home.wake = self._wake
         renew_in_child(self)
 
     def configure(self, **settings: Unpack[Options]) -> None:
         """Set this monitor up, before anything is recorded; settings left out stay as they are.
 
         Args:
-            settings: ``store=None | "memory" | a store``, ``clock=None``, ``ttl="30d"``, ``early_ttl="1d"``,
-                ``correction_horizon="30d"``, ``forget_after="7d"``, ``window="1h"``, ``history="90d"``,
-                ``max_awaiting=1_000_000``, ``max_awaiting_bytes=None``, ``sample_rate=1.0``, ``on_conflict="first"``,
-                ``flush_interval=0.5``, ``strict=False``.
+            settings: ``store=None | "memory" | a URL | a path | a store``, ``clock=None``, ``ttl="30d"``,
+                ``early_ttl="1d"``, ``correction_horizon="30d"``, ``forget_after="7d"``, ``window="1h"``,
+                ``history="90d"``, ``max_awaiting=1_000_000``, ``max_awaiting_bytes=None``, ``sample_rate=1.0``,
+                ``on_conflict="first"``, ``flush_interval=0.5``, ``strict=False``.
                 Spans of time are seconds, or text such as ``"90s"`` or ``"30d"``.
 
         Raises:
@@ -75,6 +79,7 @@ class Monitor(Watching, Labelling):
         self.settings = wanted
         self.install(Recorder(wanted, self._make_store))
         self.home = self._recorder
+        self.home.wake = self._wake
 
     def add(self, reader: R) -> R:
         """Attach an exporter, or any other reader, and return it; adding one twice does nothing.
@@ -91,10 +96,10 @@ class Monitor(Watching, Labelling):
         return reader
 
     def flush(self, timeout: float = 5) -> bool:
-        """Count everything recorded so far and have every push exporter export now.
+        """Count everything recorded so far, write it to the store and have every push exporter export now.
 
         Args:
-            timeout: seconds, for all exporters together.
+            timeout: seconds, for the store and all exporters together.
 
         Returns:
             Whether all of that ended in time.
@@ -106,20 +111,23 @@ class Monitor(Watching, Labelling):
         recorder.hold(lambda _: None)
         if self._recorder is not self.home:
             return True
+        written = recorder.write(timeout)
         flushing = [reader for reader in self._readers if hasattr(reader, "flush")]
         flushed = [reader.flush(max(0.0, end - recorder.monotonic())) for reader in flushing]
-        return all(flushed)
+        return written and all(flushed)
 
     def close(self, timeout: float = 5) -> None:
-        """Export a last time and stop every reader; calls and labels are still counted afterwards.
+        """Export a last time, stop every reader and write the store; calls and labels are still counted afterwards.
 
         Args:
-            timeout: seconds, for all readers together.
+            timeout: seconds, for the store and all readers together.
         """
         end = self._recorder.monotonic() + timeout
         readers, self._readers = self._readers, []
         for reader in reversed(readers):
             reader.close(max(0.0, end - self._recorder.monotonic()))
+        self.home.finish(max(0.0, end - self._recorder.monotonic()))
+        self.home.wake = self._wake
 
     def install(self, recorder: Recorder) -> Recorder:
         """Record into another recorder from now on and return the one before; capturing and forking do this."""
@@ -136,8 +144,7 @@ class Monitor(Watching, Labelling):
         recorder = Recorder(self.settings, self._make_store)
         self.install(recorder)
         self.home = recorder
-        if self._readers:
-            recorder.wake = self._wake
+        recorder.wake = self._begin_again
 
     def __reduce__(self) -> Any:
         """Pickle the default monitor by name, a private one by its settings; what was counted stays here."""
@@ -154,15 +161,31 @@ class Monitor(Watching, Labelling):
         """Return this monitor: a copy would count the same calls twice."""
         return self
 
-    def _wake(self) -> None:
+    def _begin_again(self) -> None:
         for reader in list(self._readers):
             reader.attach(Source(self))
+        self._wake()
+
+    def _wake(self) -> None:
+        """Start what writes to the store, where that waits for input and output."""
+        chosen = self._chosen()
+        if chosen is not None and (isinstance(chosen, (str, os.PathLike)) or getattr(chosen, "blocking", False)):
+            self.home.delivery.start()
+
+    def _chosen(self) -> Any:
+        """Return a store, a URL or a path; None for the memory store."""
+        chosen = self.settings.store
+        if chosen is None and self is globals().get("monitor"):
+            chosen = os.environ.get(STORE_VARIABLE)
+        return None if chosen in ("", "memory") else chosen
 
     def _make_store(self) -> Store:
-        from modelmon.stores.memory import MemoryStore  # noqa: PLC0415  (numpy loads at the first drain)
+        chosen = self._chosen()
+        if chosen is None:
+            from modelmon.stores.memory import MemoryStore  # noqa: PLC0415  (numpy loads at the first drain)
 
-        chosen = self.settings.store
-        store: Store = MemoryStore() if chosen is None or chosen == "memory" else chosen
+            return MemoryStore()
+        store: Store = load("modelmon.stores.addresses").open_store(chosen)
         return store
 
 
@@ -184,7 +207,7 @@ class Source:
         """Return all that is known now, frozen."""
         from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
 
-        return Snapshot(self._monitor.home.hold(Recorder.parts))
+        return Snapshot(self._monitor.home.parts(shown=True))
 
     def count_failure(self, exporter: str, reason: str) -> None:
         """Count an export that failed."""
@@ -202,8 +225,10 @@ def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         msg = f"unknown setting {', '.join(map(repr, unknown))}; there are {', '.join(setting_names())}"
         raise ConfigurationError(msg)
     store = changes.get("store")
-    if store is not None and store != "memory" and not callable(getattr(store, "predict", None)):
-        msg = f'store={store!r} is no store: this version has "memory" (the default) and store objects'
+    if isinstance(store, (str, os.PathLike)):
+        load("modelmon.stores.addresses").check_address(store)
+    elif store is not None and not callable(getattr(store, "predict", None)):
+        msg = f'store={store!r} is no store: give "memory" (the default), a URL, a path or a store'
         raise ConfigurationError(msg)
     return settings.changed(**changes)
 

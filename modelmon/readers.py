@@ -131,6 +131,16 @@ class Ticker:
             return False
         return self._ask(timeout)
 
+    def nudge(self) -> None:
+        """Have the action run soon, without waiting for anything; a nudge that comes at a bad moment is lost."""
+        if not self._changed.acquire(blocking=False):
+            return
+        try:
+            self._asked = self._done + 1
+            self._changed.notify_all()
+        finally:
+            self._changed.release()
+
     def stop(self, timeout: float) -> bool:
         """Run the action a last time and end the thread; return whether both were done within ``timeout`` seconds."""
         thread = self._thread

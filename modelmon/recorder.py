@@ -6,36 +6,30 @@
    prediction of its own process.
 3. Whoever interrupts the holder in the holder's own thread (a signal handler, a finaliser) may record, but not read:
    reading raises ``BusyError`` instead of waiting for itself.
-4. Nothing is logged and no code of the user runs while the lock is held.
+4. Nothing is logged, no code of the user runs and nobody waits for a store's input and output while the lock is held.
 5. A forked child and a ``capture`` get a recorder of their own; nothing is shared with the old one.
 """
 
 from __future__ import annotations
 
-import os
 from _thread import RLock
-from binascii import hexlify
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelmon import notices
-from modelmon.clocks import StoreClock, SystemClock
+from modelmon.clocks import SystemClock
 from modelmon.errors import BusyError, RejectedError
 from modelmon.faults import is_signalled
-from modelmon.forking import gate_timeouts, load_counting
-from modelmon.notices import REASONS
+from modelmon.forking import load_counting
 from modelmon.probes.seats import Seat
-from modelmon.seating import Seating, waiting
+from modelmon.reaching import Reaching
+from modelmon.seating import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modelmon.callcounts import SeriesCounts
     from modelmon.draining import Moment
-    from modelmon.events import Labels
-    from modelmon.parts import Part
     from modelmon.probes.seats import Site
-    from modelmon.process import ProcessCounts
     from modelmon.settings import Settings
     from modelmon.stores.contract import Store
 
@@ -46,32 +40,24 @@ _PATIENCE_S: Final = 0.01
 T = TypeVar("T")
 
 
-class Recorder:
+class Recorder(Reaching):
     """Buffer what probes saw until somebody drains it into ledgers and the store.
 
     Attributes:
         settings: of the monitor.
         clock: stamps the calls.
         seats: where sites record.
-        wake: called once, at the next call, where there is something to start again after a fork.
+        troubles: of the library itself.
+        wake: called once, at the next call, where there is something to start.
     """
 
     def __init__(self, settings: Settings, make_store: Callable[[], Store]) -> None:
         """Start empty; ``make_store`` returns a fresh store, which is opened at the first drain."""
-        self.settings = settings
-        self.clock = settings.clock or SystemClock()
-        self._seating = Seating()
-        self.seats = self._seating.seats
+        super().__init__(settings, settings.clock or SystemClock(), make_store)
+        self.seats = self.seating.seats
         self.wake: Callable[[], None] | None = None
         self.monotonic = monotonic
-        self._now = StoreClock(self.clock)
         self._lock = RLock()
-        self._make_store = make_store
-        self._store: Store | None = None
-        self._process: ProcessCounts | None = None
-        self._own: dict[tuple[str, str], int] = {}
-        self._failures: dict[tuple[str, str], int] = {}
-        self._notices: dict[str, str] = {}
         self._delivered = 0
 
     # -- the call's side: no waiting ---------------------------------------------------------------------------------
@@ -127,8 +113,9 @@ class Recorder:
         with self._lock:
             self._drain_all()
             result = act(self)
-            self._tell_rejections()
-            said, self._notices = self._notices, {}
+            if self._process is not None:
+                self.troubles.say_rejections(self._process.items())
+            said = self.troubles.said()
         for site, message in said.items():
             notices.warn(site, message)
         return result
@@ -136,35 +123,28 @@ class Recorder:
     @property
     def used(self) -> bool:
         """Tell whether anything was recorded or labelled yet."""
-        return bool(self._delivered) or self._seating.used
+        return bool(self._delivered) or self.seating.used
 
-    @property
-    def store(self) -> Store:
-        """The store, opened at the first use."""
-        if self._store is None:
-            from modelmon.process import join_settings  # noqa: PLC0415  (loads at the first drain)
+    def locked(self, act: Callable[[], T]) -> T:
+        """Return what ``act`` returns, called with the lock held; nothing is drained.
 
-            store = self._make_store()
-            store.open(join_settings(self.settings), self.clock)
-            self._store = store
-        return self._store
+        Raises:
+            BusyError: when this thread holds the lock already, further up the stack.
+        """
+        if _owned(self._lock):
+            msg = "modelmon was interrupted in this thread (signal handler, finaliser)"
+            raise BusyError(msg)
+        with self._lock:
+            return act()
 
-    @property
-    def process(self) -> ProcessCounts:
-        """What this process counted by itself."""
-        if self._process is None:
-            from modelmon.process import ProcessCounts  # noqa: PLC0415  (numpy loads at the first drain)
+    def drain(self) -> None:
+        """Drain every seat, and open the store if nobody has."""
 
-            self._process = ProcessCounts(hexlify(os.urandom(16)).decode(), self.settings)
-        return self._process
+        def settle(held: Recorder) -> None:
+            if held.store.blocking:
+                held.delivery.counts.settle()
 
-    def series(self, model: str, version: str) -> SeriesCounts:
-        """Return the counts of one model and version, at zero if new."""
-        return self.process.series((model, version))
-
-    def now(self) -> float:
-        """Return seconds since the epoch on the ratchet clock."""
-        return self._now.now()
+        self.hold(settle)
 
     def moment(self) -> Moment:
         """Return the pair of clock readings a drain needs."""
@@ -173,47 +153,19 @@ class Recorder:
         offset = round(self._now.now() * 1e9) - self.clock.monotonic_ns()
         return Moment(offset=offset, window=max(1, round(self.settings.window * 1e9)))
 
-    def label(self, labels: Labels) -> dict[str, int]:
-        """Deliver labels to the store; the caller holds the lock."""
-        self._delivered += len(labels.ids)
-        return dict(self.store.label(labels))
-
-    def entered(self) -> None:
-        """Note that predictions came in apart from any call; the caller holds the lock."""
-        self._delivered += 1
-
-    def parts(self) -> tuple[Part, ...]:
-        """Return frozen parts of this process and of its store; the caller holds the lock with all seats drained."""
-        for site in {id(seat.site): seat.site for seat in self.seats}.values():
-            known = self.series(site.model, site.version)
-            if known.task is None:
-                known.task = site.task
-            self.store.declare(site.model, site.version, known.task)
-        process = self.process.part(self.now(), self._seating.started(), self._own_counts(), self._failures)
-        return (process, self.store.part())
-
-    def check_invariants(self) -> None:
-        """Check that every call has one outcome, and the laws of the join; the caller holds the lock.
-
-        Raises:
-            InvariantError: naming the law and the two numbers that differ.
-        """
-        self.process.check(self._seating.started(), self._own.get(("dropped", "internal_error"), 0))
-        self.store.check_invariants()
+    def entered(self, n: int = 1) -> None:
+        """Note that labels or predictions came in apart from any call."""
+        self._delivered += n
 
     def count(self, name: str, what: str, n: int = 1) -> None:
         """Count a trouble of our own, such as a drop."""
         with self._lock:
-            self._own[name, what] = self._own.get((name, what), 0) + n
-
-    def say(self, site: str, message: str) -> None:
-        """Have a warning logged once the lock is free; the caller holds the lock."""
-        self._notices[site] = message
+            self.troubles.count(name, what, n)
 
     def fail_export(self, exporter: str, reason: str) -> None:
         """Count an export that failed."""
         with self._lock:
-            self._failures[exporter, reason] = self._failures.get((exporter, reason), 0) + 1
+            self.troubles.fail_export(exporter, reason)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -224,11 +176,11 @@ class Recorder:
         series = self.series(site.model, site.version)
         ended = series.ended
         try:
-            drain_seat(seat, limit, self.moment(), series, store=self.store, wait=wait)
+            drain_seat(seat, limit, self.moment(), series, store=self.sink, wait=wait)
         except BaseException as error:
             self.count("internal_errors", f"drain:{type(error).__name__}")
             self.count("dropped", "internal_error", max(series.ended - ended, 0))
-            self.say("drain", f"modelmon could not count records of {site.model!r}: {error!r}")
+            self.troubles.say("drain", f"modelmon could not count records of {site.model!r}: {error!r}")
             if self.settings.strict or not isinstance(error, Exception) or is_signalled(error):
                 raise
         seat.accept()
@@ -261,15 +213,6 @@ class Recorder:
         if _owned(self._lock):
             self._lock.release()
 
-    def _tell_rejections(self) -> None:
-        for (model, _), series in self.process.items():
-            for reason, n in series.news.items():
-                text = REASONS.get(reason, "it could not be read")
-                self.say(
-                    f"rejected:{model}:{reason}", f"model {model!r}: {n} prediction(s) not counted, {reason}: {text}"
-                )
-            series.news.clear()
-
     def _drain_all(self) -> None:
         gone = False
         for seat in list(self.seats):
@@ -279,18 +222,7 @@ class Recorder:
                 left -= HIGH_WATER
             gone = gone or seat.site.gone
         if gone:
-            self._seating.prune()
-
-    def _own_counts(self) -> dict[tuple[str, str], int]:
-        counts = dict(self._own)
-        lost = sum(seat.lost for seat in self.seats)
-        if lost:
-            counts["dropped", "buffer_full"] = lost
-        if gate_timeouts():
-            counts["internal_errors", "fork_gate_timeout"] = gate_timeouts()
-        if self._now.steps:
-            counts["sanitized", "clock_step"] = self._now.steps
-        return counts
+            self.seating.prune()
 
 
 def _owned(lock: Any) -> bool:

@@ -61,7 +61,7 @@ class Settings:
     """Hold the settings of one monitor; spans are seconds. A plain class: it loads before anything is recorded.
 
     Attributes:
-        store: None or ``"memory"`` for the memory store, or a store object.
+        store: None or ``"memory"`` for the memory store; a URL, a path or a store object.
         clock: an object with ``time()`` (seconds) and ``monotonic_ns()``, or None for the machine's clocks.
         gpu: ``"auto"`` or False; this version has no GPU sampler, so both mean none.
         ttl: how long a prediction awaits its label.
@@ -112,6 +112,9 @@ class Settings:
     def __repr__(self) -> str:
         """Show what differs from the defaults."""
         given = {name: getattr(self, name) for name, default in _DEFAULTS.items() if getattr(self, name) != default}
+        if isinstance(given.get("store"), str):  # what follows the scheme may hold a password
+            scheme, mark, _ = given["store"].partition("://")
+            given["store"] = f"{scheme}{mark}…" if mark else scheme
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
     def changed(self, **changes: Any) -> Settings:

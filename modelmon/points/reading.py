@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from modelmon.points.calls import fill_calls, fill_predictions
-from modelmon.points.joins import fill_joins
+from modelmon.points.joins import fill_coverage, fill_joins
 from modelmon.points.matrices import fill_matrices, fill_scores
 from modelmon.points.qualities import fill_quality
+from modelmon.points.selective import notice_missing
 from modelmon.points.sheets import Sheet, series_attributes
 
 if TYPE_CHECKING:
@@ -27,14 +28,20 @@ if TYPE_CHECKING:
     from modelmon.accumulators import Counts
     from modelmon.parts import SeriesKey, Slice
     from modelmon.points.catalogue import Point
+    from modelmon.readings.distributions import Distribution
     from modelmon.readings.model import ModelSnapshot
 
 TOTAL = "total"
+_STORE = ("predict", "label", "read", "sweep")
 _SELF = {
+    "modelmon.store.errors": "store_errors",
+    "modelmon.store.spooled": "store_spooled",
     "modelmon.self.dropped": "self:dropped",
     "modelmon.self.internal_errors": "self:internal_errors",
     "modelmon.self.sanitized": "self:sanitized",
     "modelmon.self.overflow": "self:overflow",
+    "modelmon.intake.labels": "intake_labels",
+    "modelmon.intake.refused": "intake_refused",
     "modelmon.exporter.failures": "exporter_failures",
 }
 
@@ -58,6 +65,10 @@ class Whole(Protocol):
 
     def counts(self, name: str) -> Counts:
         """Return counts that belong to no model."""
+        ...
+
+    def durations(self, name: str) -> Distribution:
+        """Return durations that belong to no model."""
         ...
 
 
@@ -85,6 +96,7 @@ def _model_points(snapshot: Whole, windows: Sequence[str]) -> list[Point]:
         for window, seen in _windows(whole, windows):
             fill_quality(sheet, seen, window=window, shared=True)
         found += sheet.points
+        notice_missing(whole)
     return found
 
 
@@ -106,7 +118,7 @@ def _fill(sheet: Sheet, model: ModelSnapshot, windows: Sequence[str]) -> None:
     fill_joins(sheet, model)
     fill_matrices(sheet, model)
     for window, seen in _windows(model, windows):
-        sheet.add("modelmon.label.coverage", seen.coverage, window)
+        fill_coverage(sheet, seen, window)
         fill_quality(sheet, seen, window=window, shared=False)
 
 
@@ -115,6 +127,10 @@ def _process_points(snapshot: Whole) -> list[Point]:
     for name, counted in _SELF.items():
         for key, n in snapshot.counts(counted).items():
             sheet.add(name, n, *map(str, key))
+    for kind in _STORE:
+        latency = snapshot.durations(f"store_latency:{kind}")
+        if latency.count:
+            sheet.distribute("modelmon.store.latency", latency, kind)
     # Labels that wait for a prediction belong to no model yet.
     for (before, after), n in snapshot.transitions.items():
         sheet.add("modelmon.join.transitions", n, before, after)

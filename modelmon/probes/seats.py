@@ -232,7 +232,7 @@ class Seat:
                 next(self._lost)
             return
         records.extend(record)
-        if self.mask == 0 or len(records) > _BEFORE_RELIEF:
+        if self.mask == 0 or len(records) > _BEFORE_RELIEF or (records is self.given and len(records) == len(record)):
             try:
                 self.relieve(self)
             except RecursionError:  # which tells a wrapper that nothing was written; relief can wait

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from modelmon.accumulators import Counts
+from modelmon.accumulators import Counts, Histogram
 from modelmon.points import points as points_of
 from modelmon.readings import joins
+from modelmon.readings.distributions import Distribution
 from modelmon.readings.model import ModelSnapshot
 from modelmon.readings.selection import Selection, Source
 from modelmon.snapshot import text
@@ -103,19 +104,24 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
         return joins.occupancy(self.transitions)
 
     @property
+    def store_errors(self) -> Counter[str]:
+        """Errors that processes met when they called their store, by kind."""
+        return Counter({str(key[0]): n for key, n in self.counts("store_errors").items()})
+
+    @property
     def rejected(self) -> Counter[str]:
         """Outputs of any model that could not be read as predictions, by reason."""
         return sum((reading.rejected for reading in self.values()), Counter())
 
     def counts(self, name: str) -> Counts:
         """Return counts that belong to no model, added up over origins."""
-        tally = Tally()
-        for part in self.parts:
-            held = part.counts.get(name)
-            if isinstance(held, Counts):
-                tally.merge({name: held})
-        found = tally.get(name)
+        found = self._gathered(name)
         return found if isinstance(found, Counts) else Counts()
+
+    def durations(self, name: str) -> Distribution:
+        """Return durations that belong to no model, added up over origins."""
+        found = self._gathered(name)
+        return Distribution(found if isinstance(found, Histogram) else None)
 
     def merge(self, *others: Snapshot) -> Snapshot:
         """Return a snapshot of all parts of this and the others."""
@@ -150,6 +156,13 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
             for key, series in part.series.items():
                 sources.setdefault(key, []).append(Source(series, part.window))
         return {key: tuple(found) for key, found in sources.items()}
+
+    def _gathered(self, name: str) -> Any:
+        tally = Tally()
+        for part in self.parts:
+            if name in part.counts:
+                tally.merge({name: part.counts[name]})
+        return tally.get(name)
 
     def _found(self, key: Any) -> SeriesKey | None:
         if isinstance(key, str):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
 from modelmon.errors import ConfigurationError
+from modelmon.forking import load
 
 if TYPE_CHECKING:
     from modelmon.stores.contract import Store
@@ -58,13 +58,46 @@ def make_store(url: str | os.PathLike[str]) -> Store:
         return MemoryStore()
     kind = _SQLITE if isinstance(url, os.PathLike) else _KINDS[_scheme(url)]
     try:
-        made = getattr(import_module(kind.module), kind.name)
+        made = getattr(load(kind.module), kind.name)
     except ModuleNotFoundError as error:
         if not kind.driver or (error.name or "").partition(".")[0] != kind.driver:
             raise
         raise _missing(kind) from error
     store: Store = made(_path(url) if kind is _SQLITE else url)
     return store
+
+
+def open_store(chosen: Any) -> Store:
+    """Return the store that a program or its environment chose.
+
+    One that cannot be made becomes a store whose every use raises why, and watched calls go on.
+    """
+    if not isinstance(chosen, (str, os.PathLike)):
+        store: Store = chosen
+        return store
+    try:
+        return make_store(chosen)
+    except (ConfigurationError, ImportError) as error:
+        return cast("Store", _Unusable(str(error)))
+
+
+class _Unusable:
+    """Stand for a store that cannot be made: watched calls go on, and labels are told why."""
+
+    durable = shared = False
+    blocking = True
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def open(self, *_: object) -> None:
+        """Do nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        def refuse(*_: object, **__: object) -> None:
+            raise ConfigurationError(self._reason)
+
+        return refuse
 
 
 def check_address(url: str | os.PathLike[str]) -> None:

@@ -31,7 +31,7 @@ def test_what_is_no_span_is_refused_by_name(span: object) -> None:
     [
         {"ttl": 0}, {"window": 0}, {"history": "1d"}, {"max_awaiting": 0}, {"max_awaiting": 1.5}, {"clock": object()},
         {"max_awaiting_bytes": -1}, {"sample_rate": 0}, {"sample_rate": 1.5}, {"sample_rate": "all"}, {"store": 5},
-        {"on_conflict": "error"}, {"store": "sqlite:///x.db"}, {"nonsense": 1},
+        {"on_conflict": "error"}, {"store": "sqlite://x.db"}, {"store": "mysql://h/x"}, {"nonsense": 1},
     ],
 )  # fmt: skip
 def test_a_setting_that_cannot_work_is_refused(settings: dict[str, object]) -> None:

@@ -1,0 +1,82 @@
+"""Leasing: which of many processes shows exporters what they share, so that sums over processes are right.
+
+The lease is kept in the store and ends by itself, so that another process takes over where its holder is gone.
+It is asked for only when a reader reads, and extended while that reader keeps coming.
+"""
+
+from __future__ import annotations
+
+import os
+from binascii import hexlify
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from modelmon.parts import Part
+    from modelmon.stores.contract import Store
+
+LEASE_S: Final = 15.0
+LAST_KNOWN_S: Final = 60.0
+READ_S: Final = 300.0
+"""How long after a reader's last look the lease is extended; scrapes are rarely further apart."""
+
+
+class Lease:
+    """Hold one process's lease on showing a store, and the last part it read; one thread at a time.
+
+    A store that nobody shares, or that keeps no leases, is always shown.
+    """
+
+    __slots__ = ("_ask_at", "_holder", "_known", "_read_at", "_until")
+
+    def __init__(self) -> None:
+        """Begin without a lease, under a name that no other process has."""
+        self._holder = hexlify(os.urandom(16)).decode()
+        self._ask_at = self._until = 0.0
+        self._read_at = -READ_S
+        self._known: tuple[float, Part] | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether a lease is held now."""
+        return monotonic() < self._until
+
+    def wanted(self) -> None:
+        """Note that a reader reads now."""
+        self._read_at = monotonic()
+
+    def shows(self, store: Store) -> bool:
+        """Tell whether this process shows the store; asks it at most every third of a lease."""
+        if not _leases(store):
+            return True
+        now = monotonic()
+        if now >= self._ask_at:
+            held = store.lease(self._holder, LEASE_S)  # type: ignore[attr-defined]  # asked for just now
+            self._ask_at = now + LEASE_S / 3
+            self._until = now + LEASE_S if held else 0.0
+        return now < self._until
+
+    def extend(self, store: Store) -> None:
+        """Keep a lease that is held, while a reader reads."""
+        if self.held and monotonic() - self._read_at < READ_S:
+            self.shows(store)
+
+    def keep(self, part: Part) -> None:
+        """Remember what was read now."""
+        self._known = (monotonic(), part)
+
+    def last_known(self, store: Store) -> Part | None:
+        """Return the last part that was read, while it is young and no other process can show one."""
+        if self._known is None or (_leases(store) and not self.held):
+            return None
+        return self._known[1] if monotonic() - self._known[0] < LAST_KNOWN_S else None
+
+    def release(self, store: Store) -> None:
+        """Give the lease back, if one is held."""
+        if self.held:
+            store.release(self._holder)  # type: ignore[attr-defined]  # a store that leases also takes back
+        self._ask_at = self._until = 0.0
+
+
+def _leases(store: Store) -> bool:
+    return store.shared and callable(getattr(store, "lease", None))

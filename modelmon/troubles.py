@@ -1,0 +1,80 @@
+"""The library's own troubles: what was dropped or went wrong, counted, and said once the recorder's lock is free."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelmon.forking import gate_timeouts
+from modelmon.notices import REASONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from modelmon.callcounts import SeriesCounts
+    from modelmon.parts import SeriesKey
+
+
+class Troubles:
+    """Count troubles and failed exports, and hold the notices to be said; used with the recorder's lock held.
+
+    Attributes:
+        failures: failed exports, by (exporter, reason).
+    """
+
+    __slots__ = ("_notices", "_own", "failures")
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._own: dict[tuple[str, str], int] = {}
+        self._notices: dict[str, str] = {}
+        self.failures: dict[tuple[str, str], int] = {}
+
+    def count(self, name: str, what: str, n: int) -> None:
+        """Count a trouble of our own, such as a drop."""
+        self._own[name, what] = self._own.get((name, what), 0) + n
+
+    def counted(self, name: str, what: str) -> int:
+        """Return how often that happened."""
+        return self._own.get((name, what), 0)
+
+    def counts(self, lost: int, unspooled: int, steps: int) -> dict[tuple[str, str], int]:
+        """Return all troubles by (name, what).
+
+        Args:
+            lost: records that found no room in a buffer.
+            unspooled: predictions that found no room on their way to the store.
+            steps: jumps of the clock.
+        """
+        counts = dict(self._own)
+        if lost:
+            counts["dropped", "buffer_full"] = lost
+        if unspooled:
+            counts["dropped", "store_full"] = unspooled
+        if gate_timeouts():
+            counts["internal_errors", "fork_gate_timeout"] = gate_timeouts()
+        if steps:
+            counts["sanitized", "clock_step"] = steps
+        return counts
+
+    def fail_export(self, exporter: str, reason: str) -> None:
+        """Count an export that failed."""
+        self.failures[exporter, reason] = self.failures.get((exporter, reason), 0) + 1
+
+    def say(self, site: str, message: str) -> None:
+        """Have a warning logged soon."""
+        self._notices[site] = message
+
+    def say_rejections(self, counted: Iterable[tuple[SeriesKey, SeriesCounts]]) -> None:
+        """Have it logged which predictions could not be read since the last time."""
+        for (model, _), series in counted:
+            for reason, n in series.news.items():
+                text = REASONS.get(reason, "it could not be read")
+                self.say(
+                    f"rejected:{model}:{reason}", f"model {model!r}: {n} prediction(s) not counted, {reason}: {text}"
+                )
+            series.news.clear()
+
+    def said(self) -> dict[str, str]:
+        """Return the notices to be said now, and forget them."""
+        said, self._notices = self._notices, {}
+        return said
