@@ -149,7 +149,9 @@ def _pool(url: str, timeout: float) -> driver.ConnectionPool:
         ConfigurationError: when the URL cannot be read; the message shows nothing of it.
     """
     pool = None
-    fixed = {"protocol": 2, "retry": Retry(NoBackoff(), 0), "socket_keepalive": True}
+    fixed: dict[str, Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
+    if not url.startswith("unix:"):
+        fixed["socket_keepalive"] = True
     if _READABLE.fullmatch(url):
         try:
             pool = driver.ConnectionPool.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, **fixed)
