@@ -78,22 +78,9 @@ class PostgresServer:
         if self._user is not None:
             for path in (directory, secret):
                 shutil.chown(path, self._user)
+        authority = ("-U", "tester", "-A", "scram-sha-256", "--pwfile", secret)
         done = subprocess.run(
-            [
-                folder / "initdb",
-                "-D",
-                directory / "data",
-                "-U",
-                "tester",
-                "-A",
-                "scram-sha-256",
-                "-E",
-                "UTF8",
-                "--pwfile",
-                secret,
-                "--no-sync",
-                "--no-locale",
-            ],
+            [folder / "initdb", "-D", directory / "data", *authority, "-E", "UTF8", "--no-locale", "--no-sync"],
             user=self._user,
             cwd=directory,
             capture_output=True,

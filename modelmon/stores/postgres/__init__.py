@@ -1,8 +1,8 @@
 """PostgreSQL as a store: labels that come weeks late, for many hosts; needs ``modelmon[postgres]``.
 
-``schema`` has the tables, ``arrays`` columns in the server's binary format, ``statements`` the SQL, ``writing`` the plan
-of one transaction, ``failures`` what errors mean, ``session`` the connection, and ``database`` the Protocol that the
-store is built on.
+``schema`` has the tables, ``arrays`` columns in the server's binary format, ``statements`` the SQL, ``writing`` the
+plan of one transaction, ``failures`` what errors mean, ``session`` the connection, and ``database`` the Protocol that
+the store is built on.
 """
 
 from __future__ import annotations
