@@ -109,6 +109,24 @@ class Ids:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HashedIds(Ids):
+    """Hold ids whose hashes are known already, by the one seed that everybody who gets them uses."""
+
+    low: NDArray[np.uint64]
+    high: NDArray[np.uint64]
+
+    def take(self, index: Any) -> HashedIds:
+        """Return the ids at the positions, slice or mask ``index``."""
+        ids = Ids.take(self, index)
+        return HashedIds(ids.integers, ids.text, ids.valid, self.low[index], self.high[index])
+
+    def hashes(self, seed: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Return the hashes, whatever the seed; as arrays of their own, which the caller may change."""
+        del seed
+        return self.low.copy(), self.high.copy()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Truths:
     """Hold ``n`` canonical truths.
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelmon.columns import HashedIds
 from modelmon.errors import BusyError, ConfigurationError
 from modelmon.forking import renew_in_child
 from modelmon.stores import labelling, limits, predicting, upkeep
@@ -275,12 +276,15 @@ def _forgetting(low: NDArray[np.uint64], high: NDArray[np.uint64]) -> Callable[[
 
 def _low(ids: Ids) -> NDArray[np.uint64]:
     """Return the lower words of the ids that are any."""
-    return ids.take(ids.valid).hashes(KEY_SEED)[0]
+    low, _ = ids.hashes(KEY_SEED)
+    return low if ids.valid.all() else low[ids.valid]
 
 
 def _parts(events: Any) -> list[Any]:
     """Return predictions or labels in parts of which each is one transaction."""
-    n = len(events.ids)
+    ids = events.ids
+    n = len(ids)
+    events = replace(events, ids=HashedIds(ids.integers, ids.text, ids.valid, *ids.hashes(KEY_SEED)))
     if n <= AT_ONCE:
         return [events]
     return [_part(events, slice(start, start + AT_ONCE), n) for start in range(0, n, AT_ONCE)]
