@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
-
-import numpy as np
 
 from modelmon.errors import ConfigurationError, StoreError
 from modelmon.stores.database import Changes, Counted, Head, Reminder
-from modelmon.stores.sqlite.schema import migrate
+from modelmon.stores.sqlite.access import Access
+from modelmon.stores.sqlite.log import Log
+from modelmon.stores.sqlite.recents import Mark
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Mapping
 
     from modelmon.stores.database import Keys
 
-_CHUNK: Final = 500
-_HEAD: Final = (
+_COUNTED: Final = (
     "SELECT origin, now, sequence, entries, awaiting, documents, rate, settings,"
-    " coalesce((SELECT min(due) FROM reminders), 9e999), journal, backlog, folded FROM head"
+    " coalesce((SELECT min(due) FROM reminders), 9e999), journal, backlog, folded"
 )
+_HEAD: Final = f"{_COUNTED}, segment, merged, merging, cursor, trimmed FROM head"
+_WRITTEN: Final = (
+    "now", "sequence", "entries", "awaiting", "documents", "rate", "settings", "journal", "backlog",
+    "segment", "merged", "merging", "cursor", "trimmed",
+)  # fmt: skip
+_WRITE_HEAD: Final = f"UPDATE head SET {', '.join(f'{name} = ?' for name in _WRITTEN)}"  # noqa: S608 - names of ours
+_TOMBSTONES_KEPT: Final = 1 << 20
+"""Journal entries after which it is forgotten that a page was taken away; no reader lags that far behind."""
 
 
 class SQLiteDatabase:
-    """Keep documents, reminders, a catalogue, a journal and pages in one file."""
+    """Keep documents, reminders, a catalogue, a journal and pages in one file.
+
+    A transaction is ``BEGIN IMMEDIATE``: the only one of its kind on the file, in whatever process.
+    Memory: about 200 bytes for each document of the log (see `recents`), of which there are at most 64 k, or twice as
+    many while they are being merged, so less than 30 MB; and a page cache of 8 MB.
+    """
 
     name = "sqlite"
     shared = True
@@ -37,85 +48,51 @@ class SQLiteDatabase:
     def __init__(
         self, path: str | os.PathLike[str], *, flush: Literal["labels", "always"] = "labels", timeout: float = 5.0
     ) -> None:
-        """Take a path; nothing is opened before `open` or `begin`."""
-        if os.fspath(path) in {"", ":memory:"}:
-            message = "SQLiteStore needs a file; use MemoryStore to keep nothing"
+        """Take a path; nothing is opened before `open` or `begin`.
+
+        Args:
+            path: the file; it and its directory are made where they are missing.
+            flush: ``"labels"``: what is durable is flushed to disk before `apply` returns; ``"always"``: everything is.
+            timeout: seconds to wait for other writers.
+
+        Raises:
+            ConfigurationError: when this is no path of a file, or ``flush`` is neither.
+        """
+        text = os.fspath(path)
+        if text in {"", ":memory:"} or text.startswith("file:") or "\0" in text:
+            message = f"SQLiteStore needs the path of a file, not {text!r}; MemoryStore keeps labels in memory"
             raise ConfigurationError(message)
-        self._path = Path(path)
-        self._flush = flush
-        self._timeout = timeout
-        self._turn = Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._pid = 0
-        self._inherited: list[sqlite3.Connection] = []
-        self._full = False
+        if flush not in {"labels", "always"}:
+            message = f'flush must be "labels" or "always", not {flush!r}'
+            raise ConfigurationError(message)
+        self._path = Path(os.path.abspath(text))  # noqa: PTH100  (keeps a link as it is, to be refused)
+        self._always = flush == "always"
+        self._log = Log()
+        self._access = Access(self._path, timeout, renewed=self._log.forget)
+        self._full: sqlite3.Connection | None = None
         self._head: Head | None = None
-        self._folded = 0
 
     def __repr__(self) -> str:
-        """Return the path."""
+        """Show the path."""
         return f"SQLiteDatabase({str(self._path)!r})"
 
-    # -- connection --------------------------------------------------------------------------------------------------
+    @property
+    def resets(self) -> int:
+        """How often a damaged or deleted file was replaced by a new one."""
+        return self._access.resets
+
+    # -- transactions ------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
         """Connect, and make or migrate what there is; opening again in the same process does nothing."""
-        with self._alone():
-            self._opened()
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._pid != os.getpid():
-            self._inherit()
-        if self._connection is None:
-            self._path.parent.mkdir(0o700, parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                str(self._path), timeout=self._timeout, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            connection.execute("PRAGMA synchronous=NORMAL")
-            migrate(connection)
-            self._connection = connection
-            self._full = False
-        return self._connection
-
-    def _inherit(self) -> None:
-        """Begin anew in a forked child: keep what was inherited as it is."""
-        self._pid = os.getpid()
-        if self._connection is not None:
-            self._inherited.append(self._connection)
-        self._connection, self._head, self._turn = None, None, Lock()
+        if not self._access.is_open():
+            with self._access.turn():
+                pass
 
     def close(self) -> None:
         """Let go of the connection; closing twice does nothing."""
-        if self._pid == os.getpid() and self._connection is not None:
-            self.abandon()
-            self._connection.close()
-            self._connection = None
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Run statements that belong together; whatever fails is rolled back, and told as a `StoreError`."""
-        if self._pid != os.getpid():
-            self._inherit()
-        if not self._turn.acquire(timeout=self._timeout):
-            message = "the database is busy with another transaction of this process"
-            raise StoreError(message, kind="locked")
-        try:
-            yield
-        except sqlite3.Error as error:
-            self._roll_back()
-            raise told(error) from error
-        except BaseException:
-            self._roll_back()
-            raise
-        finally:
-            self._turn.release()
-
-    def _roll_back(self) -> None:
-        if self._connection is not None and self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-
-    # -- transactions ------------------------------------------------------------------------------------------------
+        self.abandon()
+        self._access.close()
 
     def time(self) -> float | None:
         """Return None: the host's clock serves."""
@@ -123,64 +100,60 @@ class SQLiteDatabase:
 
     def begin(self, *, durable: bool) -> Head:
         """Begin a transaction, as the only writer of the file."""
-        if self._pid != os.getpid():
-            self._inherit()
-        if not self._turn.acquire(timeout=self._timeout):
-            message = "the database is busy with another transaction of this process"
-            raise StoreError(message, kind="locked")
+        access = self._access
+        access.take()
         try:
-            connection = self._opened()
-            full = durable or self._flush == "always"
-            if full is not self._full:
-                connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
-                self._full = full
-            connection.execute("BEGIN IMMEDIATE")
-            *columns, self._folded = connection.execute(_HEAD).fetchone()
-            self._head = Head(*columns)
-        except BaseException as error:
-            self._end()
-            if isinstance(error, sqlite3.Error):
-                raise told(error) from error
+            try:
+                self._head = self._begun(durable=durable)
+            except StoreError as error:
+                if error.kind != "corrupt":
+                    raise
+                self._head = self._begun(durable=durable)  # in the new file
+        except BaseException:
+            self._head = None
+            access.give()
             raise
         return self._head
 
-    def _end(self) -> None:
-        try:
-            self._roll_back()
-        finally:
-            self._head = None
-            self._turn.release()
+    def _begun(self, *, durable: bool) -> Head:
+        with self._access.telling():
+            connection = self._access.connect()
+            self._flush(connection, full=durable or self._always)
+            connection.execute("BEGIN IMMEDIATE")
+            row = connection.execute(_HEAD).fetchone()
+            self._log.follow(connection, row[0], Mark(*row[12:]))
+            return Head(*row[:11])
+
+    def _flush(self, connection: sqlite3.Connection, *, full: bool) -> None:
+        """Have commits flushed to disk, or not; SQLite heeds this between transactions only."""
+        if full is not (self._full is connection):
+            connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            self._full = connection if full else None
 
     def abandon(self) -> None:
         """End a transaction without writing; harmless where none is under way."""
-        if self._pid == os.getpid() and self._head is not None:
-            self._end()
+        if self._head is not None:
+            self._head = None
+            if self._access.is_held():
+                self._access.give()
 
     @contextmanager
     def _within(self) -> Iterator[sqlite3.Connection]:
         """Run statements of the transaction under way; whatever fails ends it."""
-        if self._head is None or self._connection is None or self._pid != os.getpid():
+        if self._head is None or not self._access.is_held():
             message = "no transaction is under way"
             raise RuntimeError(message)
         try:
-            yield self._connection
-        except sqlite3.Error as error:
-            self._end()
-            raise told(error) from error
+            with self._access.telling():
+                yield self._access.current()
         except BaseException:
-            self._end()
+            self.abandon()
             raise
 
     def fetch(self, keys: Keys) -> list[bytes | None]:
         """Return the documents of keys that are all different and ascending; None where there is none."""
         with self._within() as connection:
-            found: dict[int, bytes] = {}
-            wanted = keys.tolist()
-            for start in range(0, len(wanted), _CHUNK):
-                some = wanted[start : start + _CHUNK]
-                marks = ",".join("?" * len(some))
-                found.update(connection.execute(f"SELECT key, body FROM documents WHERE key IN ({marks})", some))  # noqa: S608 - marks only
-            return list(map(found.get, wanted))
+            return self._log.fetch(connection, keys.tolist())
 
     def entries(self, after: int) -> list[bytes]:
         """Return the catalogue's entries but the first ``after``, in order."""
@@ -195,62 +168,57 @@ class SQLiteDatabase:
             return [Reminder(*row) for row in connection.execute(statement, (before, limit))]
 
     def scan(self, after: int | None, limit: int) -> tuple[Keys, list[bytes | None], int | None]:
-        """Walk through the documents in the order of their keys."""
+        """Walk through the documents of the store."""
         with self._within() as connection:
-            if after is None:
-                statement, given = "SELECT key, body FROM documents ORDER BY key LIMIT ?", (limit,)
-            else:
-                statement, given = "SELECT key, body FROM documents WHERE key > ? ORDER BY key LIMIT ?", (after, limit)
-            rows = connection.execute(statement, given).fetchall()
-        keys = np.array([key for key, _ in rows], np.int64)
-        return keys, [body for _, body in rows], int(keys[-1]) if len(rows) == limit else None
+            return self._log.scan(connection, after, limit)
 
     def apply(self, changes: Changes) -> bool:
         """Write changes and commit; a writer is alone, so nothing can have changed meanwhile."""
         with self._within() as connection:
             self._write(connection, changes)
             connection.execute("COMMIT")
-            self._end()
+            if not self._access.is_same():
+                message = f"{self._path} was deleted or replaced while it was being written to"
+                raise StoreError(message, kind="corrupt")
+            self._log.written()
+            self._access.shorten_log()
+        self.abandon()
         return True
 
     def _write(self, connection: sqlite3.Connection, changes: Changes) -> None:
         head = self._head
         assert head is not None  # noqa: S101 - `_within` has seen it
-        pairs = list(zip(changes.keys.tolist(), changes.after, strict=True))
-        come = [pair for pair in pairs if pair[1] is not None]
-        go = [(key,) for key, body in pairs if body is None]
-        connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?)", come)
-        connection.executemany("DELETE FROM documents WHERE key = ?", go)
-        connection.executemany("DELETE FROM reminders WHERE number = ?", [(number,) for number in changes.reminded])
-        connection.executemany("INSERT INTO reminders (due, body) VALUES (?, ?)", changes.reminders)
-        numbered = list(enumerate(changes.entries, head.entries + 1))
-        connection.executemany("INSERT INTO entries VALUES (?, ?)", numbered)
+        mark = self._log.write(connection, changes.keys, changes.after)
+        if changes.reminded:
+            connection.executemany("DELETE FROM reminders WHERE number = ?", [(number,) for number in changes.reminded])
+        if changes.reminders:
+            connection.executemany("INSERT INTO reminders (due, body) VALUES (?, ?)", changes.reminders)
+        if changes.entries:
+            connection.executemany("INSERT INTO entries VALUES (?, ?)", enumerate(changes.entries, head.entries + 1))
         journal, backlog = head.journal, head.backlog
         if changes.journal is not None:
             journal, backlog = journal + 1, backlog + len(changes.journal)
             connection.execute("INSERT INTO journal VALUES (?, ?)", (journal, changes.journal))
-        documents = head.documents + len(come) - sum(body is not None for body in changes.before)
-        row: dict[str, Any] = {
-            "now": max(head.now, changes.now),
-            "sequence": head.sequence + 1,
-            "entries": head.entries + len(numbered),
-            "awaiting": head.awaiting + changes.awaiting,
-            "documents": documents,
-            "rate": head.rate if changes.rate is None else changes.rate,
-            "settings": head.settings if changes.settings is None else changes.settings,
-            "journal": journal,
-            "backlog": backlog,
-        }
-        connection.execute(f"UPDATE head SET {', '.join(f'{name} = :{name}' for name in row)}", row)  # noqa: S608 - names of ours
+        row: tuple[Any, ...] = (
+            max(head.now, changes.now),
+            head.sequence + 1,
+            head.entries + len(changes.entries),
+            head.awaiting + changes.awaiting,
+            head.documents + list(changes.before).count(None) - list(changes.after).count(None),
+            head.rate if changes.rate is None else changes.rate,
+            head.settings if changes.settings is None else changes.settings,
+            journal,
+            backlog,
+        )
+        connection.execute(_WRITE_HEAD, (*row, *mark))
 
     # -- what is counted ---------------------------------------------------------------------------------------------
 
     def counted(self, fold: int, journal: int) -> Counted:
         """Return what is counted, in one read transaction."""
-        with self._alone():
-            connection = self._opened()
+        with self._access.turn() as connection:
             connection.execute("BEGIN")
-            *columns, folded = connection.execute(_HEAD).fetchone()
+            *columns, folded = connection.execute(f"{_COUNTED} FROM head").fetchone()
             pages = dict(connection.execute("SELECT name, body FROM pages WHERE fold > ?", (fold,)))
             after = (max(folded, journal),)
             entries = connection.execute("SELECT body FROM journal WHERE number > ? ORDER BY number", after).fetchall()
@@ -265,17 +233,19 @@ class SQLiteDatabase:
                 return False
             rows = [(name, upto, body) for name, body in pages.items()]
             connection.executemany("INSERT OR REPLACE INTO pages VALUES (?, ?, ?)", rows)
+            if b"" in pages.values():
+                gone = "DELETE FROM pages WHERE fold < ? AND length(body) = 0"
+                connection.execute(gone, (upto - _TOMBSTONES_KEPT,))
             connection.execute("DELETE FROM journal WHERE number <= ?", (upto,))
-            connection.execute(
-                "UPDATE head SET folded = ?, backlog = (SELECT coalesce(sum(length(body)), 0) FROM journal)", (upto,)
-            )
+            backlog = "(SELECT coalesce(sum(length(body)), 0) FROM journal)"
+            connection.execute(f"UPDATE head SET folded = ?, backlog = {backlog}", (upto,))  # noqa: S608 - no values
         return True
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Run statements in a small transaction of their own."""
-        with self._alone():
-            connection = self._opened()
+        """Run statements in a small transaction of their own, flushed to disk."""
+        with self._access.turn() as connection:
+            self._flush(connection, full=True)
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -305,17 +275,12 @@ class SQLiteDatabase:
 
     def noted(self, name: str) -> bytes | None:
         """Return the value kept by that name."""
-        with self._alone():
-            row = self._opened().execute("SELECT body FROM notes WHERE name = ?", (name,)).fetchone()
+        with self._access.turn() as connection:
+            row = connection.execute("SELECT body FROM notes WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
 
     def check(self) -> list[str]:
         """Return what is wrong with the file; usually nothing."""
-        with self._alone():
-            found = [line for (line,) in self._opened().execute("PRAGMA integrity_check")]
+        with self._access.turn() as connection:
+            found = [line for (line,) in connection.execute("PRAGMA integrity_check")]
         return [] if found == ["ok"] else found
-
-
-def told(error: sqlite3.Error) -> StoreError:
-    """Return what an error of SQLite means for a store."""
-    return StoreError(f"SQLite: {error}", kind="other")

@@ -18,9 +18,12 @@ _FIRST: Final = (
         "CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), origin TEXT NOT NULL, now REAL NOT NULL DEFAULT 0,"
         " sequence INTEGER NOT NULL DEFAULT 0, entries INTEGER NOT NULL DEFAULT 0, awaiting INTEGER NOT NULL DEFAULT 0,"
         " documents INTEGER NOT NULL DEFAULT 0, rate REAL NOT NULL DEFAULT 0, settings TEXT NOT NULL DEFAULT '',"
-        " journal INTEGER NOT NULL DEFAULT 0, backlog INTEGER NOT NULL DEFAULT 0, folded INTEGER NOT NULL DEFAULT 0)"
+        " journal INTEGER NOT NULL DEFAULT 0, backlog INTEGER NOT NULL DEFAULT 0, folded INTEGER NOT NULL DEFAULT 0,"
+        " segment INTEGER NOT NULL DEFAULT 0, merged INTEGER NOT NULL DEFAULT 0, merging INTEGER NOT NULL DEFAULT 0,"
+        " cursor INTEGER, trimmed INTEGER NOT NULL DEFAULT 0)"
     ),
     "CREATE TABLE documents (key INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    "CREATE TABLE recent (number INTEGER PRIMARY KEY, body BLOB NOT NULL)",
     "CREATE TABLE reminders (number INTEGER PRIMARY KEY, due REAL NOT NULL, body BLOB NOT NULL)",
     "CREATE INDEX reminders_by_due ON reminders (due, number)",
     "CREATE TABLE entries (number INTEGER PRIMARY KEY, body BLOB NOT NULL)",
@@ -30,6 +33,7 @@ _FIRST: Final = (
     "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
     "CREATE TABLE notes (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
 )
+PAGE_BYTES: Final = 8192
 STEPS: Final = (_FIRST,)
 """Statements that lead from each schema to the next; only ever appended to."""
 
@@ -53,8 +57,9 @@ def version_of(connection: sqlite3.Connection) -> int:
     return version
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Make the tables, or bring older ones forward, each step in a transaction."""
+def migrate(connection: sqlite3.Connection) -> bool:
+    """Make the tables, or bring older ones forward, each step in a transaction; return whether they were made."""
+    made = False
     while version_of(connection) < len(STEPS):
         connection.execute("BEGIN IMMEDIATE")
         version = version_of(connection)  # another process may have been faster
@@ -64,5 +69,7 @@ def migrate(connection: sqlite3.Connection) -> None:
             if version == 0:
                 connection.execute("INSERT INTO head (one, origin) VALUES (1, ?)", (secrets.token_hex(8),))
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                made = True
             connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.execute("COMMIT")
+    return made
