@@ -35,18 +35,32 @@ REASONS: Final = {
 
 INTERVAL_S: Final = 300.0
 _CAP: Final = 1000
+_EVER: Final = float("inf")
 _said: dict[str, float] = {}
 
 
-def warn(site: str, message: str) -> None:
-    """Log a warning unless this site spoke within the last five minutes; never raise."""
-    now = time.monotonic()
+def is_silent(site: str) -> bool:
+    """Tell whether this site spoke within the last five minutes, or has said all it had to say."""
     last = _said.get(site)
-    if last is not None and now - last < INTERVAL_S:
-        return
+    return last is not None and time.monotonic() - last < INTERVAL_S
+
+
+def may(site: str) -> bool:
+    """Return whether this site may act now; it then may not again for five minutes."""
+    if is_silent(site):
+        return False
     if len(_said) >= _CAP:
         _said.clear()
-    _said[site] = now
+    _said[site] = time.monotonic()
+    return True
+
+
+def warn(site: str, message: str, *, once: bool = False) -> None:
+    """Log a warning unless this site spoke within the last five minutes, or ever if ``once``; never raise."""
+    if not may(site):
+        return
+    if once:
+        _said[site] = _EVER
     try:
         import logging  # noqa: PLC0415  (loaded at the first notice, not at import)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modelmon.identity import class_texts
+from modelmon.points.sheets import CELL_CLASSES
 from modelmon.readings.joins import STATES
 
 if TYPE_CHECKING:
@@ -25,3 +27,12 @@ def fill_joins(sheet: Sheet, model: ModelSnapshot) -> None:
         for state in STATES:
             sheet.add("modelmon.join.occupancy", held[state], state)
         sheet.distribute("modelmon.label.delay", model.label_delay)
+
+
+def fill_coverage(sheet: Sheet, model: ModelSnapshot, window: str) -> None:
+    """Add how many predictions have their label: of all, and up to 32 classes of each predicted class."""
+    sheet.add("modelmon.label.coverage", model.coverage, window)
+    shares = model.coverage_by_class
+    if len(shares) <= CELL_CLASSES:
+        for text, share in zip(class_texts(tuple(shares)), shares.values(), strict=True):
+            sheet.add("modelmon.label.class_coverage", share, text, window)

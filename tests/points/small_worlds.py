@@ -82,6 +82,9 @@ def snapshot(task: Task, classes: Classes = (), **series: Any) -> Snapshot:
             tally.multilabel(len(classes)).update(flags[0], flags[1])
     else:
         ledger, shared = class_ledger(len(classes), series["rows"])
+        for tally in ledger.book(int(NOW // HOUR) - 1):
+            for value in classes:
+                tally.counts("accepted").add((value,), 2 * series["rows"] // len(classes))
     process = process_ledger(predicted=tuple((value,) for value in classes) or ((),))
     return of_parts(
         {key: SeriesPart(task, (), {(): process}, active={(): 2})},
