@@ -47,11 +47,6 @@ class Books:
         self._history = history
         self._counting = _Pages(catalogue.groups, window, history)
 
-    def adopt(self, catalogue: Catalogue) -> None:
-        """Go on with another catalogue of the same entries."""
-        self._catalogue = catalogue
-        self._counting.adopt(catalogue.groups)
-
     def follow(self, counted: Counted) -> bool:
         """Take in what a database has counted since; the catalogue must know its entries.
 
@@ -122,11 +117,6 @@ class _Pages(Counting):
         self._touched: set[tuple[str, int, int | None]] = set()
         self._counts_touched = False
         self._cells: dict[tuple[int, int, int], int] = {}
-
-    def adopt(self, groups: Groups) -> None:
-        """Go on with other groups of the same numbers."""
-        self.finish()
-        self._groups = groups
 
     def replay(self, entry: Entry) -> None:
         """Put an entry aside, and count when there is enough of it."""

@@ -90,7 +90,8 @@ def pack(counting: Counting, catalogue: Catalogue) -> bytes | None:
     cells = None
     if waiting.events:
         group, time, code = (_whole(column) for column in zip(*waiting.events, strict=True))
-        cells = _cells(body, groups.ledger_of(group), counting.slots(time), code)
+        if len(code):
+            cells = _cells(body, groups.ledger_of(group), counting.slots(time), code)
     counts = counting.counts.to_state() if len(counting.counts) else None
     if cells is None and counts is None and not sections:
         return None
@@ -119,10 +120,8 @@ def unpack(data: bytes, window: float) -> Entry:
     return Entry(list(zip(*columns, strict=True)), counts, found)
 
 
-def _cells(body: _Body, ledger: Numbers, slot: Numbers, code: NDArray[np.uint8]) -> list[Any] | None:
+def _cells(body: _Body, ledger: Numbers, slot: Numbers, code: NDArray[np.uint8]) -> list[Any]:
     """Pack how often each code came in each ledger and slot."""
-    if not len(code):
-        return None
     first, start = int(ledger[0]), int(slot[0])
     if (ledger == first).all() and (slot == start).all():
         counts = np.bincount(code)

@@ -39,7 +39,7 @@ LABELS: dict[str, list[Any]] = {
 SPANS = {"ttl": 100.0, "early_ttl": 50.0, "correction_horizon": 80.0, "forget_after": 40.0, "window": 5.0}
 
 models = st.sampled_from(sorted(TASKS))
-ids = st.lists(st.integers(0, 9), min_size=1, max_size=5)
+ids = st.lists(st.integers(0, 5), min_size=1, max_size=5)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("predict"), models, ids, st.integers(0, 1 << 20)),
@@ -66,7 +66,12 @@ def predict(world: worlds.World, model: str, names: list[int], choice: int) -> N
     elif model == "number":
         classes, columns = None, {"scores": random.integers(0, 5, n) / 2}
     times = world.clock.now - random.choice([0.0, 0.0, 3.0, 12.0], n)
-    world.predict(names, classes, model=model, task=TASKS[model], at=times, slices=slices, **columns)
+    world.predict(named(model, names), classes, model=model, task=TASKS[model], at=times, slices=slices, **columns)
+
+
+def named(model: str, names: list[int]) -> list[str]:
+    """Return ids, of which some are the same for all models."""
+    return [f"{model}-{name}" if name % 4 else str(name) for name in names]
 
 
 def label(world: worlds.World, model: str, names: list[int], choice: int) -> None:
@@ -76,7 +81,7 @@ def label(world: worlds.World, model: str, names: list[int], choice: int) -> Non
     scope = model if choice % 3 else None
     flags = [value for value in given if isinstance(value, (set, tuple))]
     values = given if not flags or len(flags) == len(given) else [worlds.RETRACT] * len(given)
-    world.label(names, values, model=scope)
+    world.label(named(model, names), values, model=scope)
 
 
 class Ledgers:
@@ -229,17 +234,41 @@ def test_a_fold_of_less_than_was_counted_begins_anew() -> None:
 
 def test_a_fold_takes_old_slots_away() -> None:
     """Pages of slots older than the history are dropped, and stay dropped where late rows are counted into them."""
-    writer, now = Writer(20.0), 100.0
+    writer = Writer(20.0)
     reader = Reader(writer.ledgers, 20.0)
-    for _ in range(2):
+    for _ in range(3):
         writer.step("predict", "rows", [1, 2], 0)
         writer.step("label", "rows", [1, 2], 1)
         writer.cut()
         reader.read()
+        now = writer.whole.clock.now
         reader.fold(now)
-        assert {name for name, (_, body) in writer.ledgers.pages.items() if body and name[-5:] != "total"} == {"counts"}
-    reader.fold(now)
-    assert any(name.startswith("s/") and not body for name, (_, body) in writer.ledgers.pages.items())
+        kept = {
+            int(name.split("/")[2]) for name, (_, body) in writer.ledgers.pages.items() if name[-1].isdigit() and body
+        }
+        assert kept
+        assert min(kept) >= (now - 20.0) // SPANS["window"]
+        writer.step("pass", "open", [0], 60)
+
+
+@pytest.mark.parametrize("model", sorted(TASKS))
+def test_large_batches_count_the_same(model: str) -> None:
+    """Batches in which every label joins, more rows than wait before they are counted, and rows taken back."""
+    writer = Writer(1e6)
+    reader = Reader(writer.ledgers, 1e6)
+    for start in range(0, 35_000, 5_000):
+        writer.step("predict", model, [*range(start, start + 5_000)], start)
+        writer.cut()
+        for world in (writer.whole, writer.batch):
+            given = [value for value in LABELS[model] if value is not worlds.RETRACT]
+            world.clock.now += 1.25
+            names = named(model, [*range(start, start + 4_000)])
+            world.label(names, [given[at % len(given)] for at in range(len(names))])
+        writer.cut()
+        writer.step("label", model, [*range(start, start + 5_000, 50)], 1)
+        writer.cut()
+    assert {section.kind for entry in writer.ledgers.journal for section in unpack(entry, 5.0).sections} >= {"joins"}
+    same(writer, reader.read())
 
 
 def test_coarser_slots_are_pages_that_changed(monkeypatch: pytest.MonkeyPatch) -> None:
