@@ -145,6 +145,13 @@ _ROWS = (
         "modelmon.label.delay", "histogram", "s", "Time from a prediction to its first label.", bounds=DELAY_BOUNDS
     ),
     Instrument(
+        "modelmon.label.assumed",
+        "counter",
+        "{event}",
+        "Labels assumed because none came in time, and what became of them.",
+        ("event",),
+    ),
+    Instrument(
         "modelmon.label.coverage",
         "gauge",
         "1",

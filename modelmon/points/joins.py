@@ -19,6 +19,8 @@ def fill_joins(sheet: Sheet, model: ModelSnapshot) -> None:
         sheet.add("modelmon.prediction.events", n, outcome)
     for outcome, n in model.label_events.items():
         sheet.add("modelmon.label.events", n, outcome)
+    for event, n in model.assumption_events.items():
+        sheet.add("modelmon.label.assumed", n, event)
     transitions = model.transitions
     for (before, after), n in transitions.items():
         sheet.add("modelmon.join.transitions", n, before, after)

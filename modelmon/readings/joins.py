@@ -35,6 +35,16 @@ def occupancy(transitions: Counter[tuple[str, str]]) -> Counter[str]:
     return held
 
 
+def singles(counts: Counts) -> Counter[str]:
+    """Return counts whose keys have one part by that part."""
+    return Counter({str(key[0]): n for key, n in counts.items()})
+
+
+def standing(events: Counter[str]) -> int:
+    """Return how many predictions count with an assumption, from what happened to assumptions."""
+    return events["made"] + events["restored"] - events["confirmed"] - events["corrected"]
+
+
 class JoinReadings(SeriesReadings):
     """Read how predictions met their labels."""
 
@@ -71,11 +81,21 @@ class JoinReadings(SeriesReadings):
 
     @property
     def labelled(self) -> int:
-        """Predictions whose label counts, those already closed or forgotten among them."""
+        """Predictions whose label counts, those already closed or forgotten among them; what is assumed is no label."""
         transitions = self.transitions
         held = occupancy(transitions)
         gone = transitions["closed", "forgotten"] + transitions["joined", "forgotten"]
-        return held["joined"] + held["closed"] + gone
+        return held["joined"] + held["closed"] + gone - self.assumed
+
+    @property
+    def assumed(self) -> int:
+        """Predictions that count with what ``assume_label`` says, because no label came for them in time."""
+        return standing(self.assumption_events)
+
+    @property
+    def assumption_events(self) -> Counter[str]:
+        """Assumptions made, confirmed or corrected by a label that came later, and restored where it was retracted."""
+        return self._single("assumed")
 
     @property
     def expired(self) -> int:

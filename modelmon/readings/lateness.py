@@ -13,7 +13,7 @@ import numpy as np
 from modelmon.accumulators import Histogram
 from modelmon.quality import missing, survival
 from modelmon.readings.classes import ClassReadings
-from modelmon.readings.joins import JoinReadings, moves
+from modelmon.readings.joins import JoinReadings, moves, singles, standing
 from modelmon.tasks import Binary, Multiclass
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class LatenessReadings(JoinReadings, ClassReadings):
         histogram = self.selection.gather("label_delay", Histogram) or Histogram(1e-9)
         per_second = round(1 / histogram.scale)
         low, high = (np.array(edges, np.float64) / per_second for edges in (histogram.floors, histogram.bounds))
-        waiting = _waiting(self.selection, self.transitions)
+        waiting = _waiting(self.selection, self.transitions, self.assumed)
         found = survival.curve(survival.Delays(low, high, histogram.counts.astype(np.float64)), waiting)
         return LabelDelayEstimate(int(histogram.count), int(waiting.rows.sum()), found)
 
@@ -171,15 +171,17 @@ class LatenessReadings(JoinReadings, ClassReadings):
         return MissingLabels(self.coverage_by_class, *found)
 
 
-def _waiting(selection: Selection, whole: dict[tuple[str, str], int]) -> survival.Waiting:
+def _waiting(selection: Selection, whole: dict[tuple[str, str], int], assumed: int) -> survival.Waiting:
     """Return the rows without a label by slot; those whose slots are folded away are older than all others."""
     found: defaultdict[tuple[float, float], NDArray[np.float64]] = defaultdict(lambda: np.zeros(2))
     for start, width, counts in selection.each_slot("transitions"):
         found[start, width] += _open(moves(counts))
+    for start, width, counts in selection.each_slot("assumed"):
+        found[start, width] += (standing(singles(counts)), 0)
     youngest = [max(0.0, selection.now - start - width) for start, width in found]
     oldest = [max(1e-9, selection.now - start) for start, _ in found]
     rows = np.array(list(found.values()), np.float64).reshape(-1, 2)
-    folded = _open(whole) - rows.sum(axis=0)
+    folded = _open(whole) + np.array([assumed, 0]) - rows.sum(axis=0)
     youngest.append(max(oldest, default=0.0))
     oldest.append(math.inf)
     rows = np.maximum(np.vstack([rows, folded]), 0.0)

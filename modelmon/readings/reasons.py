@@ -44,7 +44,7 @@ def _of_labels(readings: Readings) -> str:
         return "no prediction came with an id, so no label can be joined to one"
     if not readings.accepted:
         return "no prediction with an id was accepted; prediction_events says why"
-    return "" if readings.labelled else "no prediction is labelled yet"
+    return "" if readings.labelled or readings.assumed else "no prediction is labelled yet"
 
 
 def _of_subject(readings: Readings, metric: Metric, of: Any) -> str:

@@ -65,6 +65,7 @@ def figures(readings: Readings) -> list[tuple[str, str]]:
         ("predictions", f"{readings.predictions:,}"),
         ("rejected", told(readings.rejected)),
         ("labelled", joined(readings)),
+        ("labels assumed", f"{readings.assumed:,}" if readings.assumed else ""),
         ("labels not joined", told({name: readings.label_events[name] for name in _USELESS})),
         ("label delay", spread(readings.label_delay)),
     ]
@@ -74,7 +75,7 @@ def figures(readings: Readings) -> list[tuple[str, str]]:
 
 def classes(readings: Readings) -> list[tuple[str, ...]]:
     """Return one row per class, the ten with most support; none where nothing is labelled."""
-    if isinstance(readings.task, Regression) or not readings.labelled:
+    if isinstance(readings.task, Regression) or not (readings.labelled or readings.assumed):
         return []
     margins = readings.margins
     order = sorted(range(len(readings.classes)), key=lambda place: -int(margins.support[place]))[:MOST_CLASSES]

@@ -56,6 +56,7 @@ class MemoryStore:
         self._epochs = count(1)
         self._holdings: Holdings | None = None
         self._clock: StoreClock | None = None
+        self._assumptions: dict[tuple[str, str | None], Assumption] = {}
 
     def open(self, settings: JoinSettings, clock: Clock) -> None:
         """Begin with nothing; in a forked child anew, under another name.
@@ -70,6 +71,8 @@ class MemoryStore:
         self._origin = f"memory:{uuid.uuid4().hex}"
         self._holdings = Holdings(settings)
         self._clock = StoreClock(clock)
+        for (model, version), assumption in self._assumptions.items():
+            assume(self._holdings, model, version, assumption)
 
     def predict(self, predictions: Predictions) -> dict[str, int]:
         """Take predictions of one model and version and return how many had each outcome."""
@@ -108,10 +111,15 @@ class MemoryStore:
     def assume(self, model: str, version: str | None, assumption: Assumption) -> None:
         """Let rows of a version (None: of all without an assumption of their own) join without a label in time.
 
+        An assumption outlasts the rows: whenever the store is opened, before or after, it holds.
+
         Raises:
             ConfigurationError: when it could never be made.
         """
-        assume(self._opened(), model, version, assumption)
+        if self._holdings is not None:
+            sweep(self._holdings, self._clock.now())  # type: ignore[union-attr]  # there is a clock with the holdings
+            assume(self._holdings, model, version, assumption)
+        self._assumptions[model, version] = assumption
 
     def part(self) -> Part:
         """Return what is counted as of now, frozen."""
