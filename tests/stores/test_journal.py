@@ -285,6 +285,19 @@ def test_coarser_slots_are_pages_that_changed(monkeypatch: pytest.MonkeyPatch) -
     assert {name.split("/")[0] for name in books.changed(0.0)} == {"s", "counts"}
 
 
+def test_wide_values_stay_exact() -> None:
+    """Truths past 32 bits and slots as far are packed as they are."""
+    writer = Writer(1e6)
+    reader = Reader(writer.ledgers, 1e6)
+    for world in (writer.whole, writer.batch):
+        world.predict(
+            ["a", "b", "old"], model="number", task=Regression(), at=[0.0, -1.0, -1e11], scores=[0.5, -1e300, 2.0]
+        )
+        world.label(["a", "b"], [1e12, -3e9 - 0.25])
+    writer.cut()
+    same(writer, reader.read())
+
+
 def test_nothing_is_no_entry() -> None:
     """A transaction that counted nothing writes no entry."""
     catalogue = Catalogue()
