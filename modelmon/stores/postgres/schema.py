@@ -11,15 +11,11 @@ import re
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from psycopg.sql import SQL, Identifier, Literal
-
 from modelmon.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from typing_extensions import LiteralString
 
     Run = Callable[[bytes], list[tuple[Any, ...]]]
 
@@ -27,7 +23,7 @@ VERSION: Final = 1
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _VACUUM: Final = "autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.2"
 # documents leave room in their pages, so that changed ones stay where the index points
-_FIRST: Final[tuple[LiteralString, ...]] = (
+_FIRST: Final[tuple[str, ...]] = (
     "CREATE TABLE {s}.version (version integer NOT NULL)",
     (
         "CREATE TABLE {s}.head (origin text NOT NULL, now double precision NOT NULL, sequence bigint NOT NULL,"
@@ -56,7 +52,7 @@ _FIRST: Final[tuple[LiteralString, ...]] = (
     "INSERT INTO {s}.head VALUES ({origin}, 0, 0, 0, 0, 0, 0, '', 'Infinity', 0, 0, 0)",
     "INSERT INTO {s}.version VALUES (0)",
 )
-STEPS: Final[tuple[tuple[LiteralString, ...], ...]] = (_FIRST,)
+STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
 """What leads from each version to the next one, from version 0: nothing."""
 
 
@@ -74,17 +70,19 @@ def lock_of(schema: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def rendered(text: LiteralString, schema: str) -> bytes:
-    """Return a statement on the tables of a namespace."""
+def rendered(text: str, schema: str) -> bytes:
+    """Return a statement on the tables of a namespace, whose name has been checked."""
     parts = {
-        "s": Identifier(schema),
-        "vacuum": SQL(_VACUUM),
-        "name": Literal(schema),
-        "table": Literal(f"{schema}.version"),
-        "origin": Literal(uuid4().hex),
-        "version": Literal(VERSION),
+        "{s}": f'"{schema}"',
+        "{vacuum}": _VACUUM,
+        "{name}": f"'{schema}'",
+        "{table}": f"'{schema}.version'",
+        "{origin}": f"'{uuid4().hex}'",
+        "{version}": str(VERSION),
     }
-    return SQL(text).format(**parts).as_bytes(None)
+    for name, part in parts.items():
+        text = text.replace(name, part)
+    return text.encode()
 
 
 def bring_up_to_date(run: Run, schema: str) -> None:

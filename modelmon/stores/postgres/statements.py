@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
-
-from psycopg.sql import SQL, Literal
+from typing import Final
 
 from modelmon.stores.postgres.schema import lock_of, rendered
-
-if TYPE_CHECKING:
-    from typing_extensions import LiteralString
 
 _PATIENCE_MS: Final = 30_000
 _HEAD: Final = (
@@ -25,6 +20,7 @@ _SETTINGS: Final = (
     " set_config('idle_in_transaction_session_timeout', {idle}, true),"
     " set_config('synchronous_commit', {sync}, true); "
 )
+_LOCK: Final = "SELECT pg_advisory_xact_lock({lock}); "
 _DURABLE: Final = (
     "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END"
 )
@@ -60,7 +56,7 @@ class Statements:
     wrong: bytes
 
 
-_TEXTS: Final[dict[str, LiteralString]] = {
+_TEXTS: Final[dict[str, str]] = {
     "fetch": "SELECT d.body FROM unnest(%b::bigint[]) WITH ORDINALITY AS k (key, place)"
     " LEFT JOIN {s}.documents d USING (key) ORDER BY place",
     "entries": "SELECT body FROM {s}.entries WHERE number >= %b::bigint ORDER BY number",
@@ -118,11 +114,12 @@ def beginning(schema: str, *, lock: bool, durable: bool, timeout: float, head: b
     wait = max(1, round(timeout * 1000))
     start = "BEGIN ISOLATION LEVEL READ COMMITTED; " if lock else "BEGIN ISOLATION LEVEL REPEATABLE READ; "
     parts = {
-        "wait": Literal(str(wait)),
-        "idle": Literal(str(max(_PATIENCE_MS, 10 * wait))),
-        "sync": SQL(_DURABLE) if durable else Literal("off"),
+        "{wait}": f"'{wait}'",
+        "{idle}": f"'{max(_PATIENCE_MS, 10 * wait)}'",
+        "{sync}": _DURABLE if durable else "'off'",
+        "{lock}": str(lock_of(schema)),
     }
-    text = start.encode() + SQL(_SETTINGS).format(**parts).as_bytes(None)
-    if lock:
-        text += SQL("SELECT pg_advisory_xact_lock({n}); ").format(n=Literal(lock_of(schema))).as_bytes(None)
-    return text + (rendered(_HEAD, schema) if head else b"SELECT 1")
+    text = start + _SETTINGS + (_LOCK if lock else "") + (_HEAD if head else "SELECT 1")
+    for name, part in parts.items():
+        text = text.replace(name, part)
+    return rendered(text, schema)
