@@ -59,7 +59,7 @@ def reason(readings: Readings, metric: Metric) -> str:
     """Return why a metric cannot be estimated; nothing when it can, though its denominator may still be 0."""
     if not isinstance(readings.task, (Binary, Multiclass)) or metric.subject != "matrix":
         return f"{metric.name} of the task {type(readings.task).__name__} is not estimated from strata"
-    if not readings.labelled:
+    if not readings.labelled and not readings.assumed:
         return "no prediction is labelled yet"
     cells = readings.selection.gather("confusion", Confusion)
     if cells is None or not cells.is_complete or len(readings.classes) > MOST_CLASSES:

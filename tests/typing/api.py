@@ -109,6 +109,12 @@ def readings_have_types(own: Monitor) -> None:
     assert_type(seen.precision(average=None), dict[int | float | str, float])
     assert_type(seen.interval("accuracy"), tuple[float, float])
     assert_type(seen.window("1h"), ModelSnapshot)
+    assert_type(seen.window("1h", mature=True), ModelSnapshot)
+    assert_type(seen.estimated("f1", method="poststratified"), float)
+    assert_type(seen.label_delay_estimate.quantile(0.5), float)
+    assert_type(seen.coverage_by_class, dict[int | float | str, float])
+    assert_type(seen.maturity, float)
+    seen.estimated("f1", method="guess")  # type: ignore[arg-type]
     assert_type(seen.slice(country="DE"), ModelSnapshot)
     assert_type(own.snapshot().merge(own.snapshot()), Snapshot)
     assert_type(own.snapshot().to_json(), str)
