@@ -46,14 +46,14 @@ class PostgresDatabase:
         Raises:
             ConfigurationError: when any of these cannot work; no message shows the URL.
         """
+        self._schema = checked(schema)
+        self._timeout = float(timeout)
         if flush not in ("labels", "always"):
             msg = 'flush must be "labels" or "always"'
             raise ConfigurationError(msg)
         if not 0.0 < timeout <= _CHECK_S:
             msg = f"timeout must be a number of seconds, more than 0 and at most {_CHECK_S:g}"
             raise ConfigurationError(msg)
-        self._schema = checked(schema)
-        self._timeout = float(timeout)
         self._session = Session(url, self._timeout, self._prepare)
         self._sql = statements(schema)
         self._begin = {

@@ -28,6 +28,8 @@ _EXACT: Final = {
     "58P02": "down",  # crash_shutdown
 }
 _CLASSES: Final = {"08": "down", "57": "down", "28": "permission", "3D": "permission", "53": "full", "XX": "corrupt"}
+# A refused connection comes without a code, in the server's language
+_REFUSED: Final = ("authentication failed", "no password", "does not exist", "permission denied", "pg_hba.conf")
 _LEAVE: Final = frozenset({"down", "timeout", "readonly", "schema", "corrupt", "permission"})
 
 
@@ -52,7 +54,7 @@ def kind_of(error: psycopg.Error) -> str:
     if isinstance(error, (Stalled, psycopg.errors.ConnectionTimeout)):
         return "timeout"
     if isinstance(error, psycopg.OperationalError):
-        return "permission" if "authentication failed" in str(error) or "no password" in str(error) else "down"
+        return "permission" if any(words in str(error) for words in _REFUSED) else "down"
     return "other"
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 Result = TypeVar("Result")
-_SLACK_S: Final = 1.0
+_SLACK_S: Final = 1.0  # more than the server allows itself
 _INHERITED: Final[list[Link]] = []
 """Connections that a child found in its memory; kept, since dropping one could tell the server that it ends."""
 

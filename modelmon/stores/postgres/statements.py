@@ -8,6 +8,7 @@ from typing import Final
 from modelmon.stores.postgres.schema import lock_of, rendered
 
 _PATIENCE_MS: Final = 30_000
+_LATER_MS: Final = 400  # so that of two limits reached together the server names the lock
 _HEAD: Final = (
     "SELECT origin, now, sequence, entries, awaiting, documents, rate, settings, due, journal, backlog, folded,"
     " extract(epoch FROM clock_timestamp())::float8 FROM {s}.head"
@@ -16,7 +17,7 @@ _HEAD: Final = (
 _SETTINGS: Final = (
     "SELECT set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),"
     " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),"
-    " set_config('statement_timeout', {wait}, true), set_config('lock_timeout', {wait}, true),"
+    " set_config('statement_timeout', {most}, true), set_config('lock_timeout', {wait}, true),"
     " set_config('idle_in_transaction_session_timeout', {idle}, true),"
     " set_config('synchronous_commit', {sync}, true); "
 )
@@ -115,6 +116,7 @@ def beginning(schema: str, *, lock: bool, durable: bool, timeout: float, head: b
     start = "BEGIN ISOLATION LEVEL READ COMMITTED; " if lock else "BEGIN ISOLATION LEVEL REPEATABLE READ; "
     parts = {
         "{wait}": f"'{wait}'",
+        "{most}": f"'{wait + _LATER_MS}'",
         "{idle}": f"'{max(_PATIENCE_MS, 10 * wait)}'",
         "{sync}": _DURABLE if durable else "'off'",
         "{lock}": str(lock_of(schema)),
