@@ -73,7 +73,8 @@ def _run(chosen: argparse.Namespace) -> int:
         where = running.address_of(listener)
         who = "anyone who can reach it" if tokens is None else "who shows a token"
         print(f"{client!r} at {where}: POST {where}/v1/labels, GET {where}/metrics, for {who}", flush=True)
-        running.run(store_app(client, tokens, local=local and not chosen.insecure), listener)
+        app = store_app(client, tokens, local=local and not chosen.insecure)
+        running.server_of(app).run(sockets=[listener])
     return 0
 
 

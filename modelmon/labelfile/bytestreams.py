@@ -8,10 +8,14 @@ import io
 import math
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
 from modelmon.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STDIN: Final = "-"
 _END: Final = 65_536
@@ -24,6 +28,14 @@ _SUFFIXES: Final = {
     ".pq": "parquet",
 }
 _WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Closable(Protocol):
+    """Something with a file to close."""
+
+    def close(self) -> None:
+        """Close it."""
+        ...
 
 
 class ByteStream:
@@ -40,9 +52,8 @@ class ByteStream:
         self._raw = cast("BinaryIO", sys.stdin.buffer) if path == STDIN else Path(path).open("rb")  # noqa: SIM115 - close() does
         opened = gzip.GzipFile(fileobj=self._raw) if path.endswith(".gz") else self._raw
         self.buffered = io.BufferedReader(cast("io.RawIOBase", opened), 1 << 20)
-        if self.buffered.peek(2)[:2] in _WIDE:
-            msg = "the file is UTF-16: save it as UTF-8"
-            raise ConfigurationError(msg)
+        with closing_on_failure(self):
+            self._check()
 
     def progress(self) -> float:
         """Return how much of the file is read, 0 to 1; nan for standard input."""
@@ -53,6 +64,21 @@ class ByteStream:
         if self._raw is not sys.stdin.buffer:
             self.buffered.close()
             self._raw.close()
+
+    def _check(self) -> None:
+        if self.buffered.peek(2)[:2] in _WIDE:
+            msg = "the file is UTF-16: save it as UTF-8"
+            raise ConfigurationError(msg)
+
+
+@contextmanager
+def closing_on_failure(thing: Closable) -> Iterator[None]:
+    """Close a thing whose making fails within the block."""
+    try:
+        yield
+    except BaseException:
+        thing.close()
+        raise
 
 
 def format_of(path: str, told: str | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelmon.labelfile.batches import Batch
+from modelmon.labelfile.bytestreams import closing_on_failure
 from modelmon.labelfile.columns import choose
 from modelmon.moments import instants
 from modelmon.written.items import as_truth
@@ -40,13 +41,9 @@ class Parquet:
             ConfigurationError: when the columns cannot be told.
         """
         self._raw = Path(path).open("rb")  # noqa: SIM115 - close() does
-        try:
-            self._file = pq.ParquetFile(self._raw)
-        except pa.ArrowInvalid as error:
-            self.close()
-            msg = f"{path} is no Parquet file: {error}"
-            raise OSError(msg) from None
-        self._columns = choose(self._file.schema_arrow.names, wanted)
+        with closing_on_failure(self):
+            self._file = _parquet_file(self._raw, path)
+            self._columns = choose(self._file.schema_arrow.names, wanted)
         self._retract_value = wanted.retract_value
         self._done = 0
 
@@ -95,6 +92,14 @@ class Parquet:
             textual=textual,
         )
         return Batch(len(found), list(range(before + 1, before + 1 + len(found))), rows)
+
+
+def _parquet_file(raw: Any, path: str) -> Any:
+    try:
+        return pq.ParquetFile(raw)
+    except pa.ArrowInvalid as error:
+        msg = f"{path} is no Parquet file: {error}"
+        raise OSError(msg) from None
 
 
 def _times(column: Any) -> list[Any]:

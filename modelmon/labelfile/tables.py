@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from modelmon.labelfile.batches import Batch, Reject
-from modelmon.labelfile.bytestreams import ByteStream
+from modelmon.labelfile.bytestreams import ByteStream, closing_on_failure
 from modelmon.labelfile.columns import choose
 from modelmon.written.rows import Rows
 
@@ -38,12 +38,13 @@ class Table:
         """
         self._stream = ByteStream(path)
         text = io.TextIOWrapper(self._stream.buffered, "utf-8-sig", errors="surrogateescape", newline="")
-        first = text.readline(_LONGEST_LINE)
-        delimiter = max(_DELIMITERS, key=first.count)
-        lines = iter(partial(text.readline, _LONGEST_LINE), "")
-        self._reader = csv.reader(chain([first], lines), delimiter=delimiter)
-        self._header = [name.strip() for name in next(self._reader, [])]
-        self._columns = choose(self._header, wanted)
+        with closing_on_failure(self):
+            first = text.readline(_LONGEST_LINE)
+            delimiter = max(_DELIMITERS, key=first.count)
+            lines = iter(partial(text.readline, _LONGEST_LINE), "")
+            self._reader = csv.reader(chain([first], lines), delimiter=delimiter)
+            self._header = [name.strip() for name in next(self._reader, [])]
+            self._columns = choose(self._header, wanted)
         self._retract_value = wanted.retract_value
         self._text = text  # keeps the file open
 

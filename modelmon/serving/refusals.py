@@ -18,6 +18,9 @@ REASONS: Final = {
 """What refusals are counted as, by status."""
 
 
+_ENDING: Final = frozenset({401, 403, 408, 429})
+
+
 class RefusedError(Exception):
     """Carry the refusal of a request to where it is answered.
 
@@ -36,11 +39,13 @@ class RefusedError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the headers of the answer; the connection ends, so that nobody reads the rest of the body."""
+        """Return the headers of the answer; to strangers the connection ends, and the rest of a body is not read."""
         extra = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}  # noqa: PLR2004
         if self.retry_after:
             extra["Retry-After"] = str(self.retry_after)
-        return {"Connection": "close", "Cache-Control": "no-store", **extra}
+        if self.status in _ENDING:
+            extra["Connection"] = "close"
+        return {"Cache-Control": "no-store", **extra}
 
 
 def refuse(status: int, detail: str, *, retry_after: int = 0) -> NoReturn:

@@ -61,8 +61,8 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def run(app: Any, listener: socket.socket) -> None:
-    """Serve until a signal ends it; requests under way have five seconds to end."""
+def server_of(app: Any) -> uvicorn.Server:
+    """Return a server of an application; when it is told to end, requests under way have five seconds."""
     config = uvicorn.Config(
         app,
         http=_Protocol,
@@ -77,4 +77,4 @@ def run(app: Any, listener: socket.socket) -> None:
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=_HEAD_BYTES,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    return uvicorn.Server(config)
