@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
+import time
 import traceback
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -144,3 +145,24 @@ def test_a_socket_of_this_host(tmp_path: Path) -> None:
     ):
         put(database, {1: b"a"})
         assert read(database, [1]) == [b"a"]
+
+
+def test_a_node_of_a_cluster() -> None:
+    """The keys of a namespace share a slot, so that the node that serves it serves a store."""
+    with (
+        redis_server("--cluster-enabled", "yes") as server,
+        Redis.from_url(server.url) as client,
+        closing(RedisDatabase(server.url)) as database,
+    ):
+        with pytest.raises(StoreError, match="cluster is down"):
+            database.open()
+        slot = client.execute_command("CLUSTER", "KEYSLOT", "{modelmon}:head")
+        client.config_set("cluster-require-full-coverage", "no")
+        client.execute_command("CLUSTER", "ADDSLOTS", slot)
+        end = time.monotonic() + 20
+        while b"cluster_state:ok" not in client.eval("return redis.call('CLUSTER', 'INFO')", 0):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        put(database, {1: b"a"}, reminders=[(1.0, b"r")], journal=b"j")
+        assert read(database, [1]) == [b"a"]
+        assert database.check() == []

@@ -85,7 +85,10 @@ def test_a_replica_takes_no_writes_and_recovers(database: RedisDatabase, client:
     assert before == [b"a"]
     assert failing(lambda: database.apply(Changes(now=1.0, keys=ONE, before=before, after=[b"b"]))) == "readonly"
     assert head(database).sequence == 1
+    connected = {each["id"] for each in client.client_list()}
     assert failing(lambda: database.note("n", b"v")) == "readonly"
+    assert database.noted("n") is None
+    assert {each["id"] for each in client.client_list()} - connected, "a new connection may find a new primary"
     client.replicaof("NO", "ONE")
     put(database, {1: b"b"})
     assert read(database, [1]) == [b"b"]

@@ -117,6 +117,8 @@ class Server:
                     raise
                 return self._execute(command)
         except (driver.RedisError, OSError, ValueError) as error:
+            if isinstance(error, failures.ReadOnlyError):
+                self.close()  # after a failover the same name may lead to the new primary
             _give_up(error)
 
     def run(self, script: Script, *arguments: Argument, insist: bool = False) -> Any:
