@@ -150,7 +150,7 @@ def test_a_socket_of_this_host(tmp_path: Path) -> None:
 def test_a_node_of_a_cluster() -> None:
     """The keys of a namespace share a slot, so that the node that serves it serves a store."""
     with (
-        redis_server("--cluster-enabled", "yes") as server,
+        redis_server("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server,
         Redis.from_url(server.url) as client,
         closing(RedisDatabase(server.url)) as database,
     ):

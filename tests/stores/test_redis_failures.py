@@ -44,7 +44,7 @@ def client(server: Server) -> Iterator[Redis]:
 @pytest.fixture
 def database(server: Server) -> Iterator[RedisDatabase]:
     """Return a database on a new state."""
-    with closing(RedisDatabase(server.url, timeout=0.5)) as made:
+    with closing(RedisDatabase(server.url, timeout=1.0)) as made:
         yield made
 
 
@@ -126,7 +126,7 @@ def test_a_server_that_is_away_fails_at_once_and_is_found_again(noticed: Callabl
             assert failing(lambda: database.begin(durable=True)) == "down"
             assert failing(lambda: database.counted(0, 0)) == "down"
             assert failing(lambda: database.lease("exporter", "me", 1.0)) == "down"
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5.0
         server.start()
         assert head(database) == before
         assert read(database, [1]) == [b"a"]
@@ -179,10 +179,10 @@ def test_kills_of_the_server_lose_nothing_that_was_confirmed() -> None:
 def test_a_slow_server_holds_nobody_up(database: RedisDatabase, server: Server) -> None:
     """A read gives up after the timeout, and the next works as soon as the server does."""
     put(database, {1: b"a"})
-    thread = asleep(server, 1.5)
+    thread = asleep(server, 2.6)
     began = time.monotonic()
     assert failing(lambda: database.begin(durable=False)) == "timeout"
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 2.0
     thread.join()
     assert read(database, [1]) == [b"a"]
 
@@ -190,7 +190,7 @@ def test_a_slow_server_holds_nobody_up(database: RedisDatabase, server: Server) 
 def test_a_slow_write_is_asked_about_once_more(database: RedisDatabase, server: Server) -> None:
     """Where the answer to a write takes longer than the timeout, the second question gets it, and it is done once."""
     database.begin(durable=True)
-    thread = asleep(server, 0.9)
+    thread = asleep(server, 1.7)
     assert database.apply(Changes(now=1.0, journal=b"j"))
     thread.join()
     assert (head(database).sequence, head(database).journal) == (1, 1)
@@ -216,7 +216,7 @@ def test_a_server_that_went_back_in_time_gets_a_new_origin(
     database: RedisDatabase, server: Server, client: Redis
 ) -> None:
     """What one process knows and the server has lost makes every process begin anew, on what is left."""
-    with closing(RedisDatabase(server.url, timeout=0.5)) as other:
+    with closing(RedisDatabase(server.url, timeout=1.0)) as other:
         put(database, {1: b"kept"}, entries=[b"kept"])
         origin = head(other).origin
         client.save()
