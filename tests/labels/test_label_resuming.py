@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import label_files
 import pytest
 
+from modelmon import LabelClient
 from modelmon.cli import main
 
 if TYPE_CHECKING:
@@ -29,33 +30,28 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     url = label_files.predicted(tmp_path, n)
     file = tmp_path / "labels.csv"
     label_files.write_csv(file, n)
-    line = [*COMMAND, str(file), "--store", url, "--batch", "2000", "--no-progress"]
-    kills = 0
-    while kills < 4:
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        labelled = label_files.reading(url).labelled
-        end = time.monotonic() + 30
-        while process.poll() is None and time.monotonic() < end:
-            if label_files.reading(url).labelled >= labelled + 6000:
-                process.kill()
-                break
-        kills += 1
-        process.wait()
-    before = label_files.reading(url).labelled
-    assert 20_000 < before < n, "it was not killed in the middle"
+    line = [*COMMAND, str(file), "--store", url, "--batch", "250", "--no-progress"]
+    with LabelClient(url) as client:
+        for goal in (10_000, 20_000, 30_000, 40_000):
+            process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while client.snapshot()["fraud"].labelled < goal:
+                assert process.poll() is None, "it ended before it could be killed"
+                time.sleep(0.02)
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+        assert client.snapshot()["fraud"].labelled < n
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "going on after" in done.stderr
     fraud = label_files.reading(url)
     assert fraud.confusion.matrix.tolist() == [[0, n - (n + 2) // 3], [0, (n + 2) // 3]]
     assert fraud.label_events["joined"] == n
-    assert fraud.label_events["duplicate"] <= kills * 2000
+    assert fraud.label_events["duplicate"] <= 4 * 250
 
 
 @pytest.mark.parametrize("name", label_files.FILES)
 def test_goes_on_where_it_stopped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     """After a failure in the third batch, the same line delivers the rest and shows the counts of both runs."""
-    from modelmon.client import LabelClient  # noqa: PLC0415 - its delivery is cut below
     from modelmon.errors import StoreError  # noqa: PLC0415
 
     url = label_files.predicted(tmp_path, 30)
@@ -90,7 +86,6 @@ def test_goes_on_where_it_stopped(name: str, tmp_path: Path, monkeypatch: pytest
 
 def test_rejects_of_a_batch_come_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that was delivered but not noted is delivered again, and its bad rows stand in the side file once."""
-    from modelmon.client import LabelClient  # noqa: PLC0415
     from modelmon.errors import StoreError  # noqa: PLC0415
 
     url = label_files.predicted(tmp_path, 6)
