@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CACHE_KIB: Final = 8192
-CHECKPOINT_PAGES: Final = 1000
+CHECKPOINT_PAGES: Final = 2000
 LONGEST_LOG: Final = 64 << 20
 """Bytes of the write-ahead log past which it is written back and cut off."""
 _LOG_PAUSE_S: Final = 5.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from modelmon.errors import ConfigurationError, StoreError
 from modelmon.stores.database import Changes, Counted, Head, Reminder
+from modelmon.stores.sqlite import beside
 from modelmon.stores.sqlite.access import Access
 from modelmon.stores.sqlite.log import Log
 from modelmon.stores.sqlite.recents import Mark
@@ -20,26 +20,20 @@ if TYPE_CHECKING:
 
     from modelmon.stores.database import Keys
 
-_COUNTED: Final = (
-    "SELECT origin, now, sequence, entries, awaiting, documents, rate, settings,"
-    " coalesce((SELECT min(due) FROM reminders), 9e999), journal, backlog, folded"
-)
-_HEAD: Final = f"{_COUNTED}, segment, merged, merging, cursor, trimmed FROM head"
+_HEAD: Final = f"SELECT {beside.HEAD}, segment, merged, merging, cursor, trimmed FROM head"  # noqa: S608 - names of ours
 _WRITTEN: Final = (
     "now", "sequence", "entries", "awaiting", "documents", "rate", "settings", "journal", "backlog",
     "segment", "merged", "merging", "cursor", "trimmed",
 )  # fmt: skip
 _WRITE_HEAD: Final = f"UPDATE head SET {', '.join(f'{name} = ?' for name in _WRITTEN)}"  # noqa: S608 - names of ours
-_TOMBSTONES_KEPT: Final = 1 << 20
-"""Journal entries after which it is forgotten that a page was taken away; no reader lags that far behind."""
 
 
 class SQLiteDatabase:
     """Keep documents, reminders, a catalogue, a journal and pages in one file.
 
     A transaction is ``BEGIN IMMEDIATE``: the only one of its kind on the file, in whatever process.
-    Memory: about 200 bytes for each document of the log (see `recents`), of which there are at most 64 k, or twice as
-    many while they are being merged, so less than 30 MB; and a page cache of 8 MB.
+    Memory: about 200 bytes for each document of the log (see `recents`), of which there are at most 128 k, or 1.8 times
+    as many while they are being merged: 26 MB, for a while 46 MB; and a page cache of 8 MB.
     """
 
     name = "sqlite"
@@ -204,7 +198,7 @@ class SQLiteDatabase:
             head.sequence + 1,
             head.entries + len(changes.entries),
             head.awaiting + changes.awaiting,
-            head.documents + list(changes.before).count(None) - list(changes.after).count(None),
+            head.documents + changes.before.count(None) - changes.after.count(None),
             head.rate if changes.rate is None else changes.rate,
             head.settings if changes.settings is None else changes.settings,
             journal,
@@ -212,34 +206,17 @@ class SQLiteDatabase:
         )
         connection.execute(_WRITE_HEAD, (*row, *mark))
 
-    # -- what is counted ---------------------------------------------------------------------------------------------
+    # -- what is counted, leases, notes ------------------------------------------------------------------------------
 
     def counted(self, fold: int, journal: int) -> Counted:
         """Return what is counted, in one read transaction."""
         with self._access.turn() as connection:
-            connection.execute("BEGIN")
-            *columns, folded = connection.execute(f"{_COUNTED} FROM head").fetchone()
-            pages = dict(connection.execute("SELECT name, body FROM pages WHERE fold > ?", (fold,)))
-            after = (max(folded, journal),)
-            entries = connection.execute("SELECT body FROM journal WHERE number > ? ORDER BY number", after).fetchall()
-            connection.execute("COMMIT")
-        return Counted(Head(*columns), folded, pages, [body for (body,) in entries])
+            return beside.counted(connection, fold, journal)
 
     def fold(self, pages: Mapping[str, bytes], upto: int, held: int) -> bool:
         """Write pages that contain the journal up to ``upto``, and drop that much of it."""
         with self._writing() as connection:
-            (folded,) = connection.execute("SELECT folded FROM head").fetchone()
-            if folded != held:
-                return False
-            rows = [(name, upto, body) for name, body in pages.items()]
-            connection.executemany("INSERT OR REPLACE INTO pages VALUES (?, ?, ?)", rows)
-            if b"" in pages.values():
-                gone = "DELETE FROM pages WHERE fold < ? AND length(body) = 0"
-                connection.execute(gone, (upto - _TOMBSTONES_KEPT,))
-            connection.execute("DELETE FROM journal WHERE number <= ?", (upto,))
-            backlog = "(SELECT coalesce(sum(length(body)), 0) FROM journal)"
-            connection.execute(f"UPDATE head SET folded = ?, backlog = {backlog}", (upto,))  # noqa: S608 - no values
-        return True
+            return beside.fold(connection, pages, upto, held)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -253,12 +230,7 @@ class SQLiteDatabase:
     def lease(self, name: str, holder: str, seconds: float) -> bool:
         """Take or extend a lease by the host's clock; return whether ``holder`` has it now."""
         with self._writing() as connection:
-            row = connection.execute("SELECT holder, until FROM leases WHERE name = ?", (name,)).fetchone()
-            now = time.time()
-            if row is not None and row[0] != holder and row[1] > now:
-                return False
-            connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, holder, now + seconds))
-        return True
+            return beside.lease(connection, name, holder, seconds)
 
     def release(self, name: str, holder: str) -> None:
         """Give a lease back, if ``holder`` has it."""
@@ -268,10 +240,9 @@ class SQLiteDatabase:
     def note(self, name: str, value: bytes | None) -> None:
         """Keep a small value by name, durably; None takes it away."""
         with self._writing() as connection:
-            if value is None:
-                connection.execute("DELETE FROM notes WHERE name = ?", (name,))
-            else:
-                connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+            connection.execute("DELETE FROM notes WHERE name = ?", (name,))
+            if value is not None:
+                connection.execute("INSERT INTO notes VALUES (?, ?)", (name, value))
 
     def noted(self, name: str) -> bytes | None:
         """Return the value kept by that name."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from modelmon.stores.sqlite.recents import Mark, Recents
+from modelmon.stores.sqlite.recents import GONE, Mark, Recents
 from modelmon.stores.sqlite.segments import packed
 
 if TYPE_CHECKING:
@@ -66,19 +66,22 @@ class Log:
 
     def fetch(self, connection: sqlite3.Connection, keys: list[int]) -> list[bytes | None]:
         """Return the documents of keys; None where there is none."""
-        found = self._recents.find(keys)
-        if self._mark.merging and len(found) < len(keys):
-            missing = [key for key in keys if key not in found]
-            self._look_up(connection, missing, found)
-        return list(map(found.get, keys))
+        found, absent = self._recents.find(keys)
+        if absent and self._mark.merging:
+            table = self._look_up(connection, [keys[place] for place in absent])
+            for place in absent:
+                found[place] = table.get(keys[place])
+        return found
 
     @staticmethod
-    def _look_up(connection: sqlite3.Connection, keys: list[int], found: dict[int, bytes | None]) -> None:
-        """Add the documents that the table has; the last chunk repeats a key, so that one statement serves all."""
+    def _look_up(connection: sqlite3.Connection, keys: list[int]) -> dict[int, bytes]:
+        """Return the documents that the table has; the last chunk repeats a key, so that one statement serves all."""
+        found: dict[int, bytes] = {}
         for start in range(0, len(keys), _AT_ONCE):
             some = keys[start : start + _AT_ONCE]
             some += some[-1:] * (_AT_ONCE - len(some))
             found.update(connection.execute(_FIND, some))
+        return found
 
     def scan(
         self, connection: sqlite3.Connection, after: int | None, limit: int
@@ -97,10 +100,11 @@ class Log:
             statement = "SELECT key, body FROM documents WHERE key > ? ORDER BY key LIMIT ?"
             if after < -(2**63):
                 statement, after = statement.replace(">", ">="), -(2**63)
-            found = dict(connection.execute(statement, (after, limit)))
-            keys = list(found)
-            found.update(self._recents.find(keys))
-            bodies = list(found.values())
+            rows = connection.execute(statement, (after, limit)).fetchall()
+            keys = [key for key, _ in rows]
+            bodies, absent = self._recents.find(keys)
+            for place in absent:
+                bodies[place] = rows[place][1]
             if len(keys) < limit:
                 return np.array(keys, np.int64), bodies, None
             going_on = keys[-1]
@@ -133,10 +137,10 @@ class Log:
 
     def _merge(self, connection: sqlite3.Connection, mark: Mark, n: int) -> Mark:
         pairs, last = self._recents.slice(mark.cursor, n)
-        come = [pair for pair in pairs if pair[1] is not None]
+        come = [pair for pair in pairs if pair[1] is not GONE]
         connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?)", come)
         if len(come) < len(pairs):
-            go = [(key,) for key, body in pairs if body is None]
+            go = [(key,) for key, body in pairs if body is GONE]
             connection.executemany("DELETE FROM documents WHERE key = ?", go)
         if last is None:
             return mark._replace(merged=mark.merging, cursor=None)

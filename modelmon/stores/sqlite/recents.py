@@ -11,13 +11,13 @@ Whatever is not here is in the table.
 Rules:
 
 1. Nothing here is needed to recover: it is read anew from the segments.
-2. ``young`` goes before ``old``, and ``old`` before the table; None stands for a document that went.
+2. ``young`` goes before ``old``, and ``old`` before the table; `GONE` stands for a document that went.
 3. Where the log stands is read in the same transaction as what it is used for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
     from modelmon.stores.database import Keys
 
-MOST: Final = 1 << 16
-"""Documents in the log past which they begin to be merged; about twice as many may be there meanwhile."""
-MOST_BYTES: Final = 16 << 20
+MOST: Final = 1 << 17
+"""Documents in the log past which they begin to be merged; up to 1.8 times as many may be there meanwhile."""
+MOST_BYTES: Final = 32 << 20
 """The same in bytes of segments."""
+
+
+GONE: Final = bytes(bytearray(b"gone"))
+"""Stands for a document that went; known by identity, so any document may have the same bytes."""
 
 
 class Mark(NamedTuple):
@@ -61,10 +65,11 @@ class Recents:
 
     def forget(self) -> None:
         """Forget everything; it is read anew."""
-        self._young: dict[int, bytes | None] = {}
-        self._old: dict[int, bytes | None] = {}
+        self._young: dict[int, bytes] = {}
+        self._old: dict[int, bytes] = {}
         self._order: Keys | None = None
         self._walk: Keys | None = None
+        self._gone = False
         self._bytes = 0
         self._origin = ""
         self._seen = self._split = self._merged = 0
@@ -105,12 +110,15 @@ class Recents:
             self._old, self._young, self._order, self._bytes = self._young, {}, None, 0
         self._split = mark.merging
 
-    def _add(self, number: int, keys: Iterable[int], bodies: Iterable[bytes | None], size: int) -> None:
+    def _add(self, number: int, keys: Iterable[int], bodies: Sequence[bytes | None], size: int) -> None:
+        if None in bodies:
+            self._gone, bodies = True, [GONE if body is None else body for body in bodies]
+        pairs: Any = zip(keys, bodies, strict=True)
         if number <= self._split:
-            self._old.update(zip(keys, bodies, strict=True))
+            self._old.update(pairs)
             self._order = None
         else:
-            self._young.update(zip(keys, bodies, strict=True))
+            self._young.update(pairs)
             self._bytes += size
 
     def add(self, mark: Mark, keys: Sequence[int], bodies: Sequence[bytes | None], size: int) -> None:
@@ -131,18 +139,25 @@ class Recents:
             self.forget()
             raise
 
-    def find(self, keys: list[int]) -> dict[int, bytes | None]:
-        """Return those of some documents that are here."""
-        young, old = self._young, self._old
-        found = {key: old[key] for key in keys if key in old} if old else {}
-        found.update({key: young[key] for key in keys if key in young})
-        return found
+    def find(self, keys: list[int]) -> tuple[list[bytes | None], list[int]]:
+        """Return documents, None also where none is here, and the places of those that none is here of."""
+        found = list(map(self._young.get, keys))
+        absent: list[int] = []
+        if None in found:
+            absent = [place for place, body in enumerate(found) if body is None]
+            if self._old:
+                for place, body in zip(absent, map(self._old.get, [keys[place] for place in absent]), strict=True):
+                    found[place] = body
+                absent = [place for place in absent if found[place] is None]
+        if self._gone:
+            return [None if body is GONE else body for body in found], absent
+        return found, absent
 
     def is_long(self, documents: int, size: int) -> bool:
         """Return whether the log is too long, once a segment of that many documents and bytes is added."""
         return len(self._young) + documents > MOST or self._bytes + size > MOST_BYTES
 
-    def slice(self, after: int | None, n: int) -> tuple[list[tuple[int, bytes | None]], int | None]:
+    def slice(self, after: int | None, n: int) -> tuple[list[tuple[int, bytes]], int | None]:
         """Return documents to be merged.
 
         Args:
@@ -150,8 +165,8 @@ class Recents:
             n: about how many keys to look at.
 
         Returns:
-            Keys and documents in the order of their keys, without those that have been written anew since; and the last
-            key looked at, None where it is the last of all.
+            Keys and documents in the order of their keys, `GONE` where one went, without those that have been written
+            anew since; and the last key looked at, None where it is the last of all.
         """
         if self._order is None:
             self._order = np.sort(np.fromiter(self._old, np.int64, len(self._old)))
