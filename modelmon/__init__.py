@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from modelmon.snapshot import ModelSnapshot as ModelSnapshot
     from modelmon.snapshot import Snapshot as Snapshot
     from modelmon.stores.memory import MemoryStore as MemoryStore
+    from modelmon.stores.sqlite import SQLiteStore as SQLiteStore
     from modelmon.tasks import Binary as Binary
     from modelmon.tasks import Multiclass as Multiclass
     from modelmon.tasks import Multilabel as Multilabel
@@ -52,6 +53,7 @@ _HOMES = {
     "Multilabel": "tasks",
     "Regression": "tasks",
     "RejectedError": "errors",
+    "SQLiteStore": "stores.sqlite",
     "Snapshot": "snapshot",
     "StoreError": "errors",
     "current_prediction_ids": "probes.auto_ids",

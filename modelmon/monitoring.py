@@ -126,7 +126,8 @@ class Monitor(Watching, Labelling):
         readers, self._readers = self._readers, []
         for reader in reversed(readers):
             reader.close(max(0.0, end - self._recorder.monotonic()))
-        self.home.finish(max(0.0, end - self._recorder.monotonic()))
+        ours = isinstance(self._chosen(), (str, os.PathLike))
+        self.home.finish(max(0.0, end - self._recorder.monotonic()), let_go=ours)
         self.home.wake = self._wake
 
     def install(self, recorder: Recorder) -> Recorder:

@@ -152,9 +152,14 @@ class Reaching:
         """Write to the store what came in so far; return whether that ended in time, and well."""
         return not self.store.blocking or self.delivery.finish(timeout)
 
-    def finish(self, timeout: float) -> bool:
-        """Write to the store what came in so far, and stop what writes; return whether that ended in time, and well."""
-        return self._delivery is None or self._delivery.close(timeout)
+    def finish(self, timeout: float, *, let_go: bool) -> bool:
+        """Write to the store what came in so far, and stop what writes; return whether that ended in time, and well.
+
+        Args:
+            timeout: seconds.
+            let_go: let go of the store's connection as well.
+        """
+        return self._delivery is None or self._delivery.close(timeout, let_go=let_go)
 
     def entered_many(self) -> None:
         """Have predictions that came in apart from any call written: many at once by whoever gave them, few soon."""
@@ -202,5 +207,5 @@ class Reaching:
         join_settings = load("modelmon.process").join_settings  # loads at the first drain
         store = self._make_store()
         store.open(join_settings(self.settings), self.clock)
-        self._sink = self.delivery.attach(store) if store.blocking else store
+        self._sink = self.delivery.attach(store, self.delivery.nudge) if store.blocking else store
         self._store = store

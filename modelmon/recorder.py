@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from _thread import RLock
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelmon import notices
@@ -75,6 +75,8 @@ class Recorder(Reaching):
         if self.wake is not None:
             wake, self.wake = self.wake, None
             wake()
+        if self._delivery is not None and self._delivery.pressed:
+            sleep(_PATIENCE_S)
         high = waiting(seat)
         if high < HIGH_WATER * seat.stride and seat.kept_bytes < HIGH_WATER_BYTES and not self.settings.strict:
             return

@@ -18,8 +18,8 @@ FLOORS = (
     "copies classcodes idtexts moments columns truths events accumulators",
     "tallies parts quality intervals probes issuing outputs stores",
     "readings points snapshot",
-    "callcounts grouping draining process seating troubles readers spool storecounts pausing exiting leasing delivering "
-    "reaching recorder intake written",
+    "callcounts grouping draining process seating troubles readers",
+    "spool storecounts pausing exiting leasing writing delivering reaching recorder intake written",
     "watching labelling monitoring client sklearn exporters",
     "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",
 )

@@ -93,6 +93,9 @@ class _Unusable:
     def open(self, *_: object) -> None:
         """Do nothing."""
 
+    def close(self) -> None:
+        """Do nothing."""
+
     def __getattr__(self, name: str) -> Any:
         def refuse(*_: object, **__: object) -> None:
             raise ConfigurationError(self._reason)

@@ -1,0 +1,192 @@
+"""Writing: the spool's way into a store that waits for input and output, one thread at a time.
+
+Rules:
+
+1. Whoever talks to the store holds ``_turn``, within which the recorder's lock may be taken, and never the other way
+   round.
+2. Whoever takes a turn writes the spool first, so a label never overtakes a prediction of its own process.
+3. What the store cannot take for a fault of its own is tried again, and then dropped: nothing else would get through.
+"""
+
+from __future__ import annotations
+
+from _thread import RLock
+from time import monotonic, perf_counter_ns
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from modelmon.errors import BusyError, ConfigurationError, InvariantError, ModelmonError, StoreError
+from modelmon.pausing import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelmon.spool import Spool
+    from modelmon.storecounts import StoreCounts
+    from modelmon.stores.contract import Store
+
+_LIVELY_S: Final = 1.0
+_STRIKES: Final = 3
+T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """What is asked of the recorder."""
+
+    def drain(self) -> None:
+        """Drain every seat and open the store; takes the lock."""
+        ...
+
+    def locked(self, act: Callable[[], T]) -> T:
+        """Return what ``act`` returns, called with the lock held; nothing is drained."""
+        ...
+
+    def count(self, name: str, what: str, n: int = 1) -> None:
+        """Count a trouble."""
+        ...
+
+
+class Writing:
+    """Write the spool to a store, and call that store, in turn.
+
+    Attributes:
+        store: what is written to, once it is open.
+        spool: what is to be written; touched with the recorder's lock held.
+        counts: how long the store's calls take, and how they fail; read with the recorder's lock held.
+        backoff: how long to leave the store alone.
+        called_at: when the store last did what it was asked, on the monotonic clock.
+    """
+
+    store: Store
+    spool: Spool
+    counts: StoreCounts
+
+    def __init__(self, owner: Owner) -> None:
+        """Prepare; a store is attached later."""
+        self.backoff = Backoff()
+        self.called_at = monotonic()
+        self._owner = owner
+        self._turn = RLock()
+        self._strikes = 0
+        self._wrote_at = monotonic()
+
+    def attach(self, store: Store, full: Callable[[], object]) -> Spool:
+        """Take a store that is open and return where its predictions go; with the recorder's lock held.
+
+        Args:
+            store: what is written to.
+            full: called where much waits to be written.
+        """
+        from modelmon.spool import Spool  # noqa: PLC0415  (numpy loads at the first drain)
+        from modelmon.storecounts import StoreCounts  # noqa: PLC0415  (the same)
+
+        self.spool, self.counts = Spool(full), StoreCounts()
+        self.store = store
+        return self.spool
+
+    @property
+    def pressed(self) -> bool:
+        """Whether much waits although the store works: then a caller that outruns it may be slowed a little."""
+        spool = getattr(self, "spool", None)
+        return spool is not None and 2 * spool.rows > spool.most and monotonic() - self._wrote_at < _LIVELY_S
+
+    def call(self, kind: str, act: Callable[[Store], T]) -> T:
+        """Return what ``act`` makes of the store, with all that was drained before written to it.
+
+        Args:
+            kind: ``label``, ``read`` or ``sweep``.
+            act: what to do.
+
+        Raises:
+            BusyError: when this thread talks to the store already, further up the stack.
+            StoreError: when the store fails; what was not written stays in the spool.
+        """
+        self._refuse_twice()
+        with self._turn:
+            self._write()
+            return self._timed(kind, lambda: act(self.store))
+
+    def write(self) -> None:
+        """Write what is in the spool now; a failure is counted, and the rest stays.
+
+        Raises:
+            BusyError: when this thread talks to the store already, further up the stack.
+        """
+        self._refuse_twice()
+        with self._turn:
+            try:
+                self._write()
+            except ModelmonError:
+                self.backoff.failed()
+
+    def _write(self) -> None:
+        """Write what waits now, in pieces of one model and version each.
+
+        Raises:
+            StoreError: when the store fails; what was not written stays.
+        """
+        goal = self.spool.came
+        while self.spool.written + self.spool.dropped < goal:
+            batch = self._owner.locked(self.spool.next)
+            if batch is None:
+                return
+            try:
+                self._timed("predict", lambda batch=batch: self.store.predict(batch))  # type: ignore[misc]
+            except ModelmonError:
+                raise
+            except Exception as error:
+                if not self._struck(error):
+                    msg = f"the store failed with {type(error).__name__}"
+                    raise StoreError(msg) from error
+            else:
+                self._strikes = 0
+                self._wrote_at = monotonic()
+                self._owner.locked(self.spool.done)
+
+    def _struck(self, error: Exception) -> bool:
+        """Count a fault that is no store's error; drop what caused it again and again, or nothing else gets through."""
+        self._owner.count("internal_errors", f"store:{type(error).__name__}")
+        self._strikes += 1
+        if self._strikes < _STRIKES:
+            return False
+        self._strikes = 0
+        self._owner.count("dropped", "internal_error", self._owner.locked(self.spool.discard))
+        return True
+
+    def _timed(self, kind: str, act: Callable[[], T]) -> T:
+        start = perf_counter_ns()
+        try:
+            result = act()
+        except BusyError:
+            raise
+        except Exception as error:
+            if not isinstance(error, InvariantError):
+                self.counts.failed(kind_of(error))
+            raise
+        self.counts.took(kind, perf_counter_ns() - start)
+        self.backoff.clear()
+        self.called_at = monotonic()
+        return result
+
+    def _try_turn(self, timeout: float, act: Callable[[], T]) -> tuple[bool, T | None]:
+        """Return whether the turn came in time, and what ``act`` returned in it."""
+        try:
+            if self._turn.acquire(timeout=timeout):
+                return True, act()
+        finally:  # also where a signal strikes between the two
+            if _owned(self._turn):
+                self._turn.release()
+        return False, None
+
+    def _refuse_twice(self) -> None:
+        if _owned(self._turn):
+            msg = "modelmon was interrupted in this thread while it talked to the store; do this from normal code"
+            raise BusyError(msg)
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the one word that an error is counted under."""
+    return "configuration" if isinstance(error, ConfigurationError) else str(getattr(error, "kind", "other"))
+
+
+def _owned(lock: Any) -> bool:
+    return bool(lock._is_owned())  # noqa: SLF001  (as the recorder asks of its lock)
