@@ -1,19 +1,9 @@
-"""Documents: all that is kept under one key, as bytes, to holdings and back.
-
-A document is its earliest deadline (float64), then the records under its key, one after the other::
-
-    size u4 | state u1 | flags u1 | group i4 | high u8 | time f8      of every record; 26 bytes
-    predicted i4                                                      of a row
-    due f8 | truth f8 | at f8 | value f8 | kind u1 | assumed u1       of a settled row, next
-    payload                                                           of a row, next: as its group's layout says
-    value f8 | rev f8 f8 | at f8 | kind u1 | has_rev u1 | lost u1     of a register
-    tail                                                              what has no fixed width
+"""Documents: all that is kept under one key, as bytes, to holdings and back; `forms` says how.
 
 Rules:
 
-1. All numbers are little-endian; what groups, scopes and codes mean stands in the catalogue.
-2. A document changes exactly when what it keeps changes.
-3. Whole columns are packed and unpacked at once; only tails go record by record.
+1. A document changes exactly when what it keeps changes.
+2. Whole columns are packed and unpacked at once; only tails go record by record.
 """
 
 from __future__ import annotations
@@ -23,6 +13,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from modelmon.stores.alike import dump_alike, load_alike
+from modelmon.stores.forms import (
+    CORE,
+    DUE,
+    OPEN_ROW,
+    PREDICTED,
+    REGISTER,
+    SETTLED,
+    SETTLED_ROW,
+    Dumped,
+    payload_bytes,
+)
 from modelmon.stores.states import EARLY, NONE, PENDING
 
 if TYPE_CHECKING:
@@ -30,60 +32,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from modelmon.stores.groups import Groups, Layout
+    from modelmon.stores.groups import Groups
     from modelmon.stores.holdings import Holdings
     from modelmon.stores.tails import Tails
 
     Numbers = NDArray[np.int64]
     Raw = NDArray[np.uint8]
 
-_DUE = np.dtype("<f8")
-_NEVER = np.array(np.nan, _DUE).tobytes()
-_CORE = np.dtype(
-    [("size", "<u4"), ("state", "u1"), ("flags", "u1"), ("group", "<i4"), ("high", "<u8"), ("time", "<f8")]
-)
-_PREDICTED = np.dtype("<i4")
-_SETTLED = np.dtype(
-    [("due", "<f8"), ("truth", "<f8"), ("at", "<f8"), ("value", "<f8"), ("kind", "u1"), ("assumed", "u1")]
-)
-_REGISTER = np.dtype(
-    [("value", "<f8"), ("rev_high", "<f8"), ("rev_low", "<f8"), ("at", "<f8"), ("kind", "u1"), ("has_rev", "u1")]
-)
-_OPEN_ROW = _CORE.itemsize + _PREDICTED.itemsize
-_SETTLED_ROW = _OPEN_ROW + _SETTLED.itemsize
-
-
-class Dumped(NamedTuple):
-    """Hold the documents of everything in holdings.
-
-    Attributes:
-        keys: int64 ``(n,)``, ascending.
-        due: float64 ``(n,)``, the earliest deadline of each; infinite where there is none.
-        documents: the ``n`` documents.
-    """
-
-    keys: Numbers
-    due: NDArray[np.float64]
-    documents: list[bytes]
+_NEVER = np.array(np.nan, DUE).tobytes()
 
 
 def dues_of(documents: Sequence[bytes | None]) -> NDArray[np.float64]:
     """Return the earliest deadlines of ``n`` documents: float64 ``(n,)``, nan where there is none."""
-    begins = [_NEVER if not document else document[: _DUE.itemsize] for document in documents]
-    return np.frombuffer(b"".join(begins), _DUE)
-
-
-def payload_bytes(layout: Layout) -> int:
-    """Return how many bytes rows of a layout keep besides their class."""
-    if layout.kind == "class":
-        return 0
-    if layout.kind == "score":
-        return 8
-    return layout.width * (1 if layout.kind == "flags" else 8)
+    begins = [_NEVER if not document else document[: DUE.itemsize] for document in documents]
+    return np.frombuffer(b"".join(begins), DUE)
 
 
 def dump(holdings: Holdings, tails: Tails) -> Dumped:
     """Return documents of all records that holdings hold."""
+    alike = dump_alike(holdings, tails)
+    if alike is not None:
+        return alike
     records = holdings.records
     table = records.records
     numbers = np.flatnonzero(table["state"][: table.top] != NONE)
@@ -95,12 +64,12 @@ def dump(holdings: Holdings, tails: Tails) -> Dumped:
     writing = _Writing(holdings, numbers, tails)
     first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
     document = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(keys))))
-    at = np.cumsum(writing.size) - writing.size + _DUE.itemsize * (document + 1)
-    begins = at[first] - _DUE.itemsize
+    at = np.cumsum(writing.size) - writing.size + DUE.itemsize * (document + 1)
+    begins = at[first] - DUE.itemsize
     end = int(at[-1] + writing.size[-1])
     out = np.zeros(end, np.uint8)
     due = np.minimum.reduceat(records.due(numbers), first)
-    _scatter(out, begins, due.astype(_DUE))
+    _scatter(out, begins, due.astype(DUE))
     writing.write(out, at, high[order])
     whole, cuts = out.tobytes(), [*begins.tolist(), end]
     return Dumped(keys[first], due, [whole[a:b] for a, b in pairwise(cuts)])
@@ -131,8 +100,8 @@ class _Writing:
         if len(self._registers):
             flags = np.zeros(len(self._registers), np.uint8)
             self._place(~open_rows, tails.write_registers(holdings, details[~open_rows], self._registers, flags), flags)
-        size = self.size = np.where(open_rows, _OPEN_ROW, _CORE.itemsize + _REGISTER.itemsize).astype(np.int64)
-        size[settled] += _SETTLED.itemsize
+        size = self.size = np.where(open_rows, OPEN_ROW, CORE.itemsize + REGISTER.itemsize).astype(np.int64)
+        size[settled] += SETTLED.itemsize
         size[open_rows] += _payloads_of(holdings.groups)[group[open_rows]]
         for place, tail in self._tails:
             size[place] += len(tail)
@@ -144,15 +113,15 @@ class _Writing:
     def write(self, out: Raw, at: Numbers, high: NDArray[np.uint64]) -> None:
         """Write each record to its place."""
         rows, open_rows, settled = self._rows, self._open, self._settled
-        core = np.empty(len(at), _CORE)
+        core = np.empty(len(at), CORE)
         columns = (self.size, rows["state"], self._flags, self._group, high, rows["time"])
-        for name, column in zip(_CORE.names or (), columns, strict=True):
+        for name, column in zip(CORE.names or (), columns, strict=True):
             core[name] = column
         _scatter(out, at, core)
-        _scatter(out, at[open_rows] + _CORE.itemsize, rows["predicted"][open_rows].astype(_PREDICTED))
-        _scatter(out, at[settled] + _OPEN_ROW, self._held)
-        _scatter(out, at[~open_rows] + _CORE.itemsize, self._registers)
-        begins = (at + np.where(settled, _SETTLED_ROW, _OPEN_ROW))[open_rows]
+        _scatter(out, at[open_rows] + CORE.itemsize, rows["predicted"][open_rows].astype(PREDICTED))
+        _scatter(out, at[settled] + OPEN_ROW, self._held)
+        _scatter(out, at[~open_rows] + CORE.itemsize, self._registers)
+        begins = (at + np.where(settled, SETTLED_ROW, OPEN_ROW))[open_rows]
         numbers = self._numbers[open_rows]
         for layout, chosen in self._holdings.by_layout(self._group[open_rows]):
             payload = self._holdings.payload(layout, numbers[chosen])
@@ -163,7 +132,7 @@ class _Writing:
             out[end - len(tail) : end] = np.frombuffer(tail, np.uint8)
 
 
-def load(holdings: Holdings, keys: Numbers, documents: Sequence[bytes | None], tails: Tails) -> None:
+def load(holdings: Holdings, keys: Numbers, documents: Sequence[bytes | None], tails: Tails) -> NDArray[np.float64]:
     """Put the records of documents into holdings.
 
     Args:
@@ -171,20 +140,33 @@ def load(holdings: Holdings, keys: Numbers, documents: Sequence[bytes | None], t
         keys: int64 ``(n,)``, the documents' keys, all different.
         documents: ``n`` documents; None has nothing.
         tails: what reads what has no fixed width.
+
+    Returns:
+        The earliest deadline of each document, as `dues_of` does.
     """
-    there = [number for number, document in enumerate(documents) if document]
-    if not there:
-        return
-    found = [documents[number] or b"" for number in there]
+    found = [*filter(None, documents)]
+    dues = np.full(len(documents), np.nan)
+    if not found:
+        return dues
+    there: Any = slice(None)
+    if len(found) < len(documents):
+        there = [number for number, document in enumerate(documents) if document]
+    alike = None if len(holdings.records.records) else load_alike(holdings, keys[there], found)
+    dues[there] = _load(holdings, keys[there], found, tails) if alike is None else alike
+    return dues
+
+
+def _load(holdings: Holdings, keys: Numbers, found: Sequence[bytes], tails: Tails) -> NDArray[np.float64]:
     raw = np.frombuffer(b"".join(found), np.uint8)
     lengths = np.array([*map(len, found)], np.int64)
     ends = np.cumsum(lengths)
-    low = keys[there].view(np.uint64)
-    at, end = ends - lengths + _DUE.itemsize, ends
+    low = keys.view(np.uint64)
+    dues = _gather(raw, ends - lengths, DUE)
+    at, end = ends - lengths + DUE.itemsize, ends
     source = _Source(holdings, raw, tails)
     places, lows, cores = [], [], []
     while len(at):
-        core = _gather(raw, at, _CORE)
+        core = _gather(raw, at, CORE)
         places.append(at)
         lows.append(low)
         cores.append(core)
@@ -193,6 +175,7 @@ def load(holdings: Holdings, keys: Numbers, documents: Sequence[bytes | None], t
         at, end, low = at[more], end[more], low[more]
     for place, words, core in zip(places, lows, cores, strict=True):
         source.enter(place, words, core)
+    return dues
 
 
 class _Source(NamedTuple):
@@ -220,9 +203,9 @@ class _Source(NamedTuple):
 
     def _enter_rows(self, at: Numbers, core: NDArray[Any], new: Numbers) -> None:
         holdings, raw = self.holdings, self.raw
-        holdings.records.records["predicted"][new] = _gather(raw, at + _CORE.itemsize, _PREDICTED)
+        holdings.records.records["predicted"][new] = _gather(raw, at + CORE.itemsize, PREDICTED)
         is_settled = core["state"] > PENDING
-        begins = at + np.where(is_settled, _SETTLED_ROW, _OPEN_ROW)
+        begins = at + np.where(is_settled, SETTLED_ROW, OPEN_ROW)
         for layout, chosen in holdings.by_layout(core["group"]):
             width = payload_bytes(layout)
             if width:
@@ -235,36 +218,36 @@ class _Source(NamedTuple):
 
     def _settle(self, at: Numbers, payload: Numbers, core: NDArray[Any], new: Numbers) -> None:
         records = self.holdings.records
-        held = _gather(self.raw, at + _OPEN_ROW, _SETTLED)
+        held = _gather(self.raw, at + OPEN_ROW, SETTLED)
         tail = payload + _payloads_of(self.holdings.groups)[core["group"]]
         self.tails.read_rows(self.holdings, self.raw, tail, core["flags"], held)
         detail = records.settled.allocate(len(new))
         rows = records.settled.blank(len(new))
-        for name in _SETTLED.names or ():
+        for name in SETTLED.names or ():
             rows[name] = held[name]
         records.settled.write(detail, rows)
         records.records["detail"][new] = detail
 
     def _enter_registers(self, at: Numbers, core: NDArray[Any], new: Numbers) -> None:
         holdings = self.holdings
-        held = _gather(self.raw, at + _CORE.itemsize, _REGISTER)
-        tail = at + _CORE.itemsize + _REGISTER.itemsize
+        held = _gather(self.raw, at + CORE.itemsize, REGISTER)
+        tail = at + CORE.itemsize + REGISTER.itemsize
         lost = self.tails.read_registers(holdings, self.raw, tail, core["flags"], held)
-        columns = {name: held[name] for name in _REGISTER.names or ()}
+        columns = {name: held[name] for name in REGISTER.names or ()}
         holdings.records.records["detail"][new] = holdings.records.registers.restore(columns, lost)
 
 
 def _settled_columns(holdings: Holdings, details: Numbers) -> NDArray[Any]:
-    held = np.zeros(len(details), _SETTLED)
+    held = np.zeros(len(details), SETTLED)
     rows = holdings.records.settled.read(details)
-    for name in _SETTLED.names or ():
+    for name in SETTLED.names or ():
         held[name] = rows[name]
     return held
 
 
 def _register_columns(holdings: Holdings, details: Numbers) -> NDArray[Any]:
-    held = np.zeros(len(details), _REGISTER)
-    for name in _REGISTER.names or ():
+    held = np.zeros(len(details), REGISTER)
+    for name in REGISTER.names or ():
         held[name] = holdings.records.registers.table[name][details]
     return held
 

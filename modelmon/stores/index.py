@@ -69,6 +69,11 @@ class Index:
         """Bytes of the table."""
         return self._slots.nbytes
 
+    def expect(self, n: int) -> None:
+        """Make room for that many keys in an index that is empty: so much that hardly two want one slot."""
+        if not self._taken and 8 * n > len(self._slots):
+            self._clear(1 << (8 * n - 1).bit_length())
+
     def find(self, low: Keys, high: Keys) -> Numbers:
         """Return the record of each key, -1 where there is none."""
         return self.probe(low, high)[0]

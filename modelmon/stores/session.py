@@ -30,6 +30,7 @@ _ATTEMPTS = 200
 _PAUSE_S = 0.001
 _LONGEST_PAUSE_S = 0.1
 _KEY_BYTES = 40
+_WEIGHED = 64
 _FOLLOWING = 0.05
 
 
@@ -52,6 +53,8 @@ class Session:
         self.head: Head | None = None
         self.awaiting = 0
         self._document_bytes = 0.0
+        self._text: str | None = None
+        self._governed: tuple[str, JoinSettings | None] | None = None
         self.set_clock(SystemClock())
         self.forget()
 
@@ -98,10 +101,13 @@ class Session:
 
     def _govern(self, head: Head) -> None:
         """Let the settings given govern the join, else those held."""
+        if self._governed == (head.settings, self.given):
+            return
         held = read_settings(head.settings) if head.settings else None
-        self._text = None
+        self._text, self._governed = None, None
         if self.given is None:
             self.settings = held or JoinSettings()
+            self._governed = (head.settings, None)
             return
         self.settings = self.given
         if held is not None and held.window != self.given.window and head.journal:
@@ -112,6 +118,8 @@ class Session:
             raise ConfigurationError(msg)
         if write_settings(self.given) != head.settings:
             self._text = write_settings(self.given)
+        else:
+            self._governed = (head.settings, self.given)
 
     def most_awaiting(self) -> int:
         """Return how many rows may await labels."""
@@ -122,9 +130,9 @@ class Session:
 
     def _weigh(self, changes: Changes) -> None:
         """Follow what a document takes, on average, with its key and its reminder."""
-        written = [len(document) for document in changes.after if document]
+        written = [*filter(None, changes.after[:_WEIGHED])]  # keys are hashes, so any few do
         if written:
-            mean = sum(written) / len(written) + _KEY_BYTES
+            mean = sum(map(len, written)) / len(written) + _KEY_BYTES
             self._document_bytes += (mean - self._document_bytes) * (_FOLLOWING if self._document_bytes else 1.0)
 
     def transact(self, low: NDArray[np.uint64], act: Callable[[Working], T], *, durable: bool = False) -> T:

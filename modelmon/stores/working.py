@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from operator import eq
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from modelmon.stores.database import Changes
-from modelmon.stores.documents import dues_of, dump, load
+from modelmon.stores.documents import dump, load
 from modelmon.stores.holdings import Holdings
+from modelmon.stores.index import distinct
 from modelmon.stores.journal import pack
 from modelmon.stores.limits import sweep
 from modelmon.stores.reminding import reminders
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from modelmon.stores.catalogue import Catalogue
     from modelmon.stores.contract import JoinSettings
     from modelmon.stores.database import Database, Head
+    from modelmon.stores.forms import Dumped
 
     Numbers = NDArray[np.int64]
 
@@ -51,13 +54,14 @@ class Working:
         self._tails = Tails(lambda: catalogue.catalogued)
         self._keys = np.empty(0, np.int64)
         self._before: list[bytes | None] = []
+        self._due = np.empty(0)
 
     def fetch(self, database: Database, low: NDArray[np.uint64]) -> None:
         """Fetch the documents of ids, given by their lower words, and let expire what of them is due.
 
         So a late sweeper changes nothing.
         """
-        keys = np.unique(low.view(np.int64))
+        keys = distinct(low.view(np.int64))
         if len(keys):
             self.take(keys, database.fetch(keys))
             sweep(self.holdings, self.now)
@@ -65,29 +69,30 @@ class Working:
     def take(self, keys: Numbers, documents: list[bytes | None]) -> None:
         """Work on documents already read; their keys are ascending."""
         self._keys, self._before = keys, documents
-        load(self.holdings, keys, documents, self._tails)
+        self.holdings.records.index.expect(len(keys))
+        self._due = load(self.holdings, keys, documents, self._tails)
         self.holdings.awaiting = 0
 
     def changes(self, settings: str | None) -> Changes:
         """Return what is to be written."""
         entries = self._catalogue.news()
         dumped = dump(self.holdings, self._tails)
-        after: list[bytes | None] = [None] * len(self._keys)
-        due = np.full(len(after), np.inf)
-        place = np.searchsorted(self._keys, dumped.keys)
-        due[place] = dumped.due
-        for number, document in zip(place.tolist(), dumped.documents, strict=True):
-            after[number] = document
-        before = self._before
-        changed = [number for number, pair in enumerate(zip(after, before, strict=True)) if pair[0] != pair[1]]
-        moved = np.array(changed, np.int64)
-        moved = moved[due[moved] != dues_of([before[number] for number in changed])]
+        after, due = self._placed(dumped)
+        before, keys, moved = self._before, self._keys, due != self._due
+        if None in before and before.count(None) == len(before):
+            same = [document is None for document in after] if None in after else []
+        else:
+            same = [*map(eq, after, before)]
+        if True in same:
+            changed = [number for number, is_same in enumerate(same) if not is_same]
+            keys, due, moved = keys[changed], due[changed], moved[changed]
+            before, after = [before[number] for number in changed], [after[number] for number in changed]
         return Changes(
             now=self.now,
-            keys=self._keys[changed],
-            before=[before[number] for number in changed],
-            after=[after[number] for number in changed],
-            reminders=[*reminders(self._keys[moved], due[moved], self.holdings.settings.ttl), *self.reminders],
+            keys=keys,
+            before=before,
+            after=after,
+            reminders=[*reminders(keys[moved], due[moved], self.holdings.settings.ttl), *self.reminders],
             reminded=self.reminded,
             known=self._catalogue.known,
             entries=entries,
@@ -97,3 +102,15 @@ class Working:
             settings=settings,
             held_rate=self.head.rate,
         )
+
+    def _placed(self, dumped: Dumped) -> tuple[list[bytes | None], NDArray[np.float64]]:
+        """Return the document of each key, None where there is none, and when it is due."""
+        if len(dumped.keys) == len(self._keys):
+            return [*dumped.documents], dumped.due
+        after: list[bytes | None] = [None] * len(self._keys)
+        due = np.full(len(after), np.inf)
+        place = np.searchsorted(self._keys, dumped.keys)
+        due[place] = dumped.due
+        for number, document in zip(place.tolist(), dumped.documents, strict=True):
+            after[number] = document
+        return after, due
