@@ -18,6 +18,8 @@ from modelmon.stores.states import EARLY, REMEMBERED, STATES
 from modelmon.stores.tails import Tails
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from modelmon.stores.contract import JoinSettings
     from modelmon.stores.database import Database, Head
 
@@ -125,21 +127,33 @@ class Reading:
                 raise InvariantError(msg)
 
     def _held(self, epoch: int, settings: JoinSettings) -> Counter[str] | None:
-        """Return how many records are held by state; None where the store went on since."""
+        """Return how many records are held by state; None where the store went on since.
+
+        A walk shows no single moment: that nothing has changed is sure only once it is over.
+        """
         held: Counter[str] = Counter()
+        seen: set[int] = set()
+        cursor: int | None = None
+        while (lot := self._lot(epoch, cursor)) is not None:
+            keys, documents, cursor = lot
+            fresh = [place for place, key in enumerate(keys.tolist()) if key not in seen]
+            seen.update(keys.tolist())
+            held += self._states(keys[fresh], [documents[place] for place in fresh], settings)
+            if cursor is None:
+                return None if self._lot(epoch, None) is None else held
+        return None
+
+    def _lot(self, epoch: int, cursor: int | None) -> tuple[NDArray[np.int64], list[bytes | None], int | None] | None:
         head = self._database.begin(durable=False)
         try:
-            cursor: int | None = None
-            while head.sequence == epoch:
-                keys, documents, cursor = self._database.scan(cursor, _AT_ONCE)
-                holdings = Holdings(settings, self._catalogue.groups, self._catalogue.objects)
-                load(holdings, keys, documents, Tails(lambda: self._catalogue.catalogued))
-                table = holdings.records.records
-                for state, n in enumerate(np.bincount(table["state"][: table.top]).tolist()):
-                    held[STATES[state]] += n
-                if cursor is None:
-                    return held
+            return self._database.scan(cursor, _AT_ONCE) if head.sequence == epoch else None
         finally:
             self._database.abandon()
-            self._catalogue.release()
-        return None
+
+    def _states(self, keys: NDArray[np.int64], documents: list[bytes | None], settings: JoinSettings) -> Counter[str]:
+        holdings = Holdings(settings, self._catalogue.groups, self._catalogue.objects)
+        load(holdings, keys, documents, Tails(lambda: self._catalogue.catalogued))
+        self._catalogue.release()
+        table = holdings.records.records
+        counts = np.bincount(table["state"][: table.top], minlength=len(STATES)).tolist()
+        return Counter({name: n for name, n in zip(STATES, counts, strict=True) if n})
