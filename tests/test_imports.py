@@ -15,7 +15,7 @@ HEAVY = (
     "numpy wrapt sklearn pandas polars pyarrow torch jax tensorflow opentelemetry prometheus_client pynvml rich "
     "asyncio sqlite3 redis psycopg http socketserver ssl logging inspect multiprocessing"
 ).split()
-PUBLIC = "monitor Monitor Binary Multiclass Multilabel Regression Snapshot every MemoryStore".split()
+PUBLIC = "monitor Monitor Binary Multiclass Multilabel Regression Snapshot every MemoryStore LabelClient".split()
 
 
 def loaded_by(program: str) -> set[str]:
@@ -72,7 +72,13 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 @pytest.mark.parametrize(
     ("module", "distribution", "extra"),
-    [("modelmon.exporters.prometheus", "prometheus_client", "prometheus"), ("modelmon.demo", "rich", "cli")],
+    [
+        ("modelmon.exporters.prometheus", "prometheus_client", "prometheus"),
+        ("modelmon.demo", "rich", "cli"),
+        ("modelmon.serving", "starlette", "serve"),
+        ("modelmon.serving.running", "uvicorn", "serve"),
+        ("modelmon.labelfile.parquet", "pyarrow", "backfill"),
+    ],
 )
 def test_missing_extra_is_named(module: str, distribution: str, extra: str) -> None:
     """Where an extra is missing, the user's own import line raises ``ImportError`` naming what to install."""
