@@ -17,17 +17,15 @@ from __future__ import annotations
 import os
 import time
 from _thread import RLock
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelmon.columns import HashedIds
-from modelmon.errors import BusyError, ConfigurationError
+from modelmon.errors import BusyError, ConfigurationError, StoreError
 from modelmon.forking import renew_in_child
-from modelmon.stores import labelling, limits, predicting, upkeep
+from modelmon.notices import warn
+from modelmon.stores import batches, upkeep
 from modelmon.stores.assuming import assume
 from modelmon.stores.holdings import KEY_SEED
 from modelmon.stores.reading import Reading, is_long
@@ -35,7 +33,7 @@ from modelmon.stores.session import Session
 from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -110,11 +108,11 @@ class DatabaseStore:
         Raises:
             StoreError: when they were not committed, or not all of them; the same call may be repeated.
         """
-        outcomes = [_predicting(part) for part in _parts(predictions)]
+        outcomes = [batches.predicting(part) for part in batches.parts(predictions, AT_ONCE)]
         with self._held():
-            found = [self._session.transact(_low(part.ids), act) for part, act in outcomes]
+            found = [self._session.transact(batches.low_words(part.ids), act) for part, act in outcomes]
             self._tidy()
-        return _tallied(found, PREDICTION_OUTCOMES)
+        return batches.tallied(found, PREDICTION_OUTCOMES)
 
     def label(self, labels: Labels) -> dict[str, int]:
         """Take labels and return how many had each outcome; each has exactly one.
@@ -122,14 +120,14 @@ class DatabaseStore:
         Raises:
             StoreError: when they were not committed, or not all of them; the same call may be repeated.
         """
-        return _tallied([self.outcomes(labels)], LABEL_OUTCOMES)
+        return batches.tallied([self.outcomes(labels)], LABEL_OUTCOMES)
 
     def outcomes(self, labels: Labels) -> Outcome:
         """Take labels and return the outcome of each, as an index of ``LABEL_OUTCOMES``; see `label`."""
         with self._held():
             found = [
-                self._session.transact(_low(part.ids), act, durable=True)
-                for part, act in map(_labelling, _parts(labels))
+                self._session.transact(batches.low_words(part.ids), act, durable=True)
+                for part, act in map(batches.labelling, batches.parts(labels, AT_ONCE))
             ]
             self._tidy()
         return np.concatenate(found) if found else np.empty(0, np.uint8)
@@ -139,7 +137,7 @@ class DatabaseStore:
         wanted = ids.take(ids.valid)
         with self._held():
             return sum(
-                self._session.transact(low, _forgetting(low, high), durable=True)
+                self._session.transact(low, batches.forgetting(low, high), durable=True)
                 for low, high in (
                     wanted.take(slice(start, start + AT_ONCE)).hashes(KEY_SEED)
                     for start in range(0, len(wanted), AT_ONCE)
@@ -231,7 +229,14 @@ class DatabaseStore:
             pass
 
     def _tidy(self) -> None:
-        """Do now and then what no single event asks for: expire, evict, forget, fold."""
+        """Do now and then what no single event asks for; trouble with that is not the event's."""
+        try:
+            self._keep_up()
+        except StoreError as error:
+            warn(f"store:{error.kind}", f"{self!r} could not tidy up and will try again: {error}")
+
+    def _keep_up(self) -> None:
+        """Let rows expire, evict and forget where there is no room, fold the journal."""
         session = self._session
         working, head = session.settings, session.head
         if head is None:
@@ -246,66 +251,3 @@ class DatabaseStore:
             upkeep.forget_oldest(session, most // 16)
         if is_long(head, self._reading.folded):
             self._reading.fold(session.settings)
-
-
-def _predicting(part: Predictions) -> tuple[Predictions, Callable[[Working], Outcome]]:
-    return part, lambda working: predicting.predict(working.holdings, part, working.now)
-
-
-def _labelling(part: Labels) -> tuple[Labels, Callable[[Working], Outcome]]:
-    def act(working: Working) -> Outcome:
-        outcome = labelling.label(working.holdings, part, working.now)
-        events = working.holdings.counting.counts.counts("label_events")
-        for name, n in _tallied([outcome], LABEL_OUTCOMES).items():
-            events.add((name,), n)
-        return outcome
-
-    return part, act
-
-
-def _forgetting(low: NDArray[np.uint64], high: NDArray[np.uint64]) -> Callable[[Working], int]:
-    def act(working: Working) -> int:
-        holdings = working.holdings
-        heads = np.unique(holdings.records.index.find(low, high))
-        record = holdings.find(*holdings.records.keys(heads[heads >= 0])).record
-        limits.forget(holdings, record)
-        return len(record)
-
-    return act
-
-
-def _low(ids: Ids) -> NDArray[np.uint64]:
-    """Return the lower words of the ids that are any."""
-    low, _ = ids.hashes(KEY_SEED)
-    return low if ids.valid.all() else low[ids.valid]
-
-
-def _parts(events: Any) -> list[Any]:
-    """Return predictions or labels in parts of which each is one transaction."""
-    ids = events.ids
-    n = len(ids)
-    events = replace(events, ids=HashedIds(ids.integers, ids.text, ids.valid, *ids.hashes(KEY_SEED)))
-    if n <= AT_ONCE:
-        return [events]
-    return [_part(events, slice(start, start + AT_ONCE), n) for start in range(0, n, AT_ONCE)]
-
-
-def _part(events: Any, chosen: slice, n: int) -> Any:
-    columns = {}
-    for name in ("ids", "truths", "slices", "classes"):
-        column = getattr(events, name, None)
-        if column is not None:
-            columns[name] = column.take(chosen)
-    for name in ("at", "revs", "times", "scores", "flags", "best"):
-        column = getattr(events, name, None)
-        if column is not None and len(column) == n:
-            columns[name] = column[chosen]
-    return replace(events, **columns)
-
-
-def _tallied(found: Sequence[Outcome], names: Sequence[str]) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for outcome in found:
-        for name, n in zip(names, np.bincount(outcome, minlength=len(names)).tolist(), strict=True):
-            counts[name] += n
-    return {name: n for name, n in counts.items() if n}
