@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from modelmon.errors import RejectedError
 from modelmon.forking import load_counting
 from modelmon.reports import JoinReport
+from modelmon.timespans import seconds
 from modelmon.watching import disabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
 
     from modelmon.recorder import Recorder
     from modelmon.snapshot import Snapshot
@@ -53,9 +55,10 @@ class Labelling:
 
     def labels(
         self,
-        ids: Any,
-        truths: Any,
+        ids: Any = None,
+        truths: Any = None,
         *,
+        receipts: Any = None,
         at: Any = None,
         revs: Any = None,
         model: str | None = None,
@@ -66,6 +69,7 @@ class Labelling:
         Args:
             ids: ``n`` ids: a sequence, array or series.
             truths: ``n`` truths.
+            receipts: ``n`` texts that ``call.receipt`` gave, instead of ids; each names its model by itself.
             at: one or ``n`` times at which they became known.
             revs: ``n`` explicit revisions.
             model: reach only this model's predictions.
@@ -78,7 +82,36 @@ class Labelling:
             ValueError: when lengths differ or keywords cannot be, before any effect.
             StoreError: when the labels were not committed.
         """
-        return self._deliver(ids, truths, at=at, revs=revs, model=model, version=version)
+        if receipts is None:
+            return self._deliver(ids, truths, at=at, revs=revs, model=model, version=version)
+        if ids is not None or model is not None or version is not None:
+            msg = "a receipt names id, model and version by itself: give truths, at= and revs= only"
+            raise ValueError(msg)
+        return self._redeem(receipts, truths, at=at, revs=revs)
+
+    def assume_label(
+        self, truth: Any, *, after: float | str | timedelta, model: str, version: str | None = None
+    ) -> None:
+        """Assume a label where none comes in time: "no chargeback within 14 days is no fraud".
+
+        A label that comes later wins, whatever its order, for as long as corrections are taken; where that one is
+        retracted, the assumption holds again. ``snapshot()[model].assumed`` counts such predictions apart.
+        The last assumption told for a model holds for what still awaits a label then, in every process of the store.
+
+        Args:
+            truth: any truth that a label may have; None assumes nothing from now on.
+            after: how long after the prediction, at most ``ttl``: seconds, or text such as ``"14d"``.
+            model: the model's name.
+            version: only this version; every version without an assumption of its own if None.
+
+        Raises:
+            ConfigurationError: when that could never be assumed.
+            StoreError: when it was not committed.
+        """
+        if disabled():
+            return
+        assumption = assumption_of(truth, after)
+        self._recorder.reach("label", lambda store, _: store.assume(model, version, assumption))
 
     def retract(
         self,
@@ -124,16 +157,18 @@ class Labelling:
 
     async def alabels(
         self,
-        ids: Any,
-        truths: Any,
+        ids: Any = None,
+        truths: Any = None,
         *,
+        receipts: Any = None,
         at: Any = None,
         revs: Any = None,
         model: str | None = None,
         version: str | None = None,
     ) -> JoinReport:
         """Deliver labels without blocking the event loop; see ``labels``."""
-        return await self._aside(self.labels, ids, truths, at=at, revs=revs, model=model, version=version)
+        how = {"receipts": receipts, "at": at, "revs": revs, "model": model, "version": version}
+        return await self._aside(self.labels, ids, truths, **how)
 
     def forget(self, ids: Any) -> int:
         """Erase everything kept under some ids, for privacy; the counts they turned into stay.
@@ -187,10 +222,20 @@ class Labelling:
 
         return self._commit(delivery(ids, truths, at=at, revs=revs, model=model, version=version))
 
+    def _redeem(self, receipts: Any, truths: Any, *, at: Any, revs: Any) -> JoinReport:
+        if disabled():
+            return JoinReport()
+        load_counting()
+        from modelmon.redeeming import redeem  # noqa: PLC0415  (numpy loads at the first need)
+
+        return self._checked(JoinReport(redeem(self._recorder, receipts, truths, at=at, revs=revs)))
+
     def _commit(self, labels: Any) -> JoinReport:
         from modelmon.intake import commit  # noqa: PLC0415  (loaded already, with the labels)
 
-        report = JoinReport(commit(self._recorder, labels))
+        return self._checked(JoinReport(commit(self._recorder, labels)))
+
+    def _checked(self, report: JoinReport) -> JoinReport:
         if self._recorder.settings.strict and report["invalid"]:
             msg = f"{report['invalid']} of {report.total} label(s) were invalid: {report!r}"
             raise RejectedError(msg)
@@ -202,3 +247,15 @@ class Labelling:
         import asyncio  # noqa: PLC0415  (loaded only where a store does input and output)
 
         return await asyncio.to_thread(deliver, *arguments, **keywords)
+
+
+def assumption_of(truth: Any, after: Any) -> Any:
+    """Read what is to be assumed, and how many seconds after a prediction.
+
+    Raises:
+        ConfigurationError: when that could never be assumed.
+    """
+    load_counting()
+    from modelmon.stores.assuming import read_assumption  # noqa: PLC0415  (numpy loads at the first need)
+
+    return read_assumption(truth, seconds(after, "after"))

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelmon.errors import ConfigurationError
 from modelmon.forking import load, renew_in_child
-from modelmon.labelling import Labelling
+from modelmon.labelling import Labelling, assumption_of
 from modelmon.recorder import Recorder
 from modelmon.settings import Settings, setting_names
 from modelmon.watching import Watching, disabled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from typing_extensions import Unpack
 
@@ -40,7 +41,7 @@ class Monitor(Watching, Labelling):
         home: the recorder that exporters read, also while a test captures the monitor.
     """
 
-    __slots__ = ("__weakref__", "_contexts", "_readers", "_recorder", "_tasks", "home", "settings")
+    __slots__ = ("__weakref__", "_assumptions", "_contexts", "_readers", "_recorder", "_tasks", "home", "settings")
 
     def __init__(self, **settings: Unpack[Options]) -> None:
         """Take the settings of ``configure``.
@@ -51,6 +52,7 @@ class Monitor(Watching, Labelling):
         self._contexts: dict[tuple[Any, ...], Site] = {}
         self._tasks: dict[tuple[str, str], Task | None] = {}
         self._readers: list[Any] = []
+        self._assumptions: dict[tuple[str, str | None], Any] = {}
         self.settings = changed(Settings(), settings)
         self._recorder = self.home = Recorder(self.settings, self._make_store)
         self.home.wake = self._wake
@@ -63,7 +65,7 @@ class Monitor(Watching, Labelling):
             settings: ``store=None | "memory" | a URL | a path | a store``, ``clock=None``, ``ttl="30d"``,
                 ``early_ttl="1d"``, ``correction_horizon="30d"``, ``forget_after="7d"``, ``window="1h"``,
                 ``history="90d"``, ``max_awaiting=1_000_000``, ``max_awaiting_bytes=None``, ``sample_rate=1.0``,
-                ``on_conflict="first"``, ``flush_interval=0.5``, ``strict=False``.
+                ``on_conflict="first"``, ``flush_interval=0.5``, ``receipt_key=None``, ``strict=False``.
                 Spans of time are seconds, or text such as ``"90s"`` or ``"30d"``.
 
         Raises:
@@ -140,6 +142,23 @@ class Monitor(Watching, Labelling):
                 site.seat = seats.get(id(site)) or recorder.seat(site)
         return previous
 
+    def assume_label(
+        self, truth: Any, *, after: float | str | timedelta, model: str, version: str | None = None
+    ) -> None:
+        """Assume a label where none comes in time; see ``Labelling.assume_label``, whose words hold here too."""
+        super().assume_label(truth, after=after, model=model, version=version)
+        if not disabled():
+            self._assumptions[model, version] = assumption_of(truth, after)
+
+    def memory_store(self) -> Store:
+        """Return a new memory store that assumes what was told so far."""
+        from modelmon.stores.memory import MemoryStore  # noqa: PLC0415  (numpy loads at the first drain)
+
+        store = MemoryStore()
+        for (model, version), assumption in self._assumptions.items():
+            store.assume(model, version, assumption)
+        return store
+
     def renew(self) -> None:
         """Begin anew in a forked child: nothing counted, no lock held, readers attached at the first call."""
         recorder = Recorder(self.settings, self._make_store)
@@ -151,7 +170,7 @@ class Monitor(Watching, Labelling):
         """Pickle the default monitor by name, a private one by its settings; what was counted stays here."""
         if self is globals().get("monitor"):
             return "monitor"
-        given = {name: getattr(self.settings, name) for name in setting_names()}
+        given = {name: getattr(self.settings, name) for name in setting_names() if name != "receipt_key"}  # no secrets
         return _rebuilt, (given,)
 
     def __copy__(self) -> Monitor:
@@ -183,9 +202,7 @@ class Monitor(Watching, Labelling):
     def _make_store(self) -> Store:
         chosen = self._chosen()
         if chosen is None:
-            from modelmon.stores.memory import MemoryStore  # noqa: PLC0415  (numpy loads at the first drain)
-
-            return MemoryStore()
+            return self.memory_store()
         store: Store = load("modelmon.stores.addresses").open_store(chosen)
         return store
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from modelmon.errors import ConfigurationError
+from modelmon.signing import Keys
 from modelmon.timespans import seconds
 
 TYPE_CHECKING = False
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         sample_rate: float
         on_conflict: Literal["first", "last"]
         flush_interval: float | str | timedelta
+        receipt_key: Any
         strict: bool
 
 
@@ -53,6 +55,7 @@ _DEFAULTS = {
     "sample_rate": 1.0,
     "on_conflict": "first",
     "flush_interval": 0.5,
+    "receipt_key": None,
     "strict": False,
 }
 
@@ -75,6 +78,7 @@ class Settings:
         sample_rate: share of ids kept from the start, in (0, 1].
         on_conflict: which of two different predictions under one id counts, ``"first"`` or ``"last"``.
         flush_interval: longest wait before a durable store is written.
+        receipt_key: signs receipts: 16 bytes or more, or several keys of which the first signs and all verify.
         strict: raise where the library would otherwise count; for tests and staging.
     """
 
@@ -93,6 +97,7 @@ class Settings:
     sample_rate: float
     on_conflict: str
     flush_interval: float
+    receipt_key: Keys | None
     strict: bool
 
     def __init__(self, **values: Any) -> None:
@@ -126,6 +131,8 @@ class Settings:
         for name in _SPANS:
             if name in changes:
                 changes[name] = seconds(changes[name], name)
+        if "receipt_key" in changes:
+            changes["receipt_key"] = Keys.of(changes["receipt_key"])
         settings = Settings(**{name: changes.get(name, getattr(self, name)) for name in _DEFAULTS})
         _check(settings)
         return settings

@@ -14,7 +14,6 @@ from modelmon.recorder import Recorder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from modelmon.stores.contract import Store
 
 __all__ = ["Captured", "FakeClock", "capture"]
 
@@ -97,15 +96,9 @@ def capture(clock: Any = None, monitor: Monitor = default_monitor) -> Iterator[C
     """
     followed = FakeClock() if clock is None else clock
     settings = monitor.settings.changed(store=None, clock=followed)
-    recorder = Recorder(settings, _memory_store)
+    recorder = Recorder(settings, monitor.memory_store)
     previous = monitor.install(recorder)
     try:
         yield Captured(recorder, followed)
     finally:
         monitor.install(previous)
-
-
-def _memory_store() -> Store:
-    from modelmon.stores.memory import MemoryStore  # noqa: PLC0415  (numpy loads at the first drain)
-
-    return MemoryStore()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 from modelmon.forking import gate_timeouts
 from modelmon.notices import REASONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from modelmon.callcounts import SeriesCounts
     from modelmon.parts import SeriesKey
@@ -19,15 +20,18 @@ class Troubles:
 
     Attributes:
         failures: failed exports, by (exporter, reason).
+        issued: to be called for each receipt, by any thread.
     """
 
-    __slots__ = ("_notices", "_own", "failures")
+    __slots__ = ("_notices", "_own", "_receipts", "failures", "issued")
 
     def __init__(self) -> None:
         """Start without any."""
         self._own: dict[tuple[str, str], int] = {}
         self._notices: dict[str, str] = {}
         self.failures: dict[tuple[str, str], int] = {}
+        self._receipts = count()
+        self.issued: Callable[[], int] = self._receipts.__next__
 
     def count(self, name: str, what: str, n: int) -> None:
         """Count a trouble of our own, such as a drop."""
@@ -50,6 +54,9 @@ class Troubles:
             counts["dropped", "buffer_full"] = lost
         if unspooled:
             counts["dropped", "store_full"] = unspooled
+        issued = int(repr(self._receipts)[6:-1])  # as a seat reads its counters
+        if issued:
+            counts["receipts", "issued"] = issued
         if gate_timeouts():
             counts["internal_errors", "fork_gate_timeout"] = gate_timeouts()
         if steps:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from modelmon.probes.contexts import CallContext
     from modelmon.probes.seats import Seat
+    from modelmon.receipts.promises import Promises
     from modelmon.recorder import Recorder
     from modelmon.tasks import Task
 
@@ -111,6 +112,7 @@ class Watching:
         task: Task | None = None,
         attributes: Mapping[str, Any] | None = None,
         batch_size: int | None = None,
+        receipts: bool = False,
         sync: None = None,
     ) -> CallContext:
         """Watch a block: ``with monitor.call(model="fraud") as call:``, or ``async with``.
@@ -124,6 +126,7 @@ class Watching:
             task: how predictions are read.
             attributes: the slice, as attribute name to value.
             batch_size: rows of this call; counted from the predictions if left out.
+            receipts: the predictions await no label; ``call.receipt(id)`` gives a signed text to send back with it.
             sync: None, host time.
 
         Raises:
@@ -133,7 +136,9 @@ class Watching:
 
         if disabled():
             return CallContext(None)
-        return CallContext(self._context(model, version, task, sync), attributes=attributes, batch_size=batch_size)
+        site = self._context(model, version, task, sync, receipts=receipts)
+        promises = self._promises(site) if receipts else None
+        return CallContext(site, attributes=attributes, batch_size=batch_size, promises=promises)
 
     def predictions(
         self,
@@ -198,9 +203,22 @@ class Watching:
             site.watcher = None
         return watched
 
-    def _context(self, model: str, version: str, task: Task | None, sync: str | None = None) -> Site:
+    def _promises(self, site: Site) -> Promises:
+        from modelmon.receipts.promises import Promises  # noqa: PLC0415  (only for those who use it)
+        from modelmon.signing import VARIABLE, Keys  # noqa: PLC0415  (the same)
+
+        recorder = self._recorder
+        keys = Keys.chosen(recorder.settings.receipt_key)
+        if keys is None:
+            msg = f"receipts=True needs a key to sign with: Monitor(receipt_key=...), or {VARIABLE} in the environment"
+            raise ConfigurationError(msg)
+        return Promises((site.model, site.version), site.task, keys, recorder.clock.time, recorder.troubles.issued)
+
+    def _context(
+        self, model: str, version: str, task: Task | None, sync: str | None = None, *, receipts: bool = False
+    ) -> Site:
         """Return the one site of a model's blocks; its records have room for a slice and a batch size."""
-        key = (model, version, task)
+        key = (model, version, task, receipts)  # predictions with ids and without do not share a buffer
         site = self._contexts.get(key)
         if site is None:
             options = {"version": version, "task": task, "sync": sync, "attributes": (), "batch_size": len}

@@ -278,6 +278,14 @@ _ROWS = (
         per_model=False,
     ),
     Instrument(
+        "modelmon.receipts",
+        "counter",
+        "{receipt}",
+        "Receipts issued and used here, and those refused, by reason.",
+        ("event",),
+        per_model=False,
+    ),
+    Instrument(
         "modelmon.exporter.failures",
         "counter",
         "{export}",

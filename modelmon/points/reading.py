@@ -42,6 +42,7 @@ _SELF = {
     "modelmon.self.overflow": "self:overflow",
     "modelmon.intake.labels": "intake_labels",
     "modelmon.intake.refused": "intake_refused",
+    "modelmon.receipts": "self:receipts",
     "modelmon.exporter.failures": "exporter_failures",
 }
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from modelmon.errors import RejectedError
 from modelmon.probes import auto_ids, reading
@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 
     from modelmon.probes.seats import Seat, Site, Slice
 
+
+class Promises(Protocol):
+    """What keeps predictions and writes receipts of them."""
+
+    def keep(self, kept: Any, ident: Any, page: Slice) -> None:
+        """Keep what was predicted just now."""
+        ...
+
+    def receipt(self, identity: Any) -> str:
+        """Return a receipt of the prediction under an id; empty where none could be read."""
+        ...
+
+
 _NEW: Final = "not entered yet"
 _OPEN: Final = "open"
 _ENDED: Final = "over"
@@ -31,10 +44,28 @@ _ENDED: Final = "over"
 class CallContext:
     """One watched block; made by ``monitor.call()``, used with ``with`` or ``async with``."""
 
-    __slots__ = ("_call", "_first", "_ids", "_items", "_last", "_page", "_rows", "_seat", "_size", "_start", "_state")
+    __slots__ = (
+        "_call",
+        "_first",
+        "_ids",
+        "_items",
+        "_last",
+        "_page",
+        "_promises",
+        "_rows",
+        "_seat",
+        "_size",
+        "_start",
+        "_state",
+    )
 
     def __init__(
-        self, site: Site | None, *, attributes: Mapping[str, Any] | None = None, batch_size: int | None = None
+        self,
+        site: Site | None,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
+        promises: Promises | None = None,
     ) -> None:
         """Take what is watched, or None to do nothing.
 
@@ -43,7 +74,9 @@ class CallContext:
                 site are not None.
             attributes: the slice, as attribute name to value.
             batch_size: rows of this call; counted from the predictions if None.
+            promises: keeps the predictions for receipts, so that they await no label; or None.
         """
+        self._promises = promises
         self._seat: Seat | None = None if site is None else site.seat
         self._state = _NEW
         self._page: Slice = ()
@@ -91,6 +124,23 @@ class CallContext:
         else:
             row = (kept,) if type(kept) in {tuple, frozenset} else reading.hooked(seat, lambda: kept[None])
             self._give(seat, ident if ident is None else (ident,), row)
+
+    def receipt(self, id: Any) -> str:  # noqa: A002  (the public name)
+        """Return a signed text that stands for a prediction of this call, given with ``receipts=True``.
+
+        Whoever learns the label sends it back: ``monitor.labels(receipts=[...], truths=[...])``.
+
+        Args:
+            id: the prediction's id; ``ids`` has those that were issued.
+
+        Returns:
+            Letters, digits, ``-`` and ``_``, mostly under 200; nothing where no such prediction could be read.
+        """
+        if self._promises is None:
+            if self._seat is not None:
+                self._misused(self._seat, "receipt() without receipts=True")
+            return ""
+        return self._promises.receipt(id)
 
     def item(self, count: int = 1) -> None:
         """Mark one streamed item, or one that stands for ``count`` tokens."""
@@ -165,6 +215,10 @@ class CallContext:
             ident = self._issued(seat, rows)
         self._ids.extend(ident if type(ident) in {tuple, list} else _listed(ident))
         self._rows += 1 if rows is None else rows
+        if self._promises is not None:
+            if kept is not UNREADABLE and ident is not UNREADABLE:
+                self._promises.keep(kept, ident, self._page)
+            ident = None
         seat.give(seat.clock(), kept, ident, self._page)
 
     def _issued(self, seat: Seat, rows: int | None) -> Any:
