@@ -51,8 +51,11 @@ def dues_of(documents: Sequence[bytes | None]) -> NDArray[np.float64]:
 def dump(holdings: Holdings, tails: Tails) -> Dumped:
     """Return documents of all records that holdings hold."""
     alike = dump_alike(holdings, tails)
-    if alike is not None:
-        return alike
+    return dump_records(holdings, tails) if alike is None else alike
+
+
+def dump_records(holdings: Holdings, tails: Tails) -> Dumped:
+    """Return documents as `dump` does, whatever records they have."""
     records = holdings.records
     table = records.records
     numbers = np.flatnonzero(table["state"][: table.top] != NONE)
@@ -152,11 +155,12 @@ def load(holdings: Holdings, keys: Numbers, documents: Sequence[bytes | None], t
     if len(found) < len(documents):
         there = [number for number, document in enumerate(documents) if document]
     alike = None if len(holdings.records.records) else load_alike(holdings, keys[there], found)
-    dues[there] = _load(holdings, keys[there], found, tails) if alike is None else alike
+    dues[there] = load_records(holdings, keys[there], found, tails) if alike is None else alike
     return dues
 
 
-def _load(holdings: Holdings, keys: Numbers, found: Sequence[bytes], tails: Tails) -> NDArray[np.float64]:
+def load_records(holdings: Holdings, keys: Numbers, found: Sequence[bytes], tails: Tails) -> NDArray[np.float64]:
+    """Put records into holdings as `load` does, whatever they are; all documents are there."""
     raw = np.frombuffer(b"".join(found), np.uint8)
     lengths = np.array([*map(len, found)], np.int64)
     ends = np.cumsum(lengths)
