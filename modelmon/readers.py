@@ -136,7 +136,7 @@ class Ticker:
         if not self._changed.acquire(blocking=False):
             return
         try:
-            self._asked = self._done + 1
+            self._asked += 1
             self._changed.notify_all()
         finally:
             self._changed.release()

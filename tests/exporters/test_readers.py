@@ -43,6 +43,24 @@ def test_exports_what_the_source_knows_then():
     assert not source.failures
 
 
+def test_a_nudge_runs_the_action_soon_and_waits_for_nothing():
+    """It costs no waiter its turn, however many come while the action runs."""
+    ran, go = [], threading.Event()
+    ticker = Ticker(3600, lambda: (ran.append(1), go.wait(5)))
+    ticker.nudge()
+    assert ticker.start()
+    waiters = [threading.Thread(target=lambda: ran.append(ticker.run_now(5))) for _ in range(2)]
+    for waiter in waiters:
+        waiter.start()
+    for _ in range(5):
+        ticker.nudge()
+    go.set()
+    for waiter in waiters:
+        waiter.join(5)
+    assert ran.count(True) == len(ran)
+    assert ticker.stop(5)
+
+
 def test_no_thread_before_attaching():
     """Making a reader starts nothing; closing one that was never attached does nothing."""
     before = threading.active_count()
