@@ -61,9 +61,7 @@ class PostgresDatabase:
             for durable in (False, True)
         }
         self._view = beginning(schema, lock=False, durable=False, timeout=timeout)
-        self._short = beginning(schema, lock=False, durable=True, timeout=timeout, head=False).replace(
-            b"REPEATABLE READ", b"READ COMMITTED"
-        )
+        self._short = beginning(schema, lock=False, durable=True, timeout=timeout, head=False)
         self._head: Head | None = None
         self._folded = 0
         self._now = 0.0
@@ -100,10 +98,7 @@ class PostgresDatabase:
         return [body for (body,) in self._session.rows(self._sql.entries, (after,))]
 
     def due(self, before: float, limit: int) -> list[Reminder]:
-        """Return up to ``limit`` reminders due before a time, the earliest first.
-
-        There is one writer at a time, so no row needs to be locked or skipped.
-        """
+        """Return up to ``limit`` reminders due before a time; as writers take turns, none has to be locked or skipped."""
         return [Reminder(*row) for row in self._session.rows(self._sql.due, (before, limit))]
 
     def scan(self, after: int | None, limit: int) -> tuple[Keys, list[bytes | None], int | None]:
@@ -118,8 +113,7 @@ class PostgresDatabase:
         """Write changes and commit; False, with nothing written, if what they rest on is not what is there."""
         head, self._head = self._head, None
         if head is None or not self._session.under_way:
-            msg = f"{self._session.shown}: no transaction is under way"
-            raise StoreError(msg)
+            raise self._session.nothing_under_way()
         if (changes.entries and changes.known != head.entries) or (
             changes.rate is not None and changes.held_rate != head.rate
         ):

@@ -195,8 +195,7 @@ class Session:
             StoreError: what went wrong, without secrets, and without a trace of the driver's frames.
         """
         if self._pid != os.getpid() or self._link is None:
-            msg = f"{self.shown}: no transaction is under way in this process"
-            raise StoreError(msg)
+            raise self.nothing_under_way()
         try:
             return work(self._link)
         except psycopg.Error as error:
@@ -209,6 +208,10 @@ class Session:
         else:
             self.roll_back()
         raise failure
+
+    def nothing_under_way(self) -> StoreError:
+        """Return what to raise where there is no transaction to go on with."""
+        return StoreError(f"{self.shown}: no transaction is under way in this process")
 
     def _connected(self) -> Link:
         try:

@@ -113,7 +113,7 @@ def statements(schema: str) -> Statements:
 def beginning(schema: str, *, lock: bool, durable: bool, timeout: float, head: bool = True) -> bytes:
     """Return what begins a transaction: its limits, the writers' lock or one view of all, and the head."""
     wait = max(1, round(timeout * 1000))
-    start = "BEGIN ISOLATION LEVEL READ COMMITTED; " if lock else "BEGIN ISOLATION LEVEL REPEATABLE READ; "
+    start = f"BEGIN ISOLATION LEVEL {'REPEATABLE READ' if head and not lock else 'READ COMMITTED'}; "
     parts = {
         "{wait}": f"'{wait}'",
         "{most}": f"'{wait + _LATER_MS}'",
