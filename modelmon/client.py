@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelmon.clocks import StoreClock, SystemClock
 from modelmon.errors import BusyError, ConfigurationError, StoreError
-from modelmon.forking import load_counting, renew_in_child
+from modelmon.forking import load, load_counting, renew_in_child
 from modelmon.notices import AHEAD, INVALID, warn
 from modelmon.reports import JoinReport
+from modelmon.signing import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,7 @@ class LabelClient:
         version: str | None = None,
         *,
         clock: Clock | None = None,
+        receipt_key: Any = None,
     ) -> None:
         """Prepare; a durable store connects at its first use.
 
@@ -59,9 +61,10 @@ class LabelClient:
             model: what labels reach where a call does not say; every model's predictions under an id if None.
             version: with ``model``: only this version's.
             clock: an object with ``time()`` and ``monotonic_ns()``; the machine's if None.
+            receipt_key: verifies receipts, as the setting of ``Monitor``; the environment's if None.
 
         Raises:
-            ConfigurationError: when this is no store, or one of this process alone.
+            ConfigurationError: when this is no store, one of this process alone, or no key.
             ValueError: for a version without a model.
         """
         load_counting()
@@ -71,6 +74,7 @@ class LabelClient:
         check_scope(model, version)
         self.scope = (model, version)
         self._lock = RLock()
+        self._keys = None if receipt_key is None else Keys.of(receipt_key)
         self._clock = clock or SystemClock()
         self._now = StoreClock(self._clock)
         self._name = _shown(store)
@@ -105,9 +109,10 @@ class LabelClient:
 
     def labels(
         self,
-        ids: Any,
-        truths: Any,
+        ids: Any = None,
+        truths: Any = None,
         *,
+        receipts: Any = None,
         at: Any = None,
         revs: Any = None,
         model: str | None = None,
@@ -119,6 +124,7 @@ class LabelClient:
         Args:
             ids: ``n`` ids: a sequence, array or series.
             truths: ``n`` truths.
+            receipts: ``n`` texts that ``call.receipt`` gave, instead of ids; each names its model by itself.
             at: one or ``n`` times at which they became known.
             revs: ``n`` explicit revisions.
             model: reach only this model's predictions.
@@ -134,6 +140,9 @@ class LabelClient:
         """
         from modelmon.intake import delivery  # noqa: PLC0415  (loaded already)
 
+        if receipts is not None:
+            redeeming = load("modelmon.redeeming")
+            return JoinReport(redeeming.redeem_at(self._hold, self._now.now(), receipts, truths, self._keys, at, revs))
         model, version = self._reach(model, version)
         return _report(self, delivery(ids, truths, at=at, revs=revs, model=model, version=version, textual=textual))
 

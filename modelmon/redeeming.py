@@ -14,9 +14,11 @@ from modelmon.truths import instants, revisions, truths
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Callable
 
     from modelmon.recorder import Recorder
     from modelmon.settings import Settings
+    from modelmon.stores.contract import Store
 
 REFUSED = {
     "malformed": "the text is no receipt, or was cut",
@@ -44,6 +46,17 @@ def redeem(recorder: Recorder, receipts: Any, given: Any, *, at: Any = None, rev
     recorder.entered(len(delivery.found))
     for event, n in events.items():
         recorder.count("receipts", event, n)
+    say_refused(events)
+    return outcomes
+
+
+def redeem_at(  # noqa: PLR0917  (one caller, which has just these)
+    hold: Callable[[Callable[[Store], Any]], Any], now: float, receipts: Any, given: Any, keys: Any, at: Any, revs: Any
+) -> Counter[str]:
+    """Deliver labels with receipts to the store of a client; see `redeem`."""
+    delivery = read_delivery(receipts, given, keys_of(keys), at=at, revs=revs)
+    outcomes: Counter[str]
+    outcomes, events = hold(lambda store: deliver(store, delivery, now))
     say_refused(events)
     return outcomes
 

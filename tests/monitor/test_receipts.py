@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from modelmon import Binary, ConfigurationError, Monitor, Multiclass, Multilabel, Regression, RejectedError
+from modelmon import (
+    Binary,
+    ConfigurationError,
+    LabelClient,
+    MemoryStore,
+    Monitor,
+    Multiclass,
+    Multilabel,
+    Regression,
+    RejectedError,
+)
 from modelmon.receipts.tokens import Receipt, read, write
 from modelmon.signing import VARIABLE, Keys
 from modelmon.testing import FakeClock
@@ -245,3 +255,11 @@ def test_only_calls_with_receipts_give_them() -> None:
     assert call.receipt(call.ids[0])
     found = own.snapshot()["m"]
     assert (found.awaiting, found.rejected["misuse"]) == (1, 1)
+
+
+def test_a_client_takes_receipts_with_the_key_alone() -> None:
+    """A process that never saw the model delivers receipts to the store."""
+    receipts = issued(monitor_at(), ["a", "b"], [0.9, 0.2])
+    with LabelClient(MemoryStore(), clock=FakeClock(NOW), receipt_key=KEY) as client:
+        assert dict(client.labels(receipts=[*receipts, "x"], truths=[1, 1, 1])) == {"joined": 2, "invalid": 1}
+        assert client.snapshot()["m"].accuracy == 0.5
