@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -73,6 +74,7 @@ def _run(chosen: argparse.Namespace) -> int:
         where = running.address_of(listener)
         who = "anyone who can reach it" if tokens is None else "who shows a token"
         print(f"{client!r} at {where}: POST {where}/v1/labels, GET {where}/metrics, for {who}", flush=True)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # comes again once the server has ended in good order
         app = store_app(client, tokens, local=local and not chosen.insecure)
         running.server_of(app).run(sockets=[listener])
     return 0

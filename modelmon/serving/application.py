@@ -114,11 +114,14 @@ class _MonitorIntake:
         self._monitor = monitor
 
     def outcomes(self, labels: Labels) -> NDArray[np.uint8]:
+        recorder = self._monitor._recorder  # noqa: SLF001  (two halves of one intake)
+
         def deliver(store: Any, now: float) -> NDArray[np.uint8]:
+            recorder.entered(len(labels.ids))
             found: NDArray[np.uint8] = store.outcomes(timely(labels, now)[0])
             return found
 
-        return self._monitor._recorder.reach("label", deliver)  # noqa: SLF001  (two halves of one intake)
+        return recorder.reach("label", deliver)
 
 
 def _intake(target: Any) -> Intake:

@@ -66,6 +66,7 @@ _REPORT: Final = {
 _REFUSALS: Final = {
     "400": "No valid JSON, or a damaged body.",
     "401": "No valid bearer token.",
+    "403": "Without a token: the request does not name a loopback host.",
     "408": "The body took too long to arrive.",
     "413": f"More than {CAP >> 20} MiB after decompression, or more than {MOST_ITEMS:,} labels.",
     "415": "A media type or content encoding that is none of ours.",
