@@ -98,7 +98,7 @@ class PostgresDatabase:
         return [body for (body,) in self._session.rows(self._sql.entries, (after,))]
 
     def due(self, before: float, limit: int) -> list[Reminder]:
-        """Return up to ``limit`` reminders due before a time; as writers take turns, none has to be locked or skipped."""
+        """Return the earliest reminders due before a time; as writers take turns, none has to be locked or skipped."""
         return [Reminder(*row) for row in self._session.rows(self._sql.due, (before, limit))]
 
     def scan(self, after: int | None, limit: int) -> tuple[Keys, list[bytes | None], int | None]:
