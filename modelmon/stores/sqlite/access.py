@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from modelmon.errors import StoreError
 from modelmon.notices import warn
 from modelmon.stores.sqlite import files, forks
-from modelmon.stores.sqlite.failures import refused, told
+from modelmon.stores.sqlite.failures import TROUBLE, refused, told
 from modelmon.stores.sqlite.schema import PAGE_BYTES, migrate
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Access:
         """Tell errors of SQLite as the store's; a damaged file is set aside at once."""
         try:
             yield
-        except sqlite3.Error as error:
+        except TROUBLE as error:
             failure = told(error, self._path)
             if failure.kind == "corrupt":
                 self._set_aside(str(error))
@@ -116,7 +116,7 @@ class Access:
             return
         try:
             connection.execute("ROLLBACK")
-        except sqlite3.Error:
+        except TROUBLE:
             self.drop()
 
     # -- opening and losing ------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class Access:
                 self.drop()
             try:
                 self._open()
-            except sqlite3.DatabaseError as error:
+            except TROUBLE as error:
                 if told(error, self._path).kind != "corrupt":
                     raise
                 self._set_aside(str(error))
@@ -173,7 +173,7 @@ class Access:
         """Close the connection, whatever state it is in."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*TROUBLE):
                 connection.close()
 
     def _set_aside(self, why: str) -> None:

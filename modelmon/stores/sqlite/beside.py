@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.stores.database import Counted, Head
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping
 
 HEAD: Final = (
@@ -20,10 +20,19 @@ _TAKEN_AWAY_KEPT: Final = 1 << 20
 """Journal entries after which it is forgotten that a page was taken away; no reader lags that far behind."""
 
 
+def head_of(connection: sqlite3.Connection, columns: str) -> tuple[Any, ...]:
+    """Return columns of the head; a head that is not there is damage."""
+    rows: list[tuple[Any, ...]] = connection.execute(f"SELECT {columns} FROM head").fetchall()  # noqa: S608 - names of ours
+    if len(rows) != 1:
+        message = "the head is malformed"
+        raise sqlite3.DatabaseError(message)
+    return rows[0]
+
+
 def counted(connection: sqlite3.Connection, fold: int, journal: int) -> Counted:
     """Return what is counted, in one read transaction."""
     connection.execute("BEGIN")
-    *columns, folded = connection.execute(f"SELECT {HEAD} FROM head").fetchone()  # noqa: S608 - names of ours
+    *columns, folded = head_of(connection, HEAD)
     pages = dict(connection.execute("SELECT name, body FROM pages WHERE fold > ?", (fold,)))
     after = (max(folded, journal),)
     entries = connection.execute("SELECT body FROM journal WHERE number > ? ORDER BY number", after).fetchall()
@@ -33,7 +42,7 @@ def counted(connection: sqlite3.Connection, fold: int, journal: int) -> Counted:
 
 def fold(connection: sqlite3.Connection, pages: Mapping[str, bytes], upto: int, held: int) -> bool:
     """Write pages and drop the journal that they contain, unless somebody has folded more; within a transaction."""
-    (folded,) = connection.execute("SELECT folded FROM head").fetchone()
+    (folded,) = head_of(connection, "folded")
     if folded != held:
         return False
     rows = [(name, upto, body) for name, body in pages.items()]

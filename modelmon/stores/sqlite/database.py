@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from modelmon.stores.database import Keys
 
-_HEAD: Final = f"SELECT {beside.HEAD}, segment, merged, merging, cursor, trimmed FROM head"  # noqa: S608 - names of ours
+_HEAD: Final = f"{beside.HEAD}, segment, merged, merging, cursor, trimmed"
 _WRITTEN: Final = (
     "now", "sequence", "entries", "awaiting", "documents", "rate", "settings", "journal", "backlog",
     "segment", "merged", "merging", "cursor", "trimmed",
@@ -114,7 +114,7 @@ class SQLiteDatabase:
             connection = self._access.connect()
             self._flush(connection, full=durable or self._always)
             connection.execute("BEGIN IMMEDIATE")
-            row = connection.execute(_HEAD).fetchone()
+            row = beside.head_of(connection, _HEAD)
             self._log.follow(connection, row[0], Mark(*row[12:]))
             return Head(*row[:11])
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import StoreError
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
 
+TROUBLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises."""
 _KINDS: Final = (
     ("malformed", "corrupt"),
     ("not a database", "corrupt"),
+    ("unsupported file format", "corrupt"),
+    ("no such", "corrupt"),
+    ("Could not decode", "corrupt"),
     ("locked", "locked"),
     ("is full", "full"),
     ("readonly", "readonly"),
@@ -26,7 +31,7 @@ _ADVICE: Final = {
     "full": "there is no space left; the same call may be repeated once there is",
     "readonly": "the file or its directory cannot be written",
     "permission": "the file or its directory cannot be opened; look at their permissions",
-    "corrupt": "the file is damaged",
+    "corrupt": "the file is damaged, and a new one is begun",
 }
 
 _REFUSALS: Final = {
@@ -38,9 +43,13 @@ _REFUSALS: Final = {
 }
 
 
-def told(error: sqlite3.Error, path: Path) -> StoreError:
-    """Return the store's error for one of SQLite's; its ``kind`` says what is wrong."""
-    text = str(error)
+def told(error: Exception, path: Path) -> StoreError:
+    """Return the store's error for one of SQLite's; its ``kind`` says what is wrong.
+
+    SQLite quotes a damaged schema in its messages, which the module may then fail to decode.
+    """
+    decoding = isinstance(error, UnicodeDecodeError)
+    text = "the schema is malformed" if decoding else str(error)
     kind = next((kind for part, kind in _KINDS if part in text), "other")
     if kind == "permission" and os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK):
         kind = "other"  # too many open files, say

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -58,7 +59,7 @@ class Log:
         self._mark, self._written = mark, None
         try:
             self._recents.follow(origin, mark, read)
-        except ValueError as error:
+        except (TypeError, ValueError, struct.error) as error:
             message = "a segment is malformed"
             raise sqlite3.DatabaseError(message) from error
 
