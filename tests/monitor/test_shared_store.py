@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modelmon import Monitor, Multiclass, Snapshot, SQLiteStore, leasing
+from modelmon import Monitor, Multiclass, Snapshot, SQLiteStore, StoreError, leasing
 from modelmon.monitoring import Source
 
 if TYPE_CHECKING:
@@ -134,3 +135,81 @@ def test_exporters_hand_over_at_close(tmp_path: Path) -> None:
     second.home.delivery._lease._ask_at = 0.0
     assert Source(second).snapshot()["m"].awaiting == 2
     second.close()
+
+
+def test_a_locked_file_costs_no_call_and_no_prediction(tmp_path: Path) -> None:
+    """While another program locks the file, calls go on and labels raise; afterwards everything is there, exactly."""
+    path = tmp_path / "labels.db"
+    store = SQLiteStore(path, timeout=0.1)
+    own = Monitor(store=store, flush_interval=0.05)
+
+    @own(model="digit", id="key", task=Multiclass())
+    def predict(key: int) -> int:
+        return key % 10
+
+    for key in range(100):
+        predict(key)
+    assert own.flush(5)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    took = []
+    for key in range(100, 3000):
+        begun = time.perf_counter()
+        predict(key)
+        took.append(time.perf_counter() - begun)
+    assert sorted(took)[-30] < 0.01
+    with pytest.raises(StoreError) as caught:
+        own.label(100, 0)
+    assert caught.value.kind == "locked"
+    assert Source(own).snapshot()["digit"].calls == 3000
+    assert not own.flush(5)
+    other.rollback()
+    other.close()
+    assert own.labels(range(3000), [key % 10 for key in range(3000)]) == {"joined": 3000}
+    seen = own.snapshot()
+    assert seen["digit"].accuracy == 1.0
+    assert seen.store_errors["locked"] >= 2
+    assert seen["digit"].prediction_events["duplicate"] == 0
+    own.check_invariants()
+    own.close()
+    store.close()
+
+
+FORKING = """
+import os, sys, threading, time
+from modelmon import Monitor, Multiclass, SQLiteStore
+how, path = sys.argv[1:]
+own = Monitor(store=f"sqlite://{path}" if how == "address" else SQLiteStore(path), flush_interval=0.001)
+@own(model="digit", id="key", task=Multiclass())
+def predict(key): return key % 10
+def work(start):
+    for key in range(start, start + 100): predict(key)
+    keys = list(range(start, start + 100))
+    return own.labels(keys, [key % 10 for key in keys]) == {"joined": 100} and own.flush(10)
+stop, made = threading.Event(), [0]
+def hammer():
+    while not stop.is_set():
+        assert work(made[0] * 100)
+        made[0] += 1
+thread = threading.Thread(target=hammer); thread.start()
+bad = 0
+for child in range(15):
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if work(10_000_000 + child * 100) else 3)
+    bad += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
+stop.set(); thread.join()
+seen = own.snapshot()["digit"]
+own.check_invariants()
+own.close()
+print(bad, seen.labelled == 100 * (made[0] + 15), seen.accuracy, seen.prediction_events["duplicate"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("how", ["address", "object"])
+def test_children_forked_amid_writing_share_the_file(how: str, tmp_path: Path) -> None:
+    """A child uses a connection of its own, writes what it predicted itself, and nothing is counted twice or lost."""
+    line = [sys.executable, "-c", FORKING, how, str(tmp_path / "labels.db")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["0", "True", "1.0", "0"], done.stderr
