@@ -9,33 +9,27 @@ JoinReport(early=2)
 from __future__ import annotations
 
 import os
-from _thread import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from modelmon.clocks import StoreClock, SystemClock
-from modelmon.errors import BusyError, ConfigurationError, StoreError
-from modelmon.forking import load, load_counting, renew_in_child
+from modelmon.errors import ConfigurationError
+from modelmon.forking import load, load_counting
 from modelmon.notices import AHEAD, INVALID, warn
 from modelmon.reports import JoinReport
 from modelmon.signing import Keys
+from modelmon.stores.connection import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
-
     import numpy as np
     from numpy.typing import NDArray
-    from typing_extensions import Self
 
     from modelmon.clocks import Clock
     from modelmon.events import Labels
     from modelmon.snapshot import Snapshot
     from modelmon.stores.contract import Store
 
-T = TypeVar("T")
 
-
-class LabelClient:
+class LabelClient(Connection):
     """Deliver labels to a store that other processes write predictions to, and read what became of them.
 
     Safe for threads.
@@ -73,16 +67,15 @@ class LabelClient:
 
         check_scope(model, version)
         self.scope = (model, version)
-        self._lock = RLock()
         self._keys = None if receipt_key is None else Keys.of(receipt_key)
         self._clock = clock or SystemClock()
         self._now = StoreClock(self._clock)
         self._name = _shown(store)
-        self._store: Store | None = _opened(store)
+        opened = _opened(store)
         # A store that lasts keeps the settings that its monitors gave it; one in memory has none yet.
-        lasting = self._store.durable or self._store.shared
-        self._store.open(None if lasting else JoinSettings(), self._clock)
-        renew_in_child(self)
+        lasting = opened.durable or opened.shared
+        opened.open(None if lasting else JoinSettings(), self._clock)
+        super().__init__(opened)
 
     def __repr__(self) -> str:
         """Show the store, without its secrets, and the model."""
@@ -200,56 +193,10 @@ class LabelClient:
             warn("label:at", f"{ahead} label(s) refused: {AHEAD}")
         return found
 
-    def note(self, name: str, value: bytes | None) -> None:
-        """Keep a small value in a durable store by name, such as how far a file was read; None takes it away."""
-        self._hold(lambda store: _lasting(store).note(name, value))
-
-    def noted(self, name: str) -> bytes | None:
-        """Return the value that a durable store keeps by that name."""
-        found: bytes | None = self._hold(lambda store: _lasting(store).noted(name))
-        return found
-
-    def close(self) -> None:
-        """Let go of the store; closing twice does nothing."""
-        with self._lock:
-            store, self._store = self._store, None
-        if store is not None:
-            store.close()
-
-    def __enter__(self) -> Self:
-        """Return this client."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Let go of the store."""
-        self.close()
-
-    def renew(self) -> None:
-        """Take a lock that no thread of the parent can hold; runs in a forked child."""
-        self._lock = RLock()
-
     def _reach(self, model: str | None, version: str | None) -> tuple[str | None, str | None]:
         if model is None and version is not None and self.scope[0] is not None:
             return self.scope[0], version
         return self.scope if model is None and version is None else (model, version)
-
-    def _hold(self, act: Callable[[Any], T]) -> T:
-        """Return what ``act`` makes of the store, with the lock held.
-
-        Raises:
-            BusyError: when this thread holds the lock already, further up the stack.
-            StoreError: when the client is closed.
-        """
-        if self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  (as threading.Condition asks it)
-            msg = "the client was interrupted in this thread (signal handler, finaliser); label from normal code"
-            raise BusyError(msg)
-        with self._lock:
-            if self._store is None:
-                msg = "this client is closed"
-                raise StoreError(msg)
-            return act(self._store)
 
 
 def _report(client: LabelClient, labels: Labels) -> JoinReport:
@@ -284,10 +231,3 @@ def _shown(store: Any) -> str:
 
         return redacted(store)
     return type(store).__name__
-
-
-def _lasting(store: Any) -> Any:
-    if not hasattr(store, "note"):
-        msg = f"{type(store).__name__} keeps no notes"
-        raise ConfigurationError(msg)
-    return store

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ import pytest
 
 from modelmon import Regression
 from modelmon.cli import main
+from modelmon.labelfile.showing import progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,3 +223,63 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     whole = (tmp_path / "cut.csv.gz").read_bytes()
     (tmp_path / "cut.csv.gz").write_bytes(whole[: len(whole) // 2])
     assert main(["label", str(tmp_path / "cut.csv.gz"), "--store", url, "--batch", "100"]) == 1
+
+
+def test_odd_json_lines(tmp_path: Path) -> None:
+    """A byte order mark, a line beyond all bounds, a retraction first, names of one's own, and times left out."""
+    url = label_files.predicted(tmp_path, 3)
+    file = tmp_path / "labels.jsonl"
+    long = json.dumps({"id": "x" * (3 << 20), "label": "ok"})
+    lines = ['{"id": "order-0", "retract": true}', long, '{"id": "order-1", "label": "ok", "at": "soon"}']
+    file.write_bytes(b"\xef\xbb\xbf" + "\n".join(lines).encode())
+    assert main(["label", str(file), "--store", url, "--at", ""]) == 3
+    assert "a line longer" in (tmp_path / "labels.jsonl.rejects.csv").read_text("utf-8")
+    assert label_files.reading(url).labelled == 1
+    file.write_text('{"key": "order-2", "was": "ok"}\n{"key": "order-1", "was": "none"}\n', "utf-8")
+    options = ["--id", "key", "--label", "was", "--retract-value", "none"]
+    assert main(["label", str(file), "--store", url, *options]) == 0
+    assert label_files.reading(url).labelled == 1
+    assert label_files.reading(url).label_events["retracted"] == 1
+
+
+def test_lines_of_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody looks, a line comes every ten seconds, and none where none is wanted."""
+    now = [0.0]
+    monkeypatch.setattr("modelmon.labelfile.showing.time.monotonic", lambda: now[0])
+    for quiet in (False, True):
+        with progress("labels.csv", quiet=quiet) as shown:
+            for second in range(25):
+                now[0] += 1
+                shown.update(1000 * second, second / 100)
+            shown.update(25_000, float("nan"))
+        assert capsys.readouterr().err.splitlines() == (
+            [] if quiet else ["labels.csv: 9,000 rows (9%), 900 rows/s", "labels.csv: 19,000 rows (19%), 950 rows/s"]
+        )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
+def test_bar_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal a bar shows how far the file is, and the table follows it."""
+    import pty  # noqa: PLC0415 - not on Windows
+
+    url = label_files.predicted(tmp_path, 300)
+    file = tmp_path / "labels.csv"
+    label_files.write_csv(file, 300)
+    main_end, other_end = pty.openpty()
+    line = [sys.executable, "-m", "modelmon", "label", str(file), "--store", url, "--batch", "20"]
+    with os.fdopen(main_end, "rb", buffering=0) as screen:
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=other_end, env={**os.environ, "TERM": "xterm"})
+        os.close(other_end)
+        shown = b""
+        while True:
+            try:
+                shown += (got := screen.read(4096))
+            except OSError:  # the other end is closed
+                break
+            if not got:
+                break
+        table, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "100%" in shown.decode()
+    assert "300 rows" in shown.decode()
+    assert "joined" in table.decode()
