@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-PEERS = ("numpy", "wrapt", "prometheus_client", "opentelemetry-sdk", "river", "scikit-learn", "pandas")
+PEERS = (
+    "numpy",
+    "wrapt",
+    "prometheus_client",
+    "opentelemetry-sdk",
+    "river",
+    "scikit-learn",
+    "pandas",
+    "duckdb",
+    "redis",
+    "psycopg",
+)
 MARKS = ("<!-- figures -->", "<!-- /figures -->")
 _HEADS = ("figure", "ours", "median", "peer", "peer's", "ratio", "goal", "met")
 

@@ -32,6 +32,7 @@ GROUPS = {
     "batches": "drains.batches",
     "labels": "joins.labels",
     "whole": "joins.whole",
+    "stores": "stores.stores",
     "confusion": "quality.confusion",
     "scores": "quality.scores",
     "scrapes": "pages.scrapes",
