@@ -12,12 +12,14 @@ class Budget:
     Attributes:
         quick: a minute in all, instead of some.
         ten_million: also weigh ten million awaiting predictions.
+        large: also let ten million await their labels in an SQLite file.
         steady_calls: calls of the run that watches memory.
     """
 
     quick: bool = False
     ten_million: bool = False
     steady_calls: int = 10_000_000
+    large: bool = False
 
     def rounds(self, full: int = 61) -> int:
         """Return how many rounds to take, 25 at least."""

@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", default="build/bench.json", help="where to write the figures, '' for nowhere")
     parser.add_argument("--page", default="", help="a Markdown page whose figures to replace (docs/performance.md)")
     parser.add_argument("--ten-million", action="store_true", help="also weigh ten million awaiting predictions")
+    parser.add_argument("--large", action="store_true", help="also ten million awaiting in an SQLite file: 8 minutes")
     parser.add_argument("--calls", type=int, default=10_000_000, help="calls of the run that watches memory")
     parser.add_argument("--measure", default="", help=argparse.SUPPRESS)
     return parser
@@ -87,7 +88,7 @@ def _group(name: str, options: argparse.Namespace) -> tuple[list[Figure], float]
     started = time.monotonic()
     with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as out:
         line = [sys.executable, str(HERE), "--measure", name, "--json", out.name, "--calls", str(options.calls)]
-        line += ["--quick"] * options.quick + ["--ten-million"] * options.ten_million
+        line += ["--quick"] * options.quick + ["--ten-million"] * options.ten_million + ["--large"] * options.large
         done = subprocess.run(line, cwd=ROOT, check=False)
         text = out.read()
     figures = [Figure.from_state(state) for state in json.loads(text)] if done.returncode == 0 else []
@@ -97,7 +98,7 @@ def _group(name: str, options: argparse.Namespace) -> tuple[list[Figure], float]
 def _measure(options: argparse.Namespace) -> int:
     sys.path.insert(0, str(ROOT))
     module, _, function = GROUPS[options.measure].partition(".")
-    budget = Budget(options.quick, options.ten_million, options.calls)
+    budget = Budget(options.quick, options.ten_million, options.calls, options.large)
     figures = getattr(import_module(module), function)(budget)
     Path(options.json).write_text(json.dumps([figure.state() for figure in figures]), "utf-8")
     return 0

@@ -13,6 +13,7 @@ import pytest
 import rivals
 from contests import Contest, Contestant, Ours, Spent
 from figures import Figure, Goal, missing
+from large import large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from budget import Budget
 
 BATCH = 1000
+LARGE_S = 450.0
 OTHERS = {1: 200, 100: 60, 8192: 6}
 GOALS = {"SQLite": (150, 150), "Redis": (None, 80), "PostgreSQL": (None, 80)}
 sys.path.append(str(Path(__file__).parent.parent / "stores"))
@@ -28,7 +30,8 @@ sys.path.append(str(Path(__file__).parent.parent / "stores"))
 def stores(budget: Budget) -> list[Figure]:
     """Measure every store that can run here."""
     contests = {"SQLite": _sqlite, "Redis": _redis, "PostgreSQL": _postgres}
-    return [figure for name, opened in contests.items() for figure in _contest(name, budget, opened)]
+    found = [figure for name, opened in contests.items() for figure in _contest(name, budget, opened)]
+    return [*found, *(large(LARGE_S) if budget.large else [])]
 
 
 def _contest(name: str, budget: Budget, opened: Any) -> list[Figure]:
