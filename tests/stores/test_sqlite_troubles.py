@@ -221,7 +221,7 @@ def test_without_shared_memory_another_journal_serves(
 @forks
 def test_a_fork_waits_for_a_transaction_of_another_thread(database: SQLiteDatabase, path: Path) -> None:
     """A child forked while another thread writes begins with a clean state, and both go on."""
-    database._access._timeout = 5.0
+    database._access._turn._timeout = 5.0
     stop, done = threading.Event(), []
 
     def work() -> None:

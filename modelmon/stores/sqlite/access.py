@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +14,13 @@ from modelmon.errors import StoreError
 from modelmon.notices import warn
 from modelmon.stores.sqlite import files, forks
 from modelmon.stores.sqlite.failures import TROUBLE, refused, told
-from modelmon.stores.sqlite.schema import PAGE_BYTES, migrate
+from modelmon.stores.sqlite.pragmas import set_up
+from modelmon.stores.sqlite.schema import migrate
+from modelmon.stores.sqlite.turns import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CACHE_KIB: Final = 8192
-CHECKPOINT_PAGES: Final = 2000
 LONGEST_LOG: Final = 64 << 20
 """Bytes of the write-ahead log past which it is written back and cut off."""
 _LOG_PAUSE_S: Final = 5.0
@@ -52,20 +51,14 @@ class Access:
         self._connection: sqlite3.Connection | None = None
         self._identity: files.Identity | None = None
         self._checked = 0.0
-        self._begin_in_process()
+        self._pid, self._turn = os.getpid(), Turn(timeout)
         forks.rest_at_forks(self)
-
-    def _begin_in_process(self) -> None:
-        self._pid = os.getpid()
-        self._turn = threading.Lock()
-        self._taken_by = 0
-        self._resting = False
 
     # -- one thread at a time ----------------------------------------------------------------------------------------
 
     def is_held(self) -> bool:
         """Return whether somebody has the turn in this process."""
-        return self._pid == os.getpid() and self._taken_by != 0
+        return self._pid == os.getpid() and self._turn.is_taken()
 
     def take(self) -> None:
         """Wait for the turn.
@@ -75,19 +68,14 @@ class Access:
         """
         if self._pid != os.getpid():
             self.renew()
-        mine = self._taken_by == threading.get_ident()
-        if mine or not self._turn.acquire(timeout=self._timeout):
-            message = f"a transaction of this process on {self._path} has not ended; the same call may be repeated"
-            raise StoreError(message, kind="locked")
-        self._taken_by = threading.get_ident()
+        self._turn.take()
 
     def give(self) -> None:
         """Give the turn back, with nothing under way."""
         try:
             self._roll_back()
         finally:
-            self._taken_by = 0
-            self._turn.release()
+            self._turn.give()
 
     @contextmanager
     def turn(self) -> Iterator[sqlite3.Connection]:
@@ -149,25 +137,13 @@ class Access:
                 str(self._path), timeout=self._timeout, isolation_level=None, check_same_thread=False
             )
             try:
-                self._set_up(connection)
+                set_up(connection, self._path)
                 made = migrate(connection)
             except BaseException:
                 connection.close()
                 raise
         self.resets += made and self._identity is not None
         self._connection, self._identity = connection, found
-
-    def _set_up(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            connection.execute("PRAGMA journal_mode = DELETE").fetchone()
-            message = f"{self._path} lies on a file system without write-ahead logs; writing to it is slower"
-            warn("sqlite_journal", message)
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}").fetchone()
-        connection.execute("PRAGMA temp_store = MEMORY")
 
     def drop(self) -> None:
         """Close the connection, whatever state it is in."""
@@ -238,18 +214,14 @@ class Access:
 
     def rest(self, timeout: float) -> None:
         """Close the connection before a fork, once no transaction is under way; see `forks`."""
-        if self._taken_by == threading.get_ident() or not self._turn.acquire(timeout=timeout):
-            return
-        self._resting = True
-        if self._connection is not None and _KEEP_LOG is not None:
-            self._connection.setconfig(_KEEP_LOG, True)  # type: ignore[attr-defined]  # noqa: FBT003
-        self.drop()
+        if self._turn.rest(timeout):
+            if self._connection is not None and _KEEP_LOG is not None:
+                self._connection.setconfig(_KEEP_LOG, True)  # type: ignore[attr-defined]  # noqa: FBT003
+            self.drop()
 
     def wake(self) -> None:
         """Go on after a fork, in the parent."""
-        if self._resting:
-            self._resting = False
-            self._turn.release()
+        self._turn.wake()
 
     def renew(self) -> None:
         """Begin anew in a forked child: a connection that could not be closed before is kept, and never touched."""
@@ -257,4 +229,4 @@ class Access:
             self._inherited.append(self._connection)
             self._renewed()
         self._connection = None
-        self._begin_in_process()
+        self._pid, self._turn = os.getpid(), Turn(self._timeout)

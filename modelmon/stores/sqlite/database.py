@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from modelmon.errors import ConfigurationError, StoreError
-from modelmon.stores.database import Changes, Counted, Head, Reminder
-from modelmon.stores.sqlite import beside
+from modelmon.stores.database import Changes, Head, Reminder
 from modelmon.stores.sqlite.access import Access
+from modelmon.stores.sqlite.beside import HEAD, Beside, head_of
 from modelmon.stores.sqlite.log import Log
 from modelmon.stores.sqlite.recents import Mark
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from modelmon.stores.database import Keys
 
-_HEAD: Final = f"{beside.HEAD}, segment, merged, merging, cursor, trimmed"
+_HEAD: Final = f"{HEAD}, segment, merged, merging, cursor, trimmed"
 _WRITTEN: Final = (
     "now", "sequence", "entries", "awaiting", "documents", "rate", "settings", "journal", "backlog",
     "segment", "merged", "merging", "cursor", "trimmed",
@@ -28,12 +28,12 @@ _WRITTEN: Final = (
 _WRITE_HEAD: Final = f"UPDATE head SET {', '.join(f'{name} = ?' for name in _WRITTEN)}"  # noqa: S608 - names of ours
 
 
-class SQLiteDatabase:
+class SQLiteDatabase(Beside):
     """Keep documents, reminders, a catalogue, a journal and pages in one file.
 
     A transaction is ``BEGIN IMMEDIATE``: the only one of its kind on the file, in whatever process.
     Memory: about 200 bytes for each document of the log (see `recents`), of which there are at most 128 k, or 1.8 times
-    as many while they are being merged: 26 MB, for a while 46 MB; and a page cache of 8 MB.
+    as many while they are being merged: 30 MB, for a while 50 MB, with a page cache of 8 MB.
     """
 
     name = "sqlite"
@@ -62,8 +62,7 @@ class SQLiteDatabase:
         self._path = Path(os.path.abspath(text))  # noqa: PTH100  (keeps a link as it is, to be refused)
         self._always = flush == "always"
         self._log = Log()
-        self._access = Access(self._path, timeout, renewed=self._log.forget)
-        self._full: sqlite3.Connection | None = None
+        super().__init__(Access(self._path, timeout, renewed=self._log.forget))
         self._head: Head | None = None
 
     def __repr__(self) -> str:
@@ -112,17 +111,11 @@ class SQLiteDatabase:
     def _begun(self, *, durable: bool) -> Head:
         with self._access.telling():
             connection = self._access.connect()
-            self._flush(connection, full=durable or self._always)
+            self.flush(connection, full=durable or self._always)
             connection.execute("BEGIN IMMEDIATE")
-            row = beside.head_of(connection, _HEAD)
+            row = head_of(connection, _HEAD)
             self._log.follow(connection, row[0], Mark(*row[12:]))
             return Head(*row[:11])
-
-    def _flush(self, connection: sqlite3.Connection, *, full: bool) -> None:
-        """Have commits flushed to disk, or not; SQLite heeds this between transactions only."""
-        if full is not (self._full is connection):
-            connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
-            self._full = connection if full else None
 
     def abandon(self) -> None:
         """End a transaction without writing; harmless where none is under way."""
@@ -206,52 +199,16 @@ class SQLiteDatabase:
         )
         connection.execute(_WRITE_HEAD, (*row, *mark))
 
-    # -- what is counted, leases, notes ------------------------------------------------------------------------------
-
-    def counted(self, fold: int, journal: int) -> Counted:
-        """Return what is counted, in one read transaction."""
-        with self._access.turn() as connection:
-            return beside.counted(connection, fold, journal)
-
-    def fold(self, pages: Mapping[str, bytes], upto: int, held: int) -> bool:
-        """Write pages that contain the journal up to ``upto``, and drop that much of it."""
-        with self._writing() as connection:
-            return beside.fold(connection, pages, upto, held)
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Run statements in a small transaction of their own, flushed to disk."""
-        with self._access.turn() as connection:
-            self._flush(connection, full=True)
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-
-    def lease(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or extend a lease by the host's clock; return whether ``holder`` has it now."""
-        with self._writing() as connection:
-            return beside.lease(connection, name, holder, seconds)
-
-    def release(self, name: str, holder: str) -> None:
-        """Give a lease back, if ``holder`` has it."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM leases WHERE name = ? AND holder = ?", (name, holder))
-
-    def note(self, name: str, value: bytes | None) -> None:
-        """Keep a small value by name, durably; None takes it away."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM notes WHERE name = ?", (name,))
-            if value is not None:
-                connection.execute("INSERT INTO notes VALUES (?, ?)", (name, value))
-
-    def noted(self, name: str) -> bytes | None:
-        """Return the value kept by that name."""
-        with self._access.turn() as connection:
-            row = connection.execute("SELECT body FROM notes WHERE name = ?", (name,)).fetchone()
-        return None if row is None else row[0]
-
     def check(self) -> list[str]:
         """Return what is wrong with the file; usually nothing."""
         with self._access.turn() as connection:
-            found = [line for (line,) in connection.execute("PRAGMA integrity_check")]
-        return [] if found == ["ok"] else found
+            found = [line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
+        try:
+            head = self.begin(durable=False)
+            with self._within() as connection:
+                held = self._log.count(connection)
+        finally:
+            self.abandon()
+        if held != head.documents:
+            found.append(f"{held} documents are there, and {head.documents} are counted")
+        return found

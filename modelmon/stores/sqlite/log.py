@@ -25,6 +25,7 @@ _AT_ONCE: Final = 500
 _MARKS: Final = ",".join("?" * _AT_ONCE)
 _FIND: Final = f"SELECT key, body FROM documents WHERE key IN ({_MARKS})"  # noqa: S608 - question marks only
 _SEGMENTS_AT_ONCE: Final = 64
+_COUNTED_AT_ONCE: Final = 10_000
 _FIRST_PHASE: Final = 2**64
 
 
@@ -110,6 +111,16 @@ class Log:
                 return np.array(keys, np.int64), bodies, None
             going_on = keys[-1]
         return np.array(keys, np.int64), bodies, going_on
+
+    def count(self, connection: sqlite3.Connection) -> int:
+        """Return how many documents there are, by counting them."""
+        (held,) = connection.execute("SELECT count(*) FROM documents").fetchone()
+        after = None
+        while keys := self._recents.walk(after, _COUNTED_AT_ONCE):
+            bodies, _ = self._recents.find(keys)
+            held += len(keys) - bodies.count(None) - len(self._look_up(connection, keys))
+            after = keys[-1]
+        return int(held)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 

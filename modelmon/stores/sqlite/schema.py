@@ -33,7 +33,6 @@ _FIRST: Final = (
     "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
     "CREATE TABLE notes (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
 )
-PAGE_BYTES: Final = 8192
 STEPS: Final = (_FIRST,)
 """Statements that lead from each schema to the next; only ever appended to."""
 
