@@ -66,7 +66,7 @@ class Writing:
         self.called_at = monotonic()
         self._owner = owner
         self._turn = RLock()
-        self._strikes = 0
+        self._strikes = self._resets = 0
         self._wrote_at = monotonic()
 
     def attach(self, store: Store, full: Callable[[], object]) -> Spool:
@@ -80,7 +80,7 @@ class Writing:
         from modelmon.storecounts import StoreCounts  # noqa: PLC0415  (the same)
 
         self.spool, self.counts = Spool(full), StoreCounts()
-        self.store = store
+        self.store, self._resets = store, _resets(store)
         return self.spool
 
     @property
@@ -162,6 +162,10 @@ class Writing:
             if not isinstance(error, InvariantError):
                 self.counts.failed(kind_of(error))
             raise
+        finally:
+            before, self._resets = self._resets, _resets(self.store)
+            for _ in range(before, self._resets):
+                self.counts.failed("reset")
         self.counts.took(kind, perf_counter_ns() - start)
         self.backoff.clear()
         self.called_at = monotonic()
@@ -186,6 +190,12 @@ class Writing:
 def kind_of(error: BaseException) -> str:
     """Return the one word that an error is counted under."""
     return "configuration" if isinstance(error, ConfigurationError) else str(getattr(error, "kind", "other"))
+
+
+def _resets(store: Store) -> int:
+    """Return how often a store began anew; none of those that cannot tell."""
+    found = getattr(store, "resets", 0)
+    return found if isinstance(found, int) else 0
 
 
 def _owned(lock: Any) -> bool:

@@ -76,6 +76,11 @@ class DatabaseStore:
         """Show the database, without secrets."""
         return f"<{type(self).__name__} on {self._database!r}>"
 
+    @property
+    def resets(self) -> int:
+        """How often this process found that the store had lost what it had confirmed, and began anew."""
+        return int(getattr(self._database, "resets", 0))
+
     def renew(self) -> None:
         """Forget what this process knows of the store; a forked child begins so."""
         self._lock = RLock()
