@@ -164,8 +164,7 @@ class Access:
         self._identity = found  # there was a file, so that the next one counts as a reset
         if aside is not None:
             message = (
-                f"{self._path} is damaged ({why}): it was renamed to {aside.name}, and a new, empty store takes its "
-                "place; predictions and labels in the old file are not counted any more"
+                f"{self._path} is damaged ({why}): it was renamed to {aside.name}; a new, empty store takes its place"
             )
             warn("sqlite_damaged", message)
 
