@@ -150,6 +150,6 @@ class Delivery(Writing):
         self.backoff.failed()
         told = error if isinstance(error, ModelmonError) else type(error).__name__
         message = (
-            f"the store cannot be reached: {told}; predictions are kept in memory, and past its bound the oldest go"
+            f"the store takes nothing now: {told}; predictions are kept in memory, and past its bound the oldest go"
         )
         warn(f"store:{kind_of(error)}", message)

@@ -149,6 +149,23 @@ def test_label_command_works_as_written(store: Path, tmp_path: Path) -> None:
     assert "1 bad row(s) are in chargebacks.csv.rejects.csv, each with its line and the reason" in done.stderr
 
 
+def test_commands_of_the_readme_work_as_written(store: Path, tmp_path: Path) -> None:
+    """A store in the environment is all that the command needs."""
+    (tmp_path / "chargebacks.csv").write_text("id,label\norder-1,fraud\norder-2,ok\n", "utf-8")
+    readme = (PAGE.parent.parent / "README.md").read_text("utf-8")
+    command = next(part for part in re.findall(r"^```bash\n(.*?)^```$", readme, re.DOTALL | re.M) if "label" in part)
+    done = shell(command.replace("sqlite:///var/lib/app/labels.db", f"sqlite://{store}"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^  joined +2 ", done.stdout, re.MULTILINE)
+
+
+def test_extras_of_the_page_exist() -> None:
+    """Every extra that the page has installed is one of the package."""
+    project = (PAGE.parent.parent / "pyproject.toml").read_text("utf-8")
+    for names in re.findall(r"modelmon\[([\w,]+)\]", TEXT):
+        assert all(re.search(rf"^{name} = \[", project, re.MULTILINE) for name in names.split(","))
+
+
 @contextmanager
 def serving(command: str, folder: Path) -> Iterator[str]:
     """Run the command that serves, on a free port of loopback, and give its address."""

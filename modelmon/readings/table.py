@@ -57,12 +57,13 @@ def title(readings: Readings) -> str:
 
 def figures(readings: Readings) -> list[tuple[str, str]]:
     """Return names and values of the main figures, without those that do not apply."""
+    here = readings.calls or readings.predictions or not readings.accepted  # else they were other processes'
     outcomes = ", ".join(f"{n:,} {name}" for name, n in readings.outcomes.items() if n and name != "ok")
     pairs = [
-        ("calls", f"{readings.calls:,}" + (f" ({outcomes})" if outcomes else "")),
+        ("calls", f"{readings.calls:,}" + (f" ({outcomes})" if outcomes else "") if here else ""),
         ("in flight", f"{readings.in_flight:,}" if readings.in_flight else ""),
         ("duration", spread(readings.duration)),
-        ("predictions", f"{readings.predictions:,}"),
+        ("predictions", f"{readings.predictions:,}" if here else ""),
         ("rejected", told(readings.rejected)),
         ("labelled", joined(readings)),
         ("labels assumed", f"{readings.assumed:,}" if readings.assumed else ""),

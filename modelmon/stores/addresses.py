@@ -117,7 +117,9 @@ def check_address(url: str | os.PathLike[str]) -> None:
         return
     kind = _KINDS.get(_scheme(url))
     if kind is None:
-        _refuse(f"{redacted(url)!r} is no store: give memory, {', '.join(f'{name}://' for name in _KINDS)}, or a path")
+        shown = repr(redacted(url)) if "://" in url else "a text without ://"
+        names = ", ".join(f"{name}://" for name in _KINDS)
+        _refuse(f"{shown} is no store: give memory, {names}, or a pathlib.Path; sqlite:///x is the absolute path /x")
     elif kind is _SQLITE:
         _path(url)
     elif find_spec(kind.driver) is None:
@@ -170,7 +172,7 @@ def _path(url: str | os.PathLike[str]) -> Path:
     else:
         host, slash, path = url.partition("://")[2].partition("/")
         if host or not slash:
-            _refuse("sqlite:///x is the absolute path /x; for a relative one give a pathlib.Path")
+            _refuse("sqlite:///x is the absolute path /x; a relative one can be a pathlib.Path only")
         path = "/" + unquote(path).lstrip("/")
     if "\x00" in path or path.endswith("/") or path in ("", "."):
         _refuse(f"{path!r} names no file for the store")
