@@ -227,5 +227,4 @@ class Access:
         if self._connection is not None:
             self._inherited.append(self._connection)
             self._renewed()
-        self._connection = None
-        self._pid, self._turn = os.getpid(), Turn(self._timeout)
+        self._connection, self._pid, self._turn = None, os.getpid(), Turn(self._timeout)
