@@ -38,16 +38,15 @@ def reminders(keys: Numbers, due: Floats, ttl: float) -> list[tuple[float, bytes
     keys, due = keys[some], due[some]
     if not len(keys):
         return []
-    bucket = np.floor(due / max(_NARROWEST, ttl / _BUCKETS))
-    order = np.argsort(bucket, kind="stable")
     entries = np.empty(len(keys), _ENTRY)
-    entries["key"], entries["due"] = keys[order], due[order]
-    cuts = np.flatnonzero(np.diff(bucket[order])) + 1
-    parts = [
-        part[start : start + MOST_ENTRIES]
-        for part in np.split(entries, cuts)
-        for start in range(0, len(part), MOST_ENTRIES)
-    ]
+    entries["key"], entries["due"] = keys, due
+    width = max(_NARROWEST, ttl / _BUCKETS)
+    whole = [entries]
+    if due.min() // width < due.max() // width:
+        bucket = np.floor(due / width)
+        order = np.argsort(bucket, kind="stable")
+        whole = np.split(entries[order], np.flatnonzero(np.diff(bucket[order])) + 1)
+    parts = [part[start : start + MOST_ENTRIES] for part in whole for start in range(0, len(part), MOST_ENTRIES)]
     return [(float(part["due"].min()), part.tobytes()) for part in parts]
 
 

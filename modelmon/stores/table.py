@@ -8,6 +8,7 @@ Blocks grow in place, which for large ones moves no bytes; so nobody may keep a 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,9 +53,7 @@ class Table:
         self._lay(dtypes)
 
     def _lay(self, dtypes: Mapping[str, Any]) -> None:
-        fields = sorted(dtypes.items(), key=lambda item: -np.dtype(item[1]).itemsize)  # widest first: least padding
-        dtype = np.dtype([(name, kind) for name, kind in fields], align=True)
-        self._block = np.zeros(self._capacity, dtype)
+        self._block = np.zeros(self._capacity, _laid(tuple(dtypes.items())))
         self._columns: dict[str, NDArray[Any]] = {}
         self._point()
 
@@ -154,3 +153,10 @@ class Table:
         self._columns, self._bytes, self._words = {}, np.empty(0), None
         self._block.resize(self._capacity, refcheck=False)
         self._point()
+
+
+@cache
+def _laid(fields: tuple[tuple[str, Any], ...]) -> np.dtype[np.void]:
+    """Return the dtype of a row, widest columns first, for least padding."""
+    ordered = sorted(fields, key=lambda item: -np.dtype(item[1]).itemsize)
+    return np.dtype([(name, kind) for name, kind in ordered], align=True)
