@@ -153,7 +153,9 @@ def test_commands_of_the_readme_work_as_written(store: Path, tmp_path: Path) -> 
     """A store in the environment is all that the command needs."""
     (tmp_path / "chargebacks.csv").write_text("id,label\norder-1,fraud\norder-2,ok\n", "utf-8")
     readme = (PAGE.parent.parent / "README.md").read_text("utf-8")
-    command = next(part for part in re.findall(r"^```bash\n(.*?)^```$", readme, re.DOTALL | re.M) if "label" in part)
+    command = next(
+        part for part in re.findall(r"^```bash\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE) if "label" in part
+    )
     done = shell(command.replace("sqlite:///var/lib/app/labels.db", f"sqlite://{store}"), tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^  joined +2 ", done.stdout, re.MULTILINE)
@@ -211,7 +213,7 @@ def test_servers_are_set_up_and_emptied_as_written(store: Path, tmp_path: Path) 
         with psycopg.connect(owner, autocommit=True) as connection:
             for statement in block("### PostgreSQL", "sql").splitlines():
                 connection.execute(statement.encode())
-        postgres = owner.replace(f"tester:{PASSWORD}", "watcher:change%20me")
+        postgres = owner.replace(f"tester:{PASSWORD}", "watcher:change-me")
         redis = server.url.replace("redis://", "redis://watcher:change-me@")
         urls = [f"sqlite://{store}", postgres, redis]
         assert [label_one(url, 1) for url in urls] == [{"joined": 1}] * 3
