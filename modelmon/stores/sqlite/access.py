@@ -15,7 +15,7 @@ from modelmon.notices import warn
 from modelmon.stores.sqlite import files, forks
 from modelmon.stores.sqlite.failures import TROUBLE, refused, told
 from modelmon.stores.sqlite.pragmas import set_up
-from modelmon.stores.sqlite.schema import migrate
+from modelmon.stores.sqlite.schema import migrate, origin_of
 from modelmon.stores.sqlite.turns import Turn
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Access:
     """Open a file, keep it to one thread at a time, and tell what fails.
 
     Attributes:
-        resets: how often a damaged or deleted file was replaced by a new one.
+        resets: how often a damaged or deleted file was replaced by a new one, or by an older copy.
     """
 
     def __init__(self, path: Path, timeout: float, *, renewed: Callable[[], None]) -> None:
@@ -50,7 +50,8 @@ class Access:
         self._inherited: list[sqlite3.Connection] = []
         self._connection: sqlite3.Connection | None = None
         self._identity: files.Identity | None = None
-        self._checked = 0.0
+        self._tried: files.Identity | None = None
+        self._origin, self._checked = "", 0.0
         self._pid, self._turn = os.getpid(), Turn(timeout)
         forks.rest_at_forks(self)
 
@@ -95,7 +96,7 @@ class Access:
         except TROUBLE as error:
             failure = told(error, self._path)
             if failure.kind == "corrupt":
-                self._set_aside(str(error))
+                self._set_aside(str(error), self._identity)
             raise failure from error
 
     def _roll_back(self) -> None:
@@ -122,7 +123,7 @@ class Access:
             except TROUBLE as error:
                 if told(error, self._path).kind != "corrupt":
                     raise
-                self._set_aside(str(error))
+                self._set_aside(str(error), self._tried)
             except OSError as error:
                 raise refused(error, self._path) from error
         message = f"{self._path} keeps being replaced by other files"
@@ -132,18 +133,19 @@ class Access:
         files.make_directory(self._path.parent)
         with files.alone(self._path.parent, self._timeout):
             files.make_file(self._path)
-            found = files.identity(self._path)
+            found = self._tried = files.identity(self._path)
             connection = sqlite3.connect(
                 str(self._path), timeout=self._timeout, isolation_level=None, check_same_thread=False
             )
             try:
                 set_up(connection, self._path)
                 made = migrate(connection)
+                origin, anew = origin_of(connection, other_than=self._origin if found != self._identity else "")
             except BaseException:
                 connection.close()
                 raise
-        self.resets += made and self._identity is not None
-        self._connection, self._identity = connection, found
+        self.resets += anew or (made and self._identity is not None)
+        self._connection, self._identity, self._origin = connection, found, origin
 
     def drop(self) -> None:
         """Close the connection, whatever state it is in."""
@@ -152,9 +154,8 @@ class Access:
             with contextlib.suppress(*TROUBLE):
                 connection.close()
 
-    def _set_aside(self, why: str) -> None:
+    def _set_aside(self, why: str, found: files.Identity | None) -> None:
         """Put a damaged file out of the way, unless another process has done so."""
-        found = files.identity(self._path) if self._identity is None else self._identity
         self.drop()
         try:
             with files.alone(self._path.parent, self._timeout):

@@ -72,3 +72,16 @@ def migrate(connection: sqlite3.Connection) -> bool:
             connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.execute("COMMIT")
     return made
+
+
+def origin_of(connection: sqlite3.Connection, *, other_than: str) -> tuple[str, bool]:
+    """Return the store's origin, and whether it was given a new one, because it had that of a file open before.
+
+    An older copy, put in that one's place, would else be taken for what is known of that one.
+    """
+    row = connection.execute("SELECT origin FROM head").fetchone()
+    if row is None or row[0] != other_than:
+        return (row[0] if row else ""), False
+    origin = secrets.token_hex(8)
+    connection.execute("UPDATE head SET origin = ?", (origin,))
+    return origin, True
