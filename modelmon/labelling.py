@@ -104,14 +104,15 @@ class Labelling:
             model: the model's name.
             version: only this version; every version without an assumption of its own if None.
 
+        A store that cannot be reached is told as soon as it can.
+
         Raises:
             ConfigurationError: when that could never be assumed.
-            StoreError: when it was not committed.
         """
         if disabled():
             return
         assumption = assumption_of(truth, after)
-        self._recorder.reach("label", lambda store, _: store.assume(model, version, assumption))
+        self._recorder.promise(lambda store: store.assume(model, version, assumption))
 
     def retract(
         self,

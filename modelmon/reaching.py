@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from binascii import hexlify
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelmon.clocks import StoreClock
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from modelmon.callcounts import SeriesCounts
     from modelmon.clocks import Clock
     from modelmon.delivering import Delivery
+    from modelmon.directory.publication import Publication
     from modelmon.draining import Sink
     from modelmon.parts import Part
     from modelmon.process import ProcessCounts
@@ -44,7 +46,9 @@ class Reaching:
         troubles: of the library itself.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, make_store: Callable[[], Store]) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, make_store: Callable[[], Store], place: Callable[[], str | None]
+    ) -> None:
         """Prepare; the store is made and opened at the first drain."""
         self.settings = settings
         self.clock = clock
@@ -56,6 +60,8 @@ class Reaching:
         self._sink: Sink | None = None
         self._delivery: Delivery | None = None
         self._process: ProcessCounts | None = None
+        self._place: Callable[[], str | None] | None = place
+        self._publication: Publication | None = None
 
     if TYPE_CHECKING:  # the recorder's own
 
@@ -98,6 +104,18 @@ class Reaching:
         now, done = self.hold(here)
         return done[0] if done else self.delivery.call(kind, lambda store: act(store, now))
 
+    def promise(self, act: Callable[[Store], object]) -> None:
+        """Have the store do something, now or as soon as it can be reached.
+
+        Raises:
+            BusyError: as for `reach`.
+            ConfigurationError: when the store refuses it.
+        """
+        if self.hold(lambda _: self.store.blocking):
+            self.delivery.promise(act)
+        else:
+            self.reach("label", lambda store, _: act(store))
+
     @property
     def store(self) -> Store:
         """The store, opened at the first use."""
@@ -119,15 +137,39 @@ class Reaching:
             self._delivery = load("modelmon.delivering").Delivery(self, self.settings.flush_interval)
         return self._delivery
 
+    @property
+    def publication(self) -> Publication | None:
+        """What shows this process's counts to the others of its machine, and theirs to it; None without a directory."""
+        if self._place is not None:
+            place, self._place = self._place(), None
+            if place is not None:
+                made = load("modelmon.directory.publication").Publication
+                self._publication = made(self, place, self.settings.flush_interval, self.settings.history)
+        return self._publication
+
     def parts(self, *, shown: bool = False) -> tuple[Part, ...]:
-        """Return frozen parts of this process and of its store.
+        """Return frozen parts of this process, or of its machine, and of its store.
 
         Args:
-            shown: to exporters, which go on without a store that fails, and without one that another process shows.
+            shown: to exporters that send what this process alone knows; they go on without a store that fails, and
+                without one that another process shows.
 
         Raises:
             StoreError: when the store fails, and it is not for exporters.
         """
+        own, stored = self._parts(shown=shown, leased=True)
+        return (*(own if shown or self.publication is None else self.publication.whole()), *stored)
+
+    def scraped(self) -> tuple[Part, ...]:
+        """Return frozen parts of this process, or of its machine, and of its store, for an exporter that is asked.
+
+        With a directory every process that is asked shows all, the store too.
+        """
+        publication = self.publication
+        own, stored = self._parts(shown=True, leased=publication is None)
+        return (*(own if publication is None else publication.parts()), *stored)
+
+    def _parts(self, *, shown: bool, leased: bool) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
 
         def here(_: Any) -> tuple[tuple[Part, ...], list[Watched]]:
             sites = self.sites()
@@ -140,17 +182,18 @@ class Reaching:
 
         parts, sites = self.hold(here)
         if parts:
-            return parts
+            return parts[:1], parts[1:]
         if shown:
-            found = self.delivery.shown(lambda store: read(store, sites))
+            found = self.delivery.shown(lambda store: read(store, sites), leased=leased)
         else:
             found = self.delivery.call("read", lambda store: read(store, sites))
         own = self.hold(lambda _: self.part())
-        return (own,) if found is None else (own, found)
+        return (own,), () if found is None else (found,)
 
     def write(self, timeout: float) -> bool:
         """Write to the store what came in so far; return whether that ended in time, and well."""
-        return not self.store.blocking or self.delivery.finish(timeout)
+        published = self.publication is None or self.publication.finish(timeout / 2)
+        return (not self.store.blocking or self.delivery.finish(timeout)) and published
 
     def finish(self, timeout: float, *, let_go: bool) -> bool:
         """Write to the store what came in so far, and stop what writes; return whether that ended in time, and well.
@@ -159,11 +202,16 @@ class Reaching:
             timeout: seconds.
             let_go: let go of the store's connection as well.
         """
-        return self._delivery is None or self._delivery.close(timeout, let_go=let_go)
+        end = monotonic() + timeout
+        published = self.publication is None or self.publication.close(timeout / 2)
+        left = max(0.0, end - monotonic())
+        return (self._delivery is None or self._delivery.close(left, let_go=let_go)) and published
 
     def entered_many(self) -> None:
         """Have predictions that came in apart from any call written: many at once by whoever gave them, few soon."""
         delivery = self._delivery
+        if self.publication is not None:
+            self.publication.start()
         if delivery is not None:
             delivery.start()
             if delivery.spool.crowded:

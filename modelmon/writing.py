@@ -15,6 +15,7 @@ from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from modelmon.errors import BusyError, ConfigurationError, InvariantError, ModelmonError, StoreError
+from modelmon.notices import warn
 from modelmon.pausing import Backoff
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Writing:
         self._owner = owner
         self._turn = RLock()
         self._strikes = self._resets = 0
+        self._promised: list[Callable[[Store], object]] = []
         self._wrote_at = monotonic()
 
     def attach(self, store: Store, full: Callable[[], object]) -> Spool:
@@ -105,6 +107,21 @@ class Writing:
             self._write()
             return self._timed(kind, lambda: act(self.store))
 
+    def promise(self, act: Callable[[Store], object]) -> None:
+        """Have the store do something now, or as soon as it can be reached; before any further prediction, anyhow.
+
+        Raises:
+            BusyError: when this thread talks to the store already, further up the stack.
+            ConfigurationError: when the store refuses it.
+        """
+        try:
+            self.call("label", act)
+        except StoreError as error:
+            with self._turn:
+                self._promised.append(act)
+            self.backoff.failed()
+            warn("store:promised", f"the store will be told as soon as it can be reached: {error}")
+
     def write(self) -> None:
         """Write what is in the spool now; a failure is counted, and the rest stays.
 
@@ -124,6 +141,7 @@ class Writing:
         Raises:
             StoreError: when the store fails; what was not written stays.
         """
+        self._keep_promises()
         goal = self.spool.came
         while self.spool.written + self.spool.dropped < goal:
             batch = self._owner.locked(self.spool.next)
@@ -131,8 +149,9 @@ class Writing:
                 return
             try:
                 self._timed("predict", lambda batch=batch: self.store.predict(batch))  # type: ignore[misc]
-            except ModelmonError:
-                raise
+            except ModelmonError as error:
+                if kind_of(error) != "unreadable" or not self._struck(error):
+                    raise
             except Exception as error:
                 if not self._struck(error):
                     msg = f"the store failed with {type(error).__name__}"
@@ -141,6 +160,14 @@ class Writing:
                 self._strikes = 0
                 self._wrote_at = monotonic()
                 self._owner.locked(self.spool.done)
+
+    def _keep_promises(self) -> None:
+        while self._promised:
+            try:
+                self._timed("label", lambda: self._promised[0](self.store))
+            except ConfigurationError as error:
+                warn("store:refused", f"the store refuses what it was told while it could not be reached: {error}")
+            del self._promised[0]
 
     def _struck(self, error: Exception) -> bool:
         """Count a fault that is no store's error; drop what caused it again and again, or nothing else gets through."""

@@ -1,6 +1,7 @@
 """What a store is: where predictions await labels, and the counts they turn into.
 
-A store is not safe for threads by itself: whoever owns it calls it under one lock.
+A store that never waits is not safe for threads by itself: whoever owns it calls it under one lock.
+One that waits for input and output (``blocking``) has a lock of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from modelmon.clocks import Clock
     from modelmon.columns import Ids
@@ -75,6 +79,10 @@ class Store(Protocol):
 
     def label(self, labels: Labels) -> Mapping[str, int]:
         """Take labels and return how many had each outcome; each has exactly one."""
+        ...
+
+    def outcomes(self, labels: Labels) -> NDArray[np.uint8]:
+        """Take labels and return the outcome of each, as an index of ``LABEL_OUTCOMES``."""
         ...
 
     def forget(self, ids: Ids) -> int:

@@ -320,3 +320,27 @@ def test_settings_do_not_show_secrets() -> None:
     shown = repr(Monitor(store="redis://user:hunter2@host").settings)
     assert "redis://" in shown
     assert "hunter2" not in shown
+
+
+def test_a_store_that_is_away_is_told_of_an_assumption_later(world: World) -> None:
+    """A service starts although its store is down, and what it assumes holds once the store is back."""
+    world.store.fail()
+    world.monitor.assume_label(1, after="1d", model="digit")
+    world.call(0, 5)
+    assert world.monitor.flush(timeout=2) is False
+    world.store.trouble = None
+    assert world.monitor.flush(timeout=5)
+    assert world.monitor.snapshot()["digit"].awaiting == 5
+    assert world.store.told == [("digit", None, 1)]
+
+
+def test_an_assumption_that_the_store_refuses_later_holds_up_nothing(world: World) -> None:
+    """What cannot be assumed is said, and predictions get through."""
+    world.store.fail()
+    world.monitor.assume_label(1, after="90d", model="digit")
+    world.store.trouble = None
+    world.call(0, 5)
+    assert world.monitor.flush(timeout=5)
+    assert world.monitor.snapshot()["digit"].awaiting == 5
+    with pytest.raises(ConfigurationError, match="assumed"):
+        world.monitor.assume_label(1, after="90d", model="digit")

@@ -25,6 +25,7 @@ class WaitingStore:
         trouble: what calls raise; None if they work.
         batches: how many rows each call of ``predict`` brought.
         asked: how often a lease was asked for.
+        told: what was assumed: model, version and truth.
     """
 
     durable = True
@@ -38,6 +39,7 @@ class WaitingStore:
         self.trouble: Exception | None = None
         self.batches: list[int] = []
         self.asked = 0
+        self.told: list[tuple[str, str | None, Any]] = []
         self.entered = threading.Event()
         self._lock = threading.RLock()
         self._inner = MemoryStore()
@@ -62,6 +64,15 @@ class WaitingStore:
             return self._inner.predict(predictions)
 
         return self._call(act)
+
+    def assume(self, model: str, version: str | None, assumption: Any) -> None:
+        """Assume, and note what."""
+
+        def act() -> None:
+            self._inner.assume(model, version, assumption)
+            self.told.append((model, version, assumption.truth))
+
+        self._call(act)
 
     def lease(self, holder: str, seconds: float) -> bool:
         """Keep one lease, in this process."""
