@@ -6,14 +6,15 @@ All of them show the same points under the same names.
 from __future__ import annotations
 
 import functools
-import ipaddress
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import ConfigurationError
 from modelmon.exporters import exposition
 from modelmon.exporters.endpoint import Endpoint
+from modelmon.exporters.listening import certificate_of, is_loopback, ports_of
 from modelmon.exporters.mounts import make_asgi_app, make_wsgi_app
+from modelmon.exporters.renderings import Renderings
 from modelmon.exporters.wire import Request, Response, authorised, refusal, wanted_format
 from modelmon.notices import warn
 from modelmon.points import CATALOGUE, points
@@ -29,6 +30,7 @@ except ModuleNotFoundError as error:
     raise ImportError(message, name=error.name) from error
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from prometheus_client import CollectorRegistry
@@ -38,49 +40,54 @@ if TYPE_CHECKING:
     from modelmon.readers import Source
 
 _NAME = "prometheus"
-_LAST_PORT = 65_535
 _HEALTHY = Response(200, "text/plain; charset=utf-8", b"ok\n")
 
 
 class PrometheusExporter:
     """Show a monitor's points to Prometheus.
 
-    With a ``port`` it serves ``/metrics`` and ``/healthz`` itself; port 0 takes a free one and ``.port`` tells which.
+    With a ``port`` it serves ``/metrics`` and ``/healthz`` itself; port 0 takes a free one, of several ports the first
+    that is free is taken, and ``.port`` tells which.
     Without a port it registers in ``registry``, by default the one of ``prometheus_client``.
     ``.asgi_app`` and ``.wsgi_app`` can be mounted in both cases.
     """
 
     def __init__(
         self,
-        port: int | None = None,
+        port: int | Sequence[int] | None = None,
         host: str = "127.0.0.1",
         *,
         registry: CollectorRegistry | None = None,
         windows: Sequence[str] = (),
         token: str | None = None,
         insecure: bool = False,
+        certfile: str | os.PathLike[str] | None = None,
+        keyfile: str | os.PathLike[str] | None = None,
     ) -> None:
         """Prepare; nothing listens and nothing is registered before the exporter is added to a monitor.
 
         Args:
-            port: where to listen, 0 for any free port, None for not at all.
+            port: where to listen, 0 for any free port, several such as ``range(9464, 9472)`` or ``(9464, 0)`` for the
+                first that is free, None for not at all.
             host: the address to listen on; any but the loopback ones needs a ``token``, or ``insecure=True``.
             registry: where to register as a collector; without a port, None means the default registry.
             windows: spans such as ``"1h"``; quality and coverage are shown for each beside the total.
             token: the bearer token that a scrape must carry, over HTTP of any kind.
             insecure: let everyone who can reach ``host`` read the metrics.
+            certfile: a PEM file with the certificate and those that vouch for it; with it only TLS is served, 1.2 or
+                newer. A file that is replaced is read again.
+            keyfile: a PEM file with the certificate's private key, unencrypted; left out where it stands in
+                ``certfile``.
 
         Raises:
             ConfigurationError: when ``host`` is reachable from elsewhere and neither of the two is given, or the port
-                is no port, the token is empty, or a window is no span of time.
+                is no port, the token is empty, the certificate cannot be used, or a window is no span of time.
         """
-        if port is not None and (isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= _LAST_PORT):
-            msg = f"port={port!r} is no port: give 0 to 65535"
-            raise ConfigurationError(msg)
+        ports = ports_of(port)
         if token is not None and not token.strip():
             msg = "token is empty; leave it out or give one that is hard to guess"
             raise ConfigurationError(msg)
-        if port is not None and not (_is_loopback(host) or token or insecure):
+        if ports and not (is_loopback(host) or token or insecure):
             msg = f"host={host!r} can be reached from elsewhere: give token=..., or insecure=True if that is meant"
             raise ConfigurationError(msg)
         self._registry = REGISTRY if registry is None and port is None else registry
@@ -93,7 +100,13 @@ class PrometheusExporter:
         self._token = token
         self._source: Source | None = None
         self._exposition = exposition.Exposition()
-        self._endpoint = None if port is None else Endpoint(host, port, respond=self._respond, failed=self._count)
+        self._renderings = Renderings(self._make)
+        self._endpoint = None
+        certificate = certificate_of(certfile, keyfile, serves=bool(ports))
+        if ports:
+            self._endpoint = Endpoint(
+                host, ports, respond=self._respond, failed=self._count, refused=self._refuse, certificate=certificate
+            )
 
     def __repr__(self) -> str:
         """Show where it listens; never the token."""
@@ -130,14 +143,19 @@ class PrometheusExporter:
             self._register(self._registry)
         if self._endpoint is None:
             return
+        strict = first and getattr(source, "strict", False)
         try:
-            self._endpoint.start()
+            missed: Exception | None = self._endpoint.start(patient=not strict)
         except (OSError, RuntimeError) as error:
-            self._count("bind_failed" if isinstance(error, OSError) else "no_thread")
-            if first and getattr(source, "strict", False):
-                raise
-            message = f"{self._endpoint} did not start: {error} (another worker of this service?)"
-            warn(f"{_NAME}:start", f"{message}; this process exports nothing to Prometheus")
+            missed = error
+        if missed is None:
+            return
+        self._count("bind_failed" if isinstance(missed, OSError) else "no_thread")
+        if strict:
+            raise missed
+        later = "; it is tried again every few seconds" if isinstance(missed, OSError) else ""
+        message = f"{self._endpoint} did not start: {missed} (another worker of this service?)"
+        warn(f"{_NAME}:start", f"{message}; this process exports nothing to Prometheus{later}")
 
     def close(self, timeout: float) -> None:
         """Stop listening, within ``timeout`` seconds, and leave the registry; closing twice does nothing."""
@@ -153,7 +171,7 @@ class PrometheusExporter:
 
     def points(self) -> list[Point]:
         """Return the points of the monitor now; none before the exporter is added to one."""
-        return [] if self._source is None else points(self._source.snapshot(), windows=self._windows)
+        return [] if self._source is None else points(self._source.scraped(), windows=self._windows)
 
     def _register(self, registry: CollectorRegistry) -> None:
         collector = _collectors.get(registry)
@@ -179,16 +197,24 @@ class PrometheusExporter:
             return refusal(401)
         wanted = wanted_format(request.headers.get("accept", ""))
         if wanted not in made:
-            try:
-                made[wanted] = Response(200, exposition.CONTENT_TYPES[wanted], self.render(wanted))
-            except Exception as error:
-                self._count(type(error).__name__)
-                made[wanted] = refusal(500)
+            made[wanted] = self._renderings.get(wanted)
         return made[wanted]
+
+    def _make(self, wanted: Format) -> Response:
+        try:
+            return Response(200, exposition.CONTENT_TYPES[wanted], self.render(wanted))
+        except Exception as error:
+            self._count(type(error).__name__)
+            return refusal(500)
 
     def _count(self, reason: str) -> None:
         if self._source is not None:
             self._source.count_failure(_NAME, reason)
+
+    def _refuse(self, reason: str) -> None:
+        count = getattr(self._source, "count_refusal", None)
+        if count is not None:
+            count(_NAME, reason)
 
 
 class _Collector:
@@ -213,7 +239,7 @@ class _Collector:
 
     def _families(self) -> list[Metric]:
         exporters = list(self.exporters)
-        snapshots = [exporter._source.snapshot() for exporter in exporters if exporter._source is not None]  # noqa: SLF001
+        snapshots = [exporter._source.scraped() for exporter in exporters if exporter._source is not None]  # noqa: SLF001
         if not snapshots:
             return []
         windows = dict.fromkeys(window for exporter in exporters for window in exporter._windows)  # noqa: SLF001
@@ -232,10 +258,3 @@ def _metric(family: exposition.Family) -> Metric:
 
 # One collector per registry, which outlives a reload of this module: registering again adds to it.
 _collectors: weakref.WeakKeyDictionary[Any, _Collector] = globals().get("_collectors") or weakref.WeakKeyDictionary()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -61,12 +61,11 @@ class Response:
         length = ("Content-Length", str(len(self.body)))
         return (("Content-Type", self.content_type), length, ("Cache-Control", "no-store"), *extra)
 
-    def encode(self, *, head_only: bool = False) -> bytes:
-        """Return the answer as bytes on the wire."""
+    def head(self) -> bytes:
+        """Return what stands before the body on the wire."""
         lines = [f"HTTP/1.1 {self.status} {reason(self.status)}"]
         lines += [f"{name}: {value}" for name, value in (*self.headers(), ("Connection", "close"))]
-        head = "\r\n".join(lines).encode("ascii") + END
-        return head if head_only else head + self.body
+        return "\r\n".join(lines).encode("ascii") + END
 
 
 def reason(status: int) -> str:

@@ -24,6 +24,10 @@ class FakeSource:
         self.asked += 1
         return self.make()
 
+    def scraped(self) -> Any:
+        """Return the snapshot."""
+        return self.snapshot()
+
     def count_failure(self, exporter: str, reason: str) -> None:
         """Remember a failure."""
         self.failures[exporter, reason] += 1

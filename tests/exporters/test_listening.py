@@ -1,0 +1,169 @@
+"""Ports that are taken, and what many scrapes at once cost."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from contextlib import closing, contextmanager
+
+import pytest
+from fake_sources import FakeSource
+
+from modelmon import notices
+from modelmon.errors import ConfigurationError
+from modelmon.exporters.prometheus import PrometheusExporter
+from modelmon.exporters.renderings import Renderings
+from modelmon.exporters.wire import Response
+from modelmon.snapshot import Snapshot
+
+
+@contextmanager
+def taken():
+    """Listen on a free port and yield it."""
+    with closing(socket.socket()) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+@contextmanager
+def added(exporter, **how):
+    """Attach an exporter to a fake source."""
+    notices.forget()
+    source = FakeSource(Snapshot(), **how)
+    exporter.attach(source)
+    try:
+        yield source
+    finally:
+        exporter.close(5)
+
+
+def test_the_first_free_port_is_taken():
+    """X16: of several ports the first that is free is taken, and nothing is counted."""
+    with taken() as port, taken() as other, added(exporter := PrometheusExporter(port=(port, other, 0))) as source:
+        assert exporter.port not in {None, 0, port, other}
+        assert not source.failures
+
+
+def test_workers_share_a_range():
+    """Two exporters over the same ports get one each."""
+    with taken() as port:
+        pass
+    ports = range(port, min(port + 10, 65_536))
+    with added(first := PrometheusExporter(port=ports)), added(second := PrometheusExporter(port=ports)):
+        assert {first.port, second.port} <= set(ports)
+        assert first.port != second.port
+
+
+def test_no_port_of_several(caplog):
+    """X16: where none is free that is counted and said once, and the process goes on."""
+    with taken() as port, taken() as other, caplog.at_level(logging.WARNING, "modelmon"):
+        with added(exporter := PrometheusExporter(port=(port, other))) as source:
+            assert exporter.port is None
+            assert source.failures == {("prometheus", "bind_failed"): 1}
+            assert len(caplog.records) == 1
+            assert "tried again" in caplog.text
+        with pytest.raises(OSError, match="in use"), added(PrometheusExporter(port=(port, other)), strict=True):
+            pass
+
+
+def test_a_port_that_becomes_free_is_taken(monkeypatch):
+    """X16: whoever held the port may end; then it is taken by the thread that was there all along."""
+    monkeypatch.setattr("modelmon.exporters.endpoint.RETRY_S", 0.02)
+    with taken() as port:
+        exporter = PrometheusExporter(port=port)
+        attached = added(exporter)
+        source = attached.__enter__()
+        threads = threading.active_count()
+        assert exporter.port is None
+    try:
+        limit = time.monotonic() + 5
+        while exporter.port is None and time.monotonic() < limit:
+            time.sleep(0.01)
+        assert exporter.port == port
+        assert threading.active_count() == threads
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+        assert source.failures == {("prometheus", "bind_failed"): 1}
+    finally:
+        attached.__exit__(None, None, None)
+
+
+def test_waiting_for_a_port_ends_at_once():
+    """Closing while the port is waited for takes no time."""
+    with taken() as port, added(PrometheusExporter(port=port)):
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 1.0
+
+
+@pytest.mark.parametrize("ports", [(), (0, "9464"), (1, -1), (True,), "9464", 1.5])
+def test_what_is_no_port(ports):
+    """Sequences without ports, or with something else among them, are errors at once."""
+    with pytest.raises(ConfigurationError, match="port"):
+        PrometheusExporter(port=ports)
+
+
+class Ticks:
+    """A clock that is moved by hand."""
+
+    def __init__(self):
+        """Begin at zero."""
+        self.now = 0.0
+
+    def __call__(self):
+        """Return the time."""
+        return self.now
+
+
+def test_few_scrapes_are_fresh_and_many_share():
+    """X9: a handful of scrapes are each rendered; past that one a second is, and none is older than a second."""
+    clock, made = Ticks(), []
+
+    def render(wanted):
+        made.append(clock.now)
+        return Response(200, wanted, str(clock.now).encode())
+
+    renderings = Renderings(render, clock=clock)
+    for tick in range(1, 6):
+        clock.now = tick / 100
+        assert renderings.get("text").body == str(clock.now).encode()
+    ages = []
+    for tick in range(6, 1000):
+        clock.now = tick / 100
+        ages.append(clock.now - float(renderings.get("text").body))
+    assert max(ages) <= 1.0
+    assert 8 <= len(made) - 5 <= 12
+    clock.now += 60
+    assert renderings.get("text").body == str(clock.now).encode()
+
+
+def test_waiting_scrapes_share_one_rendering():
+    """X9: whoever waits while one is made and came before it was begun gets that one; it never steps back."""
+    numbers, began, go = iter(range(100)), threading.Event(), threading.Event()
+
+    def render(wanted):
+        began.set()
+        go.wait(5)
+        time.sleep(0.01)
+        return Response(200, wanted, str(next(numbers)).encode())
+
+    renderings, found = Renderings(render), []
+
+    def scrape():
+        found.append(int(renderings.get("text").body))
+
+    workers = [threading.Thread(target=scrape) for _ in range(10)]
+    workers[0].start()
+    assert began.wait(5)
+    for worker in workers[1:]:
+        worker.start()
+    go.set()
+    for worker in workers:
+        worker.join(10)
+    assert len(found) == 10
+    assert found == sorted(found)
+    assert next(numbers) <= 6
