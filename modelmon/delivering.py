@@ -94,31 +94,33 @@ class Delivery(Writing):
 
     # -- what exporters see ------------------------------------------------------------------------------------------
 
-    def shown(self, read: Callable[[Store], Part]) -> Part | None:
+    def shown(self, read: Callable[[Store], Part], *, leased: bool = True) -> Part | None:
         """Return the store's part for an exporter; None where another process shows it, or it is too old to show.
 
         Args:
             read: what gets the part of the store.
+            leased: show it only while this process holds the lease; else every process that is asked does.
         """
         self._refuse_twice()
-        self._lease.wanted()
+        if leased:
+            self._lease.wanted()
 
         def look() -> Part | None:
             if self.backoff.waiting:
-                return self._lease.last_known(self.store)
+                return self._lease.last_known(self.store, leased=leased)
             try:
-                if not self._lease.shows(self.store):
+                if leased and not self._lease.shows(self.store):
                     return None
                 self._write()
                 part = self._timed("read", lambda: read(self.store))
             except Exception as error:
                 self._complain(error)
-                return self._lease.last_known(self.store)
+                return self._lease.last_known(self.store, leased=leased)
             self._lease.keep(part)
             return part
 
         took, part = self._try_turn(_PATIENCE_S, look)
-        return part if took else self._lease.last_known(self.store)
+        return part if took else self._lease.last_known(self.store, leased=leased)
 
     def _step_down(self, *, let_go: bool) -> None:
         try:

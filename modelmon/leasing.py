@@ -65,9 +65,9 @@ class Lease:
         """Remember what was read now."""
         self._known = (monotonic(), part)
 
-    def last_known(self, store: Store) -> Part | None:
+    def last_known(self, store: Store, *, leased: bool = True) -> Part | None:
         """Return the last part that was read, while it is young and no other process can show one."""
-        if self._known is None or (_leases(store) and not self.held):
+        if self._known is None or (leased and _leases(store) and not self.held):
             return None
         return self._known[1] if monotonic() - self._known[0] < LAST_KNOWN_S else None
 

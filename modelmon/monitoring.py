@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="Reader")
 STORE_VARIABLE: Final = "MODELMON_STORE"
 """The store of the default monitor, where the program chooses none."""
+DIRECTORY_VARIABLE: Final = "MODELMON_DIRECTORY"
+"""The directory of the default monitor, where the program chooses none."""
 
 
 class Monitor(Watching, Labelling):
@@ -54,7 +56,7 @@ class Monitor(Watching, Labelling):
         self._readers: list[Any] = []
         self._assumptions: dict[tuple[str, str | None], Any] = {}
         self.settings = changed(Settings(), settings)
-        self._recorder = self.home = Recorder(self.settings, self._make_store)
+        self._recorder = self.home = Recorder(self.settings, self._make_store, self._place)
         self.home.wake = self._wake
         renew_in_child(self)
 
@@ -62,8 +64,8 @@ class Monitor(Watching, Labelling):
         """Set this monitor up, before anything is recorded; settings left out stay as they are.
 
         Args:
-            settings: ``store=None | "memory" | a URL | a path | a store``, ``clock=None``, ``ttl="30d"``,
-                ``early_ttl="1d"``, ``correction_horizon="30d"``, ``forget_after="7d"``, ``window="1h"``,
+            settings: ``store=None | "memory" | a URL | a path | a store``, ``directory=None``, ``clock=None``,
+                ``ttl="30d"``, ``early_ttl="1d"``, ``correction_horizon="30d"``, ``forget_after="7d"``, ``window="1h"``,
                 ``history="90d"``, ``max_awaiting=1_000_000``, ``max_awaiting_bytes=None``, ``sample_rate=1.0``,
                 ``on_conflict="first"``, ``flush_interval=0.5``, ``receipt_key=None``, ``strict=False``.
                 Spans of time are seconds, or text such as ``"90s"`` or ``"30d"``.
@@ -79,7 +81,7 @@ class Monitor(Watching, Labelling):
             msg = "configure() comes before the first recorded call or label; make a Monitor(...) of your own instead"
             raise ConfigurationError(msg)
         self.settings = wanted
-        self.install(Recorder(wanted, self._make_store))
+        self.install(Recorder(wanted, self._make_store, self._place))
         self.home = self._recorder
         self.home.wake = self._wake
 
@@ -161,7 +163,7 @@ class Monitor(Watching, Labelling):
 
     def renew(self) -> None:
         """Begin anew in a forked child: nothing counted, no lock held, readers attached at the first call."""
-        recorder = Recorder(self.settings, self._make_store)
+        recorder = Recorder(self.settings, self._make_store, self._place)
         self.install(recorder)
         self.home = recorder
         recorder.wake = self._begin_again
@@ -187,7 +189,10 @@ class Monitor(Watching, Labelling):
         self._wake()
 
     def _wake(self) -> None:
-        """Start what writes to the store, where that waits for input and output."""
+        """Start what writes to the machine's directory, and to the store where that waits for input and output."""
+        publication = self.home.publication
+        if publication is not None:
+            publication.start()
         chosen = self._chosen()
         if chosen is not None and (isinstance(chosen, (str, os.PathLike)) or getattr(chosen, "blocking", False)):
             self.home.delivery.start()
@@ -197,7 +202,18 @@ class Monitor(Watching, Labelling):
         chosen = self.settings.store
         if chosen is None and self is globals().get("monitor"):
             chosen = os.environ.get(STORE_VARIABLE)
+        place = self._place() if chosen in ("", None) else None
+        if place is not None:
+            return load("modelmon.directory.place").Place(place).store
         return None if chosen in ("", "memory") else chosen
+
+    def _place(self) -> str | None:
+        """Return the directory of the machine, if there is one."""
+        chosen = self.settings.directory
+        if chosen is None and self is globals().get("monitor"):
+            given = os.environ.get(DIRECTORY_VARIABLE)
+            chosen = os.path.abspath(given) if given else None  # noqa: PTH100  (links are to be seen)
+        return chosen
 
     def _make_store(self) -> Store:
         chosen = self._chosen()
@@ -227,6 +243,12 @@ class Source:
 
         return Snapshot(self._monitor.home.parts(shown=True))
 
+    def scraped(self) -> Snapshot:
+        """Return all that is known now, frozen; with a directory, all that its machine knows."""
+        from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
+
+        return Snapshot(self._monitor.home.scraped())
+
     def count_failure(self, exporter: str, reason: str) -> None:
         """Count an export that failed."""
         self._monitor.home.fail_export(exporter, reason)
@@ -248,6 +270,8 @@ def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     elif store is not None and not callable(getattr(store, "predict", None)):
         msg = f'store={store!r} is no store: give "memory" (the default), a URL, a path or a store'
         raise ConfigurationError(msg)
+    if changes.get("directory") is not None:
+        changes = {**changes, "directory": load("modelmon.directory.place").checked(changes["directory"])}
     return settings.changed(**changes)
 
 

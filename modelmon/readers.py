@@ -34,7 +34,11 @@ class Source(Protocol):
     """What a reader is attached to: a monitor."""
 
     def snapshot(self) -> Snapshot:
-        """Return all that is known now."""
+        """Return all that this process knows now, and what it alone shows of a store; for readers that send it."""
+        ...
+
+    def scraped(self) -> Snapshot:
+        """Return all that is known now, with a directory of the whole machine; for readers that are asked for it."""
         ...
 
     def count_failure(self, exporter: str, reason: str) -> None:

@@ -51,9 +51,17 @@ class Recorder(Reaching):
         wake: called once, at the next call, where there is something to start.
     """
 
-    def __init__(self, settings: Settings, make_store: Callable[[], Store]) -> None:
-        """Start empty; ``make_store`` returns a fresh store, which is opened at the first drain."""
-        super().__init__(settings, settings.clock or SystemClock(), make_store)
+    def __init__(
+        self, settings: Settings, make_store: Callable[[], Store], place: Callable[[], str | None] = lambda: None
+    ) -> None:
+        """Start empty.
+
+        Args:
+            settings: of the monitor.
+            make_store: returns a fresh store, which is opened at the first drain.
+            place: returns the directory of the machine, or None; asked once, at the first need.
+        """
+        super().__init__(settings, settings.clock or SystemClock(), make_store, place)
         self.seats = self.seating.seats
         self.wake: Callable[[], None] | None = None
         self.monotonic = monotonic

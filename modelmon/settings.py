@@ -10,6 +10,7 @@ from modelmon.timespans import seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from datetime import timedelta
     from typing import Any, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         """Say which settings there are, for type checkers; what each means stands at ``Settings``."""
 
         store: Any
+        directory: str | os.PathLike[str] | None
         clock: Clock | None
         gpu: Literal["auto", False]
         ttl: float | str | timedelta
@@ -42,6 +44,7 @@ _SPANS = ("ttl", "early_ttl", "correction_horizon", "forget_after", "window", "h
 _DAY = 86400.0
 _DEFAULTS = {
     "store": None,
+    "directory": None,
     "clock": None,
     "gpu": "auto",
     "ttl": 30 * _DAY,
@@ -64,7 +67,8 @@ class Settings:
     """Hold the settings of one monitor; spans are seconds. A plain class: it loads before anything is recorded.
 
     Attributes:
-        store: None or ``"memory"`` for the memory store; a URL, a path or a store object.
+        store: ``"memory"``, a URL, a path or a store object; None for SQLite in ``directory`` if set, else memory.
+        directory: where the processes of a machine keep what they counted, or None.
         clock: an object with ``time()`` (seconds) and ``monotonic_ns()``, or None for the machine's clocks.
         gpu: ``"auto"`` or False; this version has no GPU sampler, so both mean none.
         ttl: how long a prediction awaits its label.
@@ -84,6 +88,7 @@ class Settings:
 
     __slots__ = tuple(_DEFAULTS)
     store: Any
+    directory: str | None
     clock: Any
     gpu: Any
     ttl: float

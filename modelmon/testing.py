@@ -95,7 +95,7 @@ def capture(clock: Any = None, monitor: Monitor = default_monitor) -> Iterator[C
         Afterwards the monitor goes on where it stood.
     """
     followed = FakeClock() if clock is None else clock
-    settings = monitor.settings.changed(store=None, clock=followed)
+    settings = monitor.settings.changed(store=None, directory=None, clock=followed)
     recorder = Recorder(settings, monitor.memory_store)
     previous = monitor.install(recorder)
     try:

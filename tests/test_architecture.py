@@ -19,7 +19,7 @@ FLOORS = (
     "tallies parts quality intervals probes issuing outputs stores receipts",
     "readings points snapshot",
     "callcounts grouping draining process seating troubles readers",
-    "spool storecounts pausing exiting leasing writing delivering reaching recorder redeeming intake written",
+    "spool storecounts pausing exiting leasing writing delivering directory reaching recorder redeeming intake written",
     "watching labelling monitoring client sklearn exporters",
     "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",
 )

@@ -1,0 +1,236 @@
+"""The machine: what all processes that share a directory counted, read, written and added up.
+
+Rules:
+
+1. A process writes its own file only. What it shows of itself is what it wrote, so no other process ever shows less.
+2. Parts of processes that ended are added up into one file, alone behind the door. That file names those whose own
+   files may still lie there, so a kill between writing the sum and removing them counts nothing twice.
+3. What cannot be read now is shown as it was last read; what a newer version wrote is left alone.
+4. There is one of these in a process for each directory, because of its locks.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from binascii import hexlify
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from modelmon.directory import sheets, sums
+from modelmon.directory.door import Door
+from modelmon.directory.lives import Lives
+from modelmon.directory.place import HALF, LIVE, PART, Place
+from modelmon.directory.sheets import DamagedError, NewerError, Sheet
+from modelmon.forking import renew_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from modelmon.parts import Part
+
+AT_ONCE: Final = 64
+_STRAY_S: Final = 60.0
+_Stamp = tuple[int, int, int]
+
+
+class Machine:
+    """Share a directory with other processes.
+
+    Attributes:
+        place: the files.
+        skipped: files that were passed over, by reason; each is counted once.
+    """
+
+    def __init__(self, root: str) -> None:
+        """Prepare; nothing is touched."""
+        self.place = Place(root)
+        self.skipped: list[str] = []
+        self._door = Door(self.place.door)
+        self._lives = Lives()
+        self._read: dict[str, tuple[_Stamp, Sheet | ValueError]] = {}
+        self._ended = Sheet()
+        self._living: set[str] = set()
+        self._known: dict[str, Part] = {}
+
+    def publish(self, part: Part) -> None:
+        """Put a process's part in the place of its last.
+
+        Raises:
+            OSError: when it cannot be written.
+            ConfigurationError: when the directory is not safe any more.
+        """
+        data = sheets.write(Sheet(parts=(part,)))
+        self.place.make()
+        self._lives.begin(self.place.live(part.origin))
+        self.place.replace(self.place.part(part.origin), data)
+        if not self.place.ended.exists():
+            self._begin()
+
+    def parts(self, own: Part | None = None) -> tuple[Part, ...]:
+        """Return what every process published, and what those did that ended.
+
+        Args:
+            own: what this process published last, to be taken as it is.
+        """
+        with suppress(OSError), self._door.passed(alone=False) as inside:
+            if inside and self.place.ended.exists():
+                self._known = {part.origin: part for part in self._all(own)}
+        known = dict(self._known)
+        if own is not None:
+            known[own.origin] = own
+        return tuple(known.values())
+
+    @property
+    def name(self) -> str:
+        """The name of the directory, as last read; no other has it."""
+        return self._ended.name
+
+    def fold(self, keep: float, most: int, *, anew: bool) -> None:
+        """Add up processes that ended, and remove their files.
+
+        Args:
+            keep: slots that ended before this time, in seconds since the epoch, are kept in the total only.
+            most: how many.
+            anew: look even where no process came since the last time.
+
+        Raises:
+            OSError: when the sum cannot be written; nothing was removed then.
+        """
+        found = self.place.found()
+        if found.keys() == self._living and not anew:
+            return
+        over = [origin for origin, endings in found.items() if self._is_over(origin, endings)]
+        self._living = found.keys() - over
+        over = over[:most]
+        while over:
+            with self._door.passed(alone=True) as inside:
+                if not inside or not self._fold(over[:AT_ONCE], keep):
+                    return
+            over = over[AT_ONCE:]
+
+    def forget(self) -> None:
+        """Begin anew in a forked child."""
+        self._door.forget()
+        self._lives.forget()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def _all(self, own: Part | None) -> Iterator[Part]:
+        """Yield every part; the door is passed."""
+        found = self.place.found()
+        self._ended = self._sheet(self.place.ended) or Sheet()
+        yield from self._ended.parts
+        for origin, endings in found.items():
+            if PART not in endings or origin in self._ended.included or (own is not None and origin == own.origin):
+                continue
+            sheet = self._sheet(self.place.part(origin))
+            if sheet is not None:
+                over = LIVE in endings and self._lives.is_over(self.place.live(origin))
+                yield from map(sums.ended, sheet.parts) if over else sheet.parts
+        for name in [name for name in self._read if name not in found and name != self.place.ended.stem]:
+            del self._read[name]
+
+    def _sheet(self, path: Path) -> Sheet | None:
+        """Return what a file says; None where there is none, or none that can be read."""
+        try:
+            found = self._look(path)
+        except OSError:
+            known = self._read.get(path.stem)
+            found = known[1] if known is not None else None
+        return found if isinstance(found, Sheet) else None
+
+    def _look(self, path: Path) -> Sheet | ValueError | None:
+        """Return what a file says, or why that cannot be said; None where there is none.
+
+        Raises:
+            OSError: when it cannot be read now.
+        """
+        try:
+            with path.open("rb") as file:
+                at = os.fstat(file.fileno())
+                stamp = (at.st_ino, at.st_mtime_ns, at.st_size)
+                known = self._read.get(path.stem)
+                if known is not None and known[0] == stamp:
+                    return known[1]
+                data = file.read(sheets.MOST_BYTES)
+        except FileNotFoundError:
+            self._read.pop(path.stem, None)
+            return None
+        try:
+            made: Sheet | ValueError = sheets.read(data)
+        except (NewerError, DamagedError) as error:
+            made = error
+            self.skipped.append("newer_schema" if isinstance(error, NewerError) else "damaged")
+        self._read[path.stem] = (stamp, made)
+        return made
+
+    # -- adding up ----------------------------------------------------------------------------------------------------
+
+    def _is_over(self, origin: str, endings: set[str]) -> bool:
+        if LIVE in endings:
+            return self._lives.is_over(self.place.live(origin))
+        # Somebody removed the lock; its process, if it lives, makes it anew within seconds.
+        with suppress(OSError):
+            newest = max(os.lstat(self.place.workers / (origin + ending)).st_mtime for ending in endings)
+            return time.time() - newest > _STRAY_S
+        return False
+
+    def _fold(self, over: list[str], keep: float) -> bool:
+        """Add up some; return whether that is possible at all."""
+        before = self._look(self.place.ended)
+        if isinstance(before, NewerError):
+            return False
+        before = before if isinstance(before, Sheet) else Sheet()
+        parts: list[Part] = []
+        gone = []
+        for origin in over:
+            found = None if origin in before.included else self._look(self.place.part(origin))
+            if isinstance(found, NewerError) or (isinstance(found, Sheet) and not all(map(sums.can_add, found.parts))):
+                continue
+            gone.append(origin)
+            parts += found.parts if isinstance(found, Sheet) else ()
+        if parts:
+            left = before.included.intersection(self.place.found())
+            name = before.name or _new_name()
+            whole = sums.added((*before.parts, *parts), f"ended:{name}", living=False)
+            kept = tuple(sums.without_slots(part, keep) for part in whole)
+            self._ended = Sheet(name, kept, left.union(part.origin for part in parts))
+            self.place.replace(self.place.ended, sheets.write(self._ended))
+        for origin in gone:
+            paths = (self.place.part(origin), self.place.live(origin))
+            self.place.remove(path.with_name(path.name + half) for path in paths for half in (HALF, ""))
+        return True
+
+    def _begin(self) -> None:
+        """Write the sum of those that ended, as last known: nothing at first, all of it where somebody removed it."""
+        with self._door.passed(alone=True) as inside:
+            if inside and not self.place.ended.exists():
+                self._ended = self._ended if self._ended.name else Sheet(_new_name())
+                self.place.replace(self.place.ended, sheets.write(self._ended))
+
+
+class _Machines:
+    """Hold the one of each directory."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Machine] = {}
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        known, self.known = self.known, {}
+        for machine in known.values():
+            machine.forget()
+
+
+_machines: Final = _Machines()
+
+
+def _new_name() -> str:
+    return hexlify(os.urandom(16)).decode()
+
+
+def machine_of(root: str) -> Machine:
+    """Return what this process shares with others by a directory."""
+    return _machines.known.setdefault(os.path.realpath(root), Machine(root))

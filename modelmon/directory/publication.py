@@ -1,0 +1,195 @@
+"""Publication: what keeps a process's own file, and reads those of the others, for one recorder.
+
+Rules:
+
+1. A thread of its own writes, at most once a second, and whoever reads writes first. No monitored call waits for it.
+2. What fails is counted under ``modelmon.exporter.failures{exporter="directory"}`` and said once; the next second it is
+   tried again. Meanwhile this process is shown as it was last written, as other processes show it.
+"""
+
+from __future__ import annotations
+
+import errno
+from _thread import RLock
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from modelmon.directory import sums
+from modelmon.directory.machine import machine_of
+from modelmon.errors import BusyError, ConfigurationError
+from modelmon.exiting import at_exit
+from modelmon.notices import warn
+from modelmon.readers import Ticker
+from modelmon.tallies import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelmon.parts import Part
+
+INTERVAL_S: Final = 1.0
+EXIT_S: Final = 2.0
+AT_ONCE: Final = 1024
+AT_EXIT: Final = 8
+_LOOK_EVERY: Final = 10
+_PATIENCE_S: Final = 1.0
+_NAME: Final = "directory"
+_REASONS: Final = {
+    errno.ENOSPC: "full",
+    errno.EDQUOT: "full",
+    errno.EFBIG: "full",
+    errno.EROFS: "readonly",
+    errno.EACCES: "permission",
+    errno.EPERM: "permission",
+    errno.EMFILE: "no_descriptor",
+    errno.ENFILE: "no_descriptor",
+}
+T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """What is asked of the recorder."""
+
+    def hold(self, act: Callable[[Any], T]) -> T:
+        """Return what ``act`` returns, called with the lock held and every seat drained."""
+        ...
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+    def fail_export(self, exporter: str, reason: str) -> None:
+        """Count an export that failed."""
+        ...
+
+
+class Publication:
+    """Publish what a recorder counted, and read what all processes of the machine did."""
+
+    def __init__(self, owner: Owner, root: str, interval: float, history: float) -> None:
+        """Prepare; nothing is touched, and no thread runs before ``start``.
+
+        Args:
+            owner: the recorder.
+            root: the directory.
+            interval: seconds between two writings, at least one.
+            history: seconds for which slots of processes that ended are kept apart.
+        """
+        self._owner = owner
+        self._machine = machine_of(root)
+        self._history = history
+        self._turn = RLock()
+        self._published: Part | None = None
+        self._written = False
+        self._ending = False
+        self._turns = 0
+        self._registered = False
+        self._ticker = Ticker(max(interval, INTERVAL_S), self._tick, failed=self._complain, name="modelmon-directory")
+
+    def start(self) -> None:
+        """Start the thread that writes, unless it runs, and have the last part written when the program ends."""
+        if not self._registered:
+            self._registered = True
+            at_exit(self._exit)  # type: ignore[arg-type]  # a bound method
+        if not self._ticker.start():
+            warn("directory:no_thread", "no thread could be started: counts reach the directory when somebody reads")
+
+    def finish(self, timeout: float) -> bool:
+        """Have what was counted so far written; return whether it was, within ``timeout`` seconds."""
+        return self._ticker.run_now(timeout) and self._written
+
+    def close(self, timeout: float) -> bool:
+        """Write a last time and end the thread; return whether both were done within ``timeout`` seconds.
+
+        The process still counts as living, and what it counted stays.
+        """
+        done = self.finish(timeout / 2)
+        return self._ticker.stop(timeout / 2) and done
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return what every process of the machine published, this one just now.
+
+        Raises:
+            BusyError: when this thread does so already, further up the stack.
+        """
+        self.start()
+        took, own = self._in_turn(_PATIENCE_S, self._publish)
+        return self._machine.parts(own if took else self._published)
+
+    def whole(self) -> tuple[Part, ...]:
+        """Return the same added up, one part for each width of slots, which a later one replaces.
+
+        Raises:
+            BusyError: when this thread does so already, further up the stack.
+        """
+        return sums.added(self.parts(), f"machine:{self._machine.name}", living=True)
+
+    def _publish(self) -> Part:
+        """Write this process's part, and return the one that others see now."""
+        self._written = False
+        part: Part = self._owner.hold(lambda held: held.part())
+        try:
+            self._machine.publish(part)
+        except (OSError, ConfigurationError) as error:
+            self._complain(error)
+            return self._stale(part)
+        self._published = part
+        self._written = True
+        return part
+
+    def _stale(self, part: Part) -> Part:
+        """Return the part that was last written, with the failures of today; the part itself if none was written."""
+        if self._published is None:
+            return part
+        name = "exporter_failures"
+        told = {name: part.counts[name]} if name in part.counts else {}
+        return replace(self._published, counts=Tally({**self._published.counts, **told}))
+
+    def _tick(self) -> None:
+        self._in_turn(_PATIENCE_S, self._publish)
+        anew, most = not self._turns % _LOOK_EVERY and not self._ending, AT_EXIT if self._ending else AT_ONCE
+        self._turns += 1
+        self._machine.fold(self._owner.now() - self._history, most, anew=anew)
+        skipped, self._machine.skipped = self._machine.skipped, []
+        for reason in skipped:
+            self._owner.fail_export(_NAME, reason)
+            warn(f"directory:{reason}", f"a file in {self._machine.place.root} was passed over: {reason}")
+
+    def _exit(self) -> None:
+        try:
+            self._ending = True
+            self._ticker.run_now(EXIT_S)
+        except Exception:  # noqa: S110  (nobody is left to be told)
+            pass
+
+    def _in_turn(self, timeout: float, act: Callable[[], T]) -> tuple[bool, T | None]:
+        """Return whether the turn came in time, and what ``act`` returned in it."""
+        if _owned(self._turn):
+            msg = "modelmon was interrupted in this thread while it read the directory; do this from normal code"
+            raise BusyError(msg)
+        try:
+            if self._turn.acquire(timeout=timeout):
+                return True, act()
+        finally:  # also where a signal strikes between the two
+            if _owned(self._turn):
+                self._turn.release()
+        return False, None
+
+    def _complain(self, error: BaseException) -> None:
+        reason = reason_of(error)
+        self._owner.fail_export(_NAME, reason)
+        told = error.strerror if isinstance(error, OSError) else error
+        message = f"{self._machine.place.root} cannot be used now: {told}; other processes see old counts of this one"
+        warn(f"directory:{reason}", message)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the one word that a failure is counted under."""
+    if isinstance(error, ConfigurationError):
+        return "unsafe"
+    known = _REASONS.get(error.errno or 0) if isinstance(error, OSError) else None
+    return known or type(error).__name__
+
+
+def _owned(lock: Any) -> bool:
+    return bool(lock._is_owned())  # noqa: SLF001  (as the recorder asks of its lock)
