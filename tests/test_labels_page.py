@@ -161,6 +161,14 @@ def test_commands_of_the_readme_work_as_written(store: Path, tmp_path: Path) -> 
     assert re.search(r"^  joined +2 ", done.stdout, re.MULTILINE)
 
 
+def test_labels_that_all_come_early_are_doubted(tmp_path: Path) -> None:
+    """A store that nothing predicts into, perhaps by a slip in its address, is asked about."""
+    (tmp_path / "chargebacks.csv").write_text("id,label\norder-1,fraud\norder-2,ok\n", "utf-8")
+    done = shell(f"modelmon label chargebacks.csv --store sqlite://{tmp_path}/lables.db", tmp_path)
+    assert done.returncode == 0
+    assert "no label met a prediction: is <LabelClient sqlite:///" in done.stderr
+
+
 def test_extras_of_the_page_exist() -> None:
     """Every extra that the page has installed is one of the package."""
     project = (PAGE.parent.parent / "pyproject.toml").read_text("utf-8")

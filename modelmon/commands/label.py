@@ -132,6 +132,8 @@ def _deliver(chosen: argparse.Namespace, client: Any, source: Source, wanted: Wa
     with progress(name, quiet=chosen.no_progress) as shown:
         journey.run(source, rejects, shown, size=chosen.batch)
     _show(journey, name, journey.tally.rows - before, time.monotonic() - begun)
+    if journey.tally.rows and journey.tally.outcomes["early"] == journey.tally.rows:
+        _say(f"no label met a prediction: is {client!r} the store that the model writes to, and are these its ids?")
     if not journey.tally.bad:
         return DONE
     _say(f"{journey.tally.bad:,} bad row(s) are in {rejects.path}, each with its line and the reason")

@@ -22,6 +22,7 @@ CONNECTIONS: Final = 256
 HEAD_S: Final = 10.0
 _HEAD_BYTES: Final = 16_384
 _BACKLOG: Final = 128
+_LAST_PORT: Final = 65_535
 
 
 class _Protocol(H11Protocol):
@@ -41,7 +42,11 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises:
         OSError: when it cannot be had.
+        ValueError: when there is no such port.
     """
+    if not 0 <= port <= _LAST_PORT:  # the resolver would take the rest of a division for it
+        msg = f"port {port}: there are those from 0 (any that is free) to {_LAST_PORT}"
+        raise ValueError(msg)
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -69,8 +69,9 @@ def test_the_program_serves_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["--host", EVERYWHERE], "--token-file"),
         (["--token-file", "/nowhere/tokens"], "cannot be read"),
         (["--store", "nonsense"], "no store"),
+        (["--port", "99999"], "65535"),
     ],
-    ids=["open", "file", "store"],
+    ids=["open", "file", "store", "port"],
 )
 def test_wrong_usage(
     options: list[str],
