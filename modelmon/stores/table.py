@@ -91,7 +91,7 @@ class Table:
         fields: Mapping[str, Any] = self._block.dtype.fields or {}
         old = self._block
         self._lay({field: fields[field][0] for field in fields} | dict(dtypes))
-        for field in fields:
+        for field in fields if self.top else ():
             self._block[field] = old[field]
 
     def read(self, rows: Numbers) -> NDArray[Any]:
