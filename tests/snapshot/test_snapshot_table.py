@@ -46,6 +46,13 @@ def test_a_person_can_read_it():
     ]
 
 
+def test_a_store_alone_tells_of_no_calls():
+    """What other processes called and predicted is unknown to a store, so its table does not say zero."""
+    lines = repr(counted.model(counted.labelled([0, 1], [0, 1]))).splitlines()
+    assert not any(line.split()[0] in {"calls", "predictions"} for line in lines[1:])
+    assert lines[1].split()[:2] == ["labelled", "2"]
+
+
 def test_every_task_has_a_table():
     """Regressions show errors, sets of labels their labels, and many classes the ten with most support."""
     assert "r2" in repr(counted.model(counted.regression([1.0, 2.0, 3.0], [1.5, 2.0, 2.5])))
