@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import closing, contextmanager
@@ -47,6 +48,13 @@ def listed(heading: str) -> list[str]:
     """Return the names in the first column of the table under a heading."""
     cells = re.findall(r"^\| (`[^|]*?) \|", section(heading), re.MULTILINE)
     return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+
+
+def need(*programs: str) -> None:
+    """Skip the test where a program of the page is not installed."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)} on the path")
 
 
 def shell(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -193,6 +201,7 @@ def serving(command: str, folder: Path) -> Iterator[str]:
 
 def test_service_works_as_written(store: Path, tmp_path: Path) -> None:
     """The commands of the page make tokens, serve, and post a label, and the answer is the one of the page."""
+    need("curl", "openssl")
     pip, tokens, serve = block("## Over HTTP", "bash").splitlines()
     assert pip.startswith("pip install")
     assert shell(tokens, tmp_path).returncode == 0
@@ -213,6 +222,7 @@ def label_one(url: str, number: int) -> dict[str, int]:
 @pytest.mark.slow
 def test_servers_are_set_up_and_emptied_as_written(store: Path, tmp_path: Path) -> None:
     """Roles and settings of the page let a store work, and its commands to begin anew empty it under a monitor."""
+    need("redis-cli")
     import psycopg  # noqa: PLC0415  (an extra)
 
     lines = [line.split() for line in block("### Redis and Valkey", "conf").splitlines()]

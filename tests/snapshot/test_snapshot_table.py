@@ -48,7 +48,7 @@ def test_a_person_can_read_it():
 
 def test_a_store_alone_tells_of_no_calls():
     """What other processes called and predicted is unknown to a store, so its table does not say zero."""
-    lines = repr(counted.model(counted.labelled([0, 1], [0, 1]))).splitlines()
+    lines = repr(counted.model(counted.labelled([0, 1], [0, 1], classes=range(2)))).splitlines()
     assert not any(line.split()[0] in {"calls", "predictions"} for line in lines[1:])
     assert lines[1].split()[:2] == ["labelled", "2"]
 
