@@ -54,6 +54,10 @@ AT_ONCE = 8192
 MOST_REMEMBERED = 10
 """Documents kept per prediction that may await a label; past that the oldest settled ones go."""
 _SWEEP_EVERY_S = 1.0
+_OTHER_TASK = (
+    "model {0!r}, version {1!r}: the store counts it as {2}, and this process declares {3}; "
+    "predictions that do not fit are invalid: give the other task another version"
+)
 _NO_IDS = np.empty(0, np.uint64)
 
 
@@ -154,6 +158,9 @@ class DatabaseStore:
         with self._held():
             known = {page.key: page.task for page in self._session.catalogue.groups.series}
             if (model, version) in known and (task is None or known[model, version] is not None):
+                held = known[model, version]
+                if task is not None and held != task:
+                    warn(f"task:{model}:{version}", _OTHER_TASK.format(model, version, held, task))
                 return
 
             def act(working: Working) -> None:
@@ -249,6 +256,8 @@ class DatabaseStore:
         if head.due < head.now and time.monotonic() - self._swept > _SWEEP_EVERY_S:
             self._swept = time.monotonic()
             upkeep.sweep_some(session)
+        if session.awaiting > session.most_awaiting():
+            self._sweep()  # what is overdue makes room before anything is evicted
         while session.awaiting > session.most_awaiting():
             upkeep.evict(session)
         most = MOST_REMEMBERED * max(AT_ONCE, working.max_awaiting)

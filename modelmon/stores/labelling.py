@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _INVALID = LABEL_OUTCOMES.index("invalid")
 _TRUTH_OBJECT, _TRUTH_NOTHING = 2, 3
+UNDATED = -1e300
+"""Time of labels that have a rev and no time: when they arrive must not matter, or repeating them would."""
 MANY = 256
 """Labels in a round for which it pays to tell those that just join from the others."""
 
@@ -97,7 +99,8 @@ def _batch(holdings: Holdings, labels: Labels, scope: int, now: float) -> _Batch
     has_rev, has_at = ~np.isnan(labels.revs[:, 0]), ~np.isnan(labels.at)
     high = np.where(has_rev, labels.revs[:, 0], 0.0)
     low = np.where(has_rev, labels.revs[:, 1], 0.0)
-    order = LabelOrder(has_rev, high, low, np.where(has_at, labels.at, now))
+    arrival = np.where(has_rev, UNDATED, now)
+    order = LabelOrder(has_rev, high, low, np.where(has_at, labels.at, arrival))
     given = Given(kind, value, order, has_rev | has_at)
     level = 0 if labels.model is None else 1 if labels.version is None else 2
     readable = labels.ids.valid & (kind != NOTHING)

@@ -259,7 +259,8 @@ class Reference:
             for key in covered:
                 self.series[key[1:]].labels["invalid"] += 1
             return "invalid"
-        order = (rev is not None, rev or 0.0, self.now if at is None else at)
+        arrival = self.now if rev is None else -1e300
+        order = (rev is not None, rev or 0.0, arrival if at is None else at)
         explicit = rev is not None or at is not None
         register = self.registers.get(scope)
         if register is None and not covered and not self.in_sample(scope[0], self.rate):

@@ -101,6 +101,28 @@ def test_a_lost_value_comes_back_only_with_an_order(world: World) -> None:
     assert world.label(["a"], ["cat"], rev=2) == {"joined": 1}
 
 
+def test_labels_of_equal_rev_end_alike_whenever_they_arrive(world: World) -> None:
+    """With a rev and no time, arrival says nothing: a value beats a retraction, and the greater value wins."""
+    for id_, order in (("a", ["cat", "dog", RETRACT]), ("b", [RETRACT, "dog", "cat"]), ("c", ["dog", "cat", "dog"])):
+        world.predict([id_], ["cat"])
+        for value in order * 2:
+            world.clock.now += 1.0
+            world.label([id_], [value], rev=1)
+    assert world.cells() == {("dog", "cat"): 3}
+
+
+def test_what_is_overdue_makes_room_before_anything_is_evicted(make: Any) -> None:
+    """A store at rest for longer than the ttl has room for as many predictions again."""
+    world = make(max_awaiting=10)
+    world.predict(list(range(9)), ["cat"] * 9)
+    world.clock.now = 150.0
+    assert world.predict(list(range(100, 109)), ["cat"] * 9) == {"pending": 9}
+    part = world.store.part()
+    assert part.gauges["sample_rate"] == 1.0
+    assert world.counts("transitions")["pending", "expired"] == 9
+    assert world.label(list(range(100, 109)), ["cat"] * 9) == {"joined": 9}
+
+
 def test_one_label_scores_every_version_and_a_narrower_one_wins(world: World) -> None:
     """Champion and challenger share a label; a label for one version hides it there until it is retracted."""
     for version in ("1", "2"):
