@@ -17,11 +17,11 @@ from binascii import hexlify
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from modelmon.directory import sheets, sums
+from modelmon.directory import sums
 from modelmon.directory.door import Door
 from modelmon.directory.lives import Lives
 from modelmon.directory.place import HALF, LIVE, PART, Place
-from modelmon.directory.sheets import DamagedError, NewerError, Sheet
+from modelmon.directory.sheets import MOST_BYTES, DamagedError, NewerError, Scribe, Sheet
 from modelmon.forking import renew_in_child
 
 if TYPE_CHECKING:
@@ -31,8 +31,20 @@ if TYPE_CHECKING:
     from modelmon.parts import Part
 
 AT_ONCE: Final = 64
+READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _STRAY_S: Final = 60.0
 _Stamp = tuple[int, int, int]
+
+
+class _Copy:
+    """Hold what a file said when it was last read."""
+
+    __slots__ = ("says", "scribe", "stamp")
+
+    def __init__(self) -> None:
+        self.stamp: _Stamp | None = None
+        self.says: Sheet | ValueError | None = None
+        self.scribe = Scribe()
 
 
 class Machine:
@@ -49,24 +61,36 @@ class Machine:
         self.skipped: list[str] = []
         self._door = Door(self.place.door)
         self._lives = Lives()
-        self._read: dict[str, tuple[_Stamp, Sheet | ValueError]] = {}
+        self._read: dict[str, _Copy] = {}
         self._ended = Sheet()
         self._living: set[str] = set()
         self._known: dict[str, Part] = {}
 
-    def publish(self, part: Part) -> None:
+    def publish(self, part: Part, scribe: Scribe, *, news: bool) -> int:
         """Put a process's part in the place of its last.
+
+        Args:
+            part: what it counted.
+            scribe: of that process.
+            news: whether it counted anything since the last.
+
+        Returns:
+            The bytes written.
 
         Raises:
             OSError: when it cannot be written.
             ConfigurationError: when the directory is not safe any more.
         """
-        data = sheets.write(Sheet(parts=(part,)))
         self.place.make()
         self._lives.begin(self.place.live(part.origin))
-        self.place.replace(self.place.part(part.origin), data)
+        path = self.place.part(part.origin)
+        data = b""
+        if news or not path.exists():
+            data = scribe.write(Sheet(parts=(part,)))
+            self.place.replace(path, data)
         if not self.place.ended.exists():
             self._begin()
+        return len(data)
 
     def parts(self, own: Part | None = None) -> tuple[Part, ...]:
         """Return what every process published, and what those did that ended.
@@ -120,7 +144,7 @@ class Machine:
     def _all(self, own: Part | None) -> Iterator[Part]:
         """Yield every part; the door is passed."""
         found = self.place.found()
-        self._ended = self._sheet(self.place.ended) or Sheet()
+        self._ended = self._sheet(self.place.ended) or self._ended
         yield from self._ended.parts
         for origin, endings in found.items():
             if PART not in endings or origin in self._ended.included or (own is not None and origin == own.origin):
@@ -138,7 +162,7 @@ class Machine:
             found = self._look(path)
         except OSError:
             known = self._read.get(path.stem)
-            found = known[1] if known is not None else None
+            found = known.says if known is not None else None
         return found if isinstance(found, Sheet) else None
 
     def _look(self, path: Path) -> Sheet | ValueError | None:
@@ -147,24 +171,25 @@ class Machine:
         Raises:
             OSError: when it cannot be read now.
         """
+        known = self._read.get(path.stem) or _Copy()
         try:
-            with path.open("rb") as file:
-                at = os.fstat(file.fileno())
-                stamp = (at.st_ino, at.st_mtime_ns, at.st_size)
-                known = self._read.get(path.stem)
-                if known is not None and known[0] == stamp:
-                    return known[1]
-                data = file.read(sheets.MOST_BYTES)
+            at = os.lstat(path)
+            stamp = (at.st_ino, at.st_mtime_ns, at.st_size)
+            if known.stamp == stamp:
+                return known.says
+            with open(os.open(path, READ), "rb") as file:  # noqa: PTH123  (no link is followed)
+                data = file.read(MOST_BYTES)
         except FileNotFoundError:
             self._read.pop(path.stem, None)
             return None
         try:
-            made: Sheet | ValueError = sheets.read(data)
+            known.says = known.scribe.read(data)
         except (NewerError, DamagedError) as error:
-            made = error
+            known.says = error
             self.skipped.append("newer_schema" if isinstance(error, NewerError) else "damaged")
-        self._read[path.stem] = (stamp, made)
-        return made
+        known.stamp = stamp
+        self._read[path.stem] = known
+        return known.says
 
     # -- adding up ----------------------------------------------------------------------------------------------------
 
@@ -182,7 +207,7 @@ class Machine:
         before = self._look(self.place.ended)
         if isinstance(before, NewerError):
             return False
-        before = before if isinstance(before, Sheet) else Sheet()
+        before = before if isinstance(before, Sheet) else self._ended  # what is damaged is written anew
         parts: list[Part] = []
         gone = []
         for origin in over:
@@ -196,8 +221,7 @@ class Machine:
             name = before.name or _new_name()
             whole = sums.added((*before.parts, *parts), f"ended:{name}", living=False)
             kept = tuple(sums.without_slots(part, keep) for part in whole)
-            self._ended = Sheet(name, kept, left.union(part.origin for part in parts))
-            self.place.replace(self.place.ended, sheets.write(self._ended))
+            self._write_ended(Sheet(name, kept, left.union(part.origin for part in parts)))
         for origin in gone:
             paths = (self.place.part(origin), self.place.live(origin))
             self.place.remove(path.with_name(path.name + half) for path in paths for half in (HALF, ""))
@@ -207,8 +231,12 @@ class Machine:
         """Write the sum of those that ended, as last known: nothing at first, all of it where somebody removed it."""
         with self._door.passed(alone=True) as inside:
             if inside and not self.place.ended.exists():
-                self._ended = self._ended if self._ended.name else Sheet(_new_name())
-                self.place.replace(self.place.ended, sheets.write(self._ended))
+                self._write_ended(self._ended if self._ended.name else Sheet(_new_name()))
+
+    def _write_ended(self, sheet: Sheet) -> None:
+        known = self._read.setdefault(self.place.ended.stem, _Copy())
+        self.place.replace(self.place.ended, known.scribe.write(sheet))
+        self._ended = sheet
 
 
 class _Machines:

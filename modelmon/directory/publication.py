@@ -12,10 +12,12 @@ from __future__ import annotations
 import errno
 from _thread import RLock
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from modelmon.directory import sums
 from modelmon.directory.machine import machine_of
+from modelmon.directory.sheets import Scribe
 from modelmon.errors import BusyError, ConfigurationError
 from modelmon.exiting import at_exit
 from modelmon.notices import warn
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 INTERVAL_S: Final = 1.0
 EXIT_S: Final = 2.0
+SELDOM_S: Final = 10.0
+SHARE: Final = 50.0
+BYTES_PER_S: Final = 1 << 20
+"""Much to write is written less often: a fiftieth of the time, and a mebibyte a second, but every ten seconds."""
 AT_ONCE: Final = 1024
 AT_EXIT: Final = 8
 _LOOK_EVERY: Final = 10
@@ -80,8 +86,10 @@ class Publication:
         self._history = history
         self._turn = RLock()
         self._published: Part | None = None
+        self._scribe = Scribe()
+        self._due = 0.0
         self._written = False
-        self._ending = False
+        self._asked = self._ending = False
         self._turns = 0
         self._registered = False
         self._ticker = Ticker(max(interval, INTERVAL_S), self._tick, failed=self._complain, name="modelmon-directory")
@@ -96,6 +104,7 @@ class Publication:
 
     def finish(self, timeout: float) -> bool:
         """Have what was counted so far written; return whether it was, within ``timeout`` seconds."""
+        self._asked = True
         return self._ticker.run_now(timeout) and self._written
 
     def close(self, timeout: float) -> bool:
@@ -122,20 +131,28 @@ class Publication:
         Raises:
             BusyError: when this thread does so already, further up the stack.
         """
-        return sums.added(self.parts(), f"machine:{self._machine.name}", living=True)
+        parts, name = self.parts(), self._machine.name
+        return sums.added(parts, f"machine:{name}", living=True) if name else parts
 
     def _publish(self) -> Part:
         """Write this process's part, and return the one that others see now."""
         self._written = False
         part: Part = self._owner.hold(lambda held: held.part())
+        last = self._published
+        news = last is None or replace(part, epoch=last.epoch, taken_at=last.taken_at) != last
+        begun = monotonic()
         try:
-            self._machine.publish(part)
+            size = self._machine.publish(part, self._scribe, news=news)
         except (OSError, ConfigurationError) as error:
             self._complain(error)
             return self._stale(part)
-        self._published = part
+        now = monotonic()
+        self._due = now + min(max(SHARE * (now - begun), size / BYTES_PER_S) - INTERVAL_S / 2, SELDOM_S)
         self._written = True
-        return part
+        if last is None or news:
+            self._published = part
+            return part
+        return replace(last, taken_at=part.taken_at)
 
     def _stale(self, part: Part) -> Part:
         """Return the part that was last written, with the failures of today; the part itself if none was written."""
@@ -146,7 +163,9 @@ class Publication:
         return replace(self._published, counts=Tally({**self._published.counts, **told}))
 
     def _tick(self) -> None:
-        self._in_turn(_PATIENCE_S, self._publish)
+        if monotonic() >= self._due or self._asked:
+            self._asked = False
+            self._in_turn(_PATIENCE_S, self._publish)
         anew, most = not self._turns % _LOOK_EVERY and not self._ending, AT_EXIT if self._ending else AT_ONCE
         self._turns += 1
         self._machine.fold(self._owner.now() - self._history, most, anew=anew)
@@ -157,7 +176,7 @@ class Publication:
 
     def _exit(self) -> None:
         try:
-            self._ending = True
+            self._asked = self._ending = True
             self._ticker.run_now(EXIT_S)
         except Exception:  # noqa: S110  (nobody is left to be told)
             pass

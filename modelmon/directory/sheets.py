@@ -1,6 +1,8 @@
 """Sheets: parts as they lie in a file, with the number of the schema they follow.
 
-The first line is text; what follows is compressed.
+The first line is text; then comes the head, and then each slot of time by itself.
+All but the newest slots stay as they are from one version of a file to the next, so neither who writes nor who reads
+does their work twice.
 A version that does not know a schema leaves such files alone: it neither shows nor removes them.
 """
 
@@ -8,17 +10,25 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from operator import is_
+from typing import TYPE_CHECKING, Any, Final
 
+from modelmon.parts import Part, SeriesPart
 from modelmon.snapshot import text
+from modelmon.tallies import Ledger, Tally
 
 if TYPE_CHECKING:
-    from modelmon.parts import Part
+    from modelmon.parts import SeriesKey, Slice
+
+    Where = tuple[SeriesKey, Slice | None]  # None is what is kept for the whole series
+    Slot = tuple[int, int]  # place of the part, number of the slot
 
 SCHEMA: Final = 1
 _MAGIC: Final = b"modelmon directory "
-MOST_BYTES: Final = 256 << 20
+_SIZE: Final = 8
+_DIGITS: Final = 9
+MOST_BYTES: Final = 64 << 20
 
 
 class NewerError(ValueError):
@@ -44,41 +54,126 @@ class Sheet:
     included: frozenset[str] = frozenset()
 
 
-def write(sheet: Sheet) -> bytes:
-    """Return a sheet as bytes."""
-    head = json.dumps({"name": sheet.name, "included": sorted(sheet.included)})
-    body = f"{head}\n{text.write(sheet.parts)}"
-    return _MAGIC + b"%d\n" % SCHEMA + zlib.compress(body.encode(), 1)
+class Scribe:
+    """Read and write the sheets of one file, and remember its slots."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        """Remember nothing."""
+        self._known: dict[Slot, tuple[bytes, dict[Where, Tally]]] = {}
+
+    def write(self, sheet: Sheet) -> bytes:
+        """Return a sheet as bytes."""
+        slots: dict[Slot, dict[Where, Tally]] = {}
+        for place, part in enumerate(sheet.parts):
+            for where, ledger in _ledgers(part).items():
+                for number, tally in ledger.slots.items():
+                    slots.setdefault((place, number), {})[where] = tally
+        self._known = {slot: (self._packed(slot, held), held) for slot, held in sorted(slots.items())}
+        head = {
+            "name": sheet.name,
+            "included": sorted(sheet.included),
+            "slots": [[*slot, len(packed)] for slot, (packed, _) in self._known.items()],
+            "parts": text.write(map(_without_slots, sheet.parts)),
+        }
+        packed_head = _pack(head)
+        pieces = [_MAGIC, b"%d\n" % SCHEMA, len(packed_head).to_bytes(_SIZE, "big"), packed_head]
+        return b"".join([*pieces, *(packed for packed, _ in self._known.values())])
+
+    def read(self, data: bytes) -> Sheet:
+        """Return the sheet that was written.
+
+        Raises:
+            NewerError: when it follows a newer schema.
+            DamagedError: when it is none, or not whole.
+        """
+        _check(data)
+        try:
+            start = data.index(b"\n") + 1 + _SIZE
+            end = start + int.from_bytes(data[start - _SIZE : start], "big")
+            head = _unpack(data[start:end])
+            name, included = str(head["name"]), frozenset(head["included"])
+            pieces: dict[Slot, bytes] = {}
+            for place, number, size in head["slots"]:
+                pieces[int(place), int(number)] = data[end : end + size]
+                end += size
+            states = {slot: self._unpacked(slot, piece) for slot, piece in pieces.items()}
+        except (zlib.error, ValueError, KeyError, TypeError, IndexError) as error:
+            msg = "this file is damaged"
+            raise DamagedError(msg) from error
+        try:
+            parts = text.read(head["parts"])
+            self._known = {slot: (pieces[slot], _tallies(states[slot])) for slot in pieces}
+            self._fill(parts)
+        except (ValueError, KeyError, TypeError, IndexError) as error:  # whole, so what it says is beyond us
+            raise NewerError(str(error)) from error
+        return Sheet(name, parts, included)
+
+    def _fill(self, parts: tuple[Part, ...]) -> None:
+        ledgers = [_ledgers(part) for part in parts]
+        for (place, number), (_, held) in self._known.items():
+            for where, tally in held.items():
+                ledgers[place][where].slots[number] = tally
+
+    def _packed(self, slot: Slot, held: dict[Where, Tally]) -> bytes:
+        known = self._known.get(slot)
+        if known is not None and held.keys() == known[1].keys() and all(map(is_, held.values(), known[1].values())):
+            return known[0]
+        return _pack([[*key, page, tally.to_state()] for (key, page), tally in held.items()])
+
+    def _unpacked(self, slot: Slot, packed: bytes) -> Any:
+        known = self._known.get(slot)
+        return known[1] if known is not None and known[0] == packed else _unpack(packed)
 
 
-def read(data: bytes) -> Sheet:
-    """Return the sheet that was written.
+def _ledgers(part: Part) -> dict[Where, Ledger]:
+    """Return the ledgers of a part by where they stand."""
+    found: dict[Where, Ledger] = {}
+    for key, series in part.series.items():
+        found[key, None] = series.shared
+        for page, ledger in series.ledgers.items():
+            found[key, page] = ledger
+    return found
 
-    Raises:
-        NewerError: when it follows a newer schema.
-        DamagedError: when it is none, or not whole.
-    """
-    first, _, rest = data.partition(b"\n")
+
+def _without_slots(part: Part) -> Part:
+    series = {}
+    for key, held in part.series.items():
+        ledgers = {page: Ledger(ledger.total) for page, ledger in held.ledgers.items()}
+        series[key] = SeriesPart(held.task, held.classes, ledgers, Ledger(held.shared.total), held.active)
+    return replace(part, series=series)
+
+
+def _tallies(state: Any) -> dict[Where, Tally]:
+    if isinstance(state, dict):  # known already
+        return state
+    found: dict[Where, Tally] = {}
+    for model, version, page, inner in state:
+        where = None if page is None else tuple((str(name), str(value)) for name, value in page)
+        found[(model, version), where] = Tally.from_state(inner)
+    return found
+
+
+def _check(data: bytes) -> None:
+    first = data[: data.find(b"\n") + 1].rstrip(b"\n")
     schema = first[len(_MAGIC) :]
-    if not first.startswith(_MAGIC) or not schema.isdigit() or len(schema) > 9:  # noqa: PLR2004
+    if not first.startswith(_MAGIC) or not schema.isdigit() or len(schema) > _DIGITS:
         msg = "this file holds no counts"
         raise DamagedError(msg)
     if int(schema) > SCHEMA:
         msg = f"this file follows schema {int(schema)}; this modelmon reads up to {SCHEMA}: upgrade modelmon"
         raise NewerError(msg)
-    try:
-        unpacking = zlib.decompressobj()
-        body = unpacking.decompress(rest, MOST_BYTES)
-        if not unpacking.eof:
-            msg = "this file is not whole"
-            raise DamagedError(msg)
-        head, _, parts = body.decode().partition("\n")
-        said = json.loads(head)
-        name, included = str(said["name"]), frozenset(said["included"])
-    except (zlib.error, ValueError, KeyError, TypeError) as error:
-        msg = "this file is damaged"
-        raise DamagedError(msg) from error
-    try:
-        return Sheet(name, text.read(parts), included)
-    except ValueError as error:  # whole, so what it says is beyond us
-        raise NewerError(str(error)) from error
+
+
+def _pack(value: Any) -> bytes:
+    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
+
+
+def _unpack(packed: bytes) -> Any:
+    unpacking = zlib.decompressobj()
+    plain = unpacking.decompress(packed, MOST_BYTES)
+    if not unpacking.eof:
+        msg = "a piece is not whole"
+        raise ValueError(msg)
+    return json.loads(plain)
