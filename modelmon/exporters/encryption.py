@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LOOK_S: Final = 10.0
 _PIECE: Final = 16_384  # one TLS record, so that a slow reader's progress is seen
+_CHUNK: Final = 65_536
+_FEEDS: Final = 16  # looks at what came, before others have their turn
 
 
 class Pause(BlockingIOError):  # noqa: N818  (no error: it goes on later)
@@ -52,7 +54,7 @@ class Certificate:
     def wrap(self, connection: socket.socket) -> Secured:
         """Return a connection that is encrypted; the handshake takes place while it is read or written."""
         self._refresh()
-        return Secured(self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False))
+        return Secured(connection, self._context)
 
     def _refresh(self) -> None:
         """Read the files again if they changed; what cannot be used yet leaves the old certificate in use."""
@@ -83,45 +85,78 @@ class Certificate:
 
 
 class Secured:
-    """Use an encrypted connection like a plain non-blocking socket; to wait is a ``Pause``, which says for what."""
+    """Use an encrypted connection like a plain non-blocking socket; to wait for writing is a ``Pause``.
 
-    __slots__ = ("_wrapped",)
+    TLS works on buffers of ours here, and the plain socket is never handed to it.
+    """
 
-    def __init__(self, wrapped: ssl.SSLSocket) -> None:
+    __slots__ = ("_incoming", "_outgoing", "_owed", "_pending", "_session", "_socket")
+
+    def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
         """Take over a connection that does not block."""
-        self._wrapped = wrapped
+        self._socket = connection
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._session: ssl.SSLObject | None = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._pending = b""
+        self._owed = 0
 
     def fileno(self) -> int:
         """Return the file descriptor."""
-        return self._wrapped.fileno()
+        return self._socket.fileno()
 
-    def recv(self, size: int) -> bytes:
+    def recv(self, size: int, /) -> bytes:
         """Read what is there; nothing is the end."""
-        try:
-            return self._wrapped.recv(size)
-        except ssl.SSLWantReadError:
-            raise Pause(selectors.EVENT_READ) from None
-        except ssl.SSLWantWriteError:
-            raise Pause(selectors.EVENT_WRITE) from None
+        if self._session is None:
+            return self._socket.recv(size)
+        for _ in range(_FEEDS):
+            try:
+                return self._session.read(size)
+            except ssl.SSLWantReadError:
+                self._flush()
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLError:
+                with suppress(OSError):  # tell the client why, if it listens
+                    self._flush()
+                raise
+            data = self._socket.recv(_CHUNK)
+            if not data:
+                return b""
+            self._incoming.write(data)
+        raise BlockingIOError
 
-    def send(self, data: memoryview) -> int:
-        """Write a record of what is given and return how many bytes that were."""
-        try:
-            return self._wrapped.send(data[:_PIECE])
-        except ssl.SSLWantReadError:
-            raise Pause(selectors.EVENT_READ) from None
-        except ssl.SSLWantWriteError:
-            raise Pause(selectors.EVENT_WRITE) from None
+    def send(self, data: memoryview, /) -> int:
+        """Write a record of what is given and return how many bytes that were, once they are all out."""
+        if self._session is None:
+            raise BrokenPipeError
+        if not self._owed:
+            self._owed = self._session.write(data[:_PIECE])
+        self._flush()
+        sent, self._owed = self._owed, 0
+        return sent
 
-    def shutdown(self, how: int) -> None:
-        """Say that nothing more will be written; what the client still sends is read unencrypted and thrown away."""
+    def shutdown(self, how: int, /) -> None:
+        """Say that nothing more will be written; what the client still sends is read as it is and thrown away."""
+        session, self._session = self._session, None
         with suppress(OSError, ValueError):  # the client's own farewell need not be waited for
-            self._wrapped.unwrap()
-        self._wrapped.shutdown(how)
+            if session is not None:
+                session.unwrap()
+        with suppress(OSError):
+            self._flush()
+        self._socket.shutdown(how)
 
     def close(self) -> None:
         """Close the connection."""
-        self._wrapped.close()
+        self._socket.close()
+
+    def _flush(self) -> None:
+        self._pending += self._outgoing.read()
+        while self._pending:
+            try:
+                sent = self._socket.send(self._pending)
+            except BlockingIOError:
+                raise Pause(selectors.EVENT_WRITE) from None
+            self._pending = self._pending[sent:]
 
 
 def _refuse() -> NoReturn:
