@@ -71,7 +71,7 @@ def test_everything_in_the_catalogue_occurs():
     seen = {point.name for world in WORLDS.values() for point in points(world)}
     rare = {"modelmon.call.batch_size", "modelmon.stream.items", "modelmon.self.sanitized", "modelmon.self.overflow"}
     rare |= {"modelmon.stream.time_to_first_item", "modelmon.stream.time_per_item", "modelmon.self.internal_errors"}
-    rare |= {"modelmon.label.assumed", "modelmon.receipts"}
+    rare |= {"modelmon.label.assumed", "modelmon.receipts", "modelmon.intake.labels", "modelmon.intake.refused"}
     ledger = process_ledger()
     for tally in ledger.book(1):
         tally.sizes("batch_size").add(32)
@@ -82,6 +82,8 @@ def test_everything_in_the_catalogue_occurs():
     streams = of_parts({("stream", ""): SeriesPart(None, (), {(): ledger})}, {})
     for name in ("internal_errors", "sanitized", "overflow", "receipts"):
         streams.parts[0].counts.counts(f"self:{name}").add(("x",), 1)
+    streams.parts[0].counts.counts("intake_labels").add(("shop", "joined"), 1)
+    streams.parts[0].counts.counts("intake_refused").add(("token",), 1)
     assert {point.name for point in points(streams)} >= rare
     assert seen | rare == set(CATALOGUE)
 
