@@ -1,4 +1,4 @@
-"""The command ``modelmon serve --store URL``."""
+"""The command ``modelmon serve --store URL`` or ``--directory DIR``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
+from modelmon.directory.place import Place, checked
 from modelmon.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 _ABOUT: Final = """\
-Serves a store over HTTP: POST /v1/labels takes labels, GET /metrics shows its numbers to Prometheus,
+Serves a store, or the directory of a machine, over HTTP: POST /v1/labels takes labels, GET /metrics shows the numbers
+of the store, and with a directory those of all processes that share it, to Prometheus,
 GET /openapi.json describes the intake, GET /healthz tells whether this process lives.
 On any but a loopback address a bearer token is needed: a file with a line name:token per source, which is read again
 when it changes, or the environment variable MODELMON_TOKEN."""
@@ -33,6 +35,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     made.set_defaults(run=run)
     made.add_argument("--store", metavar="URL", help="sqlite:///…, redis://…, postgresql://… (default: MODELMON_STORE)")
+    made.add_argument(
+        "--directory",
+        metavar="DIR",
+        help="show the processes that share it, and its store (default: MODELMON_DIRECTORY)",
+    )
     made.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     made.add_argument("--port", type=int, default=9464, help="the port; 0 takes a free one (default: 9464)")
     made.add_argument("--token-file", metavar="FILE", help="a line name:token for each source of labels")
@@ -54,9 +61,10 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    url = chosen.store or os.environ.get("MODELMON_STORE")
+    directory = _directory(chosen)
+    url = chosen.store or os.environ.get("MODELMON_STORE") or (directory and Place(directory).store)
     if not url:
-        msg = "no store: say --store URL, or set MODELMON_STORE"
+        msg = "no store: say --store URL or --directory DIR, or set MODELMON_STORE or MODELMON_DIRECTORY"
         raise ConfigurationError(msg)
     from modelmon.client import LabelClient  # noqa: PLC0415  (numpy loads when there is something to do)
     from modelmon.serving import running  # noqa: PLC0415  (starlette and uvicorn are an extra)
@@ -75,9 +83,14 @@ def _run(chosen: argparse.Namespace) -> int:
         who = "anyone who can reach it" if tokens is None else "who shows a token"
         print(f"{client!r} at {where}: POST {where}/v1/labels, GET {where}/metrics, for {who}", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # comes again once the server has ended in good order
-        app = store_app(client, tokens, local=local and not chosen.insecure)
+        app = store_app(client, tokens, local=local and not chosen.insecure, directory=directory)
         running.server_of(app).run(sockets=[listener])
     return 0
+
+
+def _directory(chosen: argparse.Namespace) -> str | None:
+    given = chosen.directory or os.environ.get("MODELMON_DIRECTORY")
+    return checked(given) if given else None
 
 
 def _tokens(chosen: argparse.Namespace) -> Tokens | None:

@@ -61,17 +61,17 @@ class Machine:
         self.skipped: list[str] = []
         self._door = Door(self.place.door)
         self._lives = Lives()
+        self._own: dict[str, Scribe] = {}
         self._read: dict[str, _Copy] = {}
         self._ended = Sheet()
         self._living: set[str] = set()
         self._known: dict[str, Part] = {}
 
-    def publish(self, part: Part, scribe: Scribe, *, news: bool) -> int:
+    def publish(self, part: Part, *, news: bool) -> int:
         """Put a process's part in the place of its last.
 
         Args:
             part: what it counted.
-            scribe: of that process.
             news: whether it counted anything since the last.
 
         Returns:
@@ -86,7 +86,7 @@ class Machine:
         path = self.place.part(part.origin)
         data = b""
         if news or not path.exists():
-            data = scribe.write(Sheet(parts=(part,)))
+            data = self._own.setdefault(part.origin, Scribe()).write(Sheet(parts=(part,)))
             self.place.replace(path, data)
         if not self.place.ended.exists():
             self._begin()

@@ -12,21 +12,20 @@ from __future__ import annotations
 import errno
 from _thread import RLock
 from dataclasses import replace
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from modelmon.directory import sums
-from modelmon.directory.machine import machine_of
-from modelmon.directory.sheets import Scribe
 from modelmon.errors import BusyError, ConfigurationError
 from modelmon.exiting import at_exit
+from modelmon.forking import load
 from modelmon.notices import warn
 from modelmon.readers import Ticker
-from modelmon.tallies import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modelmon.directory.machine import Machine
     from modelmon.parts import Part
 
 INTERVAL_S: Final = 1.0
@@ -82,11 +81,10 @@ class Publication:
             history: seconds for which slots of processes that ended are kept apart.
         """
         self._owner = owner
-        self._machine = machine_of(root)
+        self._root = root
         self._history = history
         self._turn = RLock()
         self._published: Part | None = None
-        self._scribe = Scribe()
         self._due = 0.0
         self._written = False
         self._asked = self._ending = False
@@ -132,7 +130,15 @@ class Publication:
             BusyError: when this thread does so already, further up the stack.
         """
         parts, name = self.parts(), self._machine.name
-        return sums.added(parts, f"machine:{name}", living=True) if name else parts
+        if not name:
+            return parts
+        added: tuple[Part, ...] = load("modelmon.directory.sums").added(parts, f"machine:{name}", living=True)
+        return added
+
+    @cached_property
+    def _machine(self) -> Machine:
+        machine: Machine = load("modelmon.directory.machine").machine_of(self._root)  # and numpy, but not in a call
+        return machine
 
     def _publish(self) -> Part:
         """Write this process's part, and return the one that others see now."""
@@ -142,7 +148,7 @@ class Publication:
         news = last is None or replace(part, epoch=last.epoch, taken_at=last.taken_at) != last
         begun = monotonic()
         try:
-            size = self._machine.publish(part, self._scribe, news=news)
+            size = self._machine.publish(part, news=news)
         except (OSError, ConfigurationError) as error:
             self._complain(error)
             return self._stale(part)
@@ -160,7 +166,7 @@ class Publication:
             return part
         name = "exporter_failures"
         told = {name: part.counts[name]} if name in part.counts else {}
-        return replace(self._published, counts=Tally({**self._published.counts, **told}))
+        return replace(self._published, counts=type(part.counts)({**self._published.counts, **told}))
 
     def _tick(self) -> None:
         if monotonic() >= self._due or self._asked:
@@ -172,7 +178,7 @@ class Publication:
         skipped, self._machine.skipped = self._machine.skipped, []
         for reason in skipped:
             self._owner.fail_export(_NAME, reason)
-            warn(f"directory:{reason}", f"a file in {self._machine.place.root} was passed over: {reason}")
+            warn(f"directory:{reason}", f"a file in {self._root} was passed over: {reason}")
 
     def _exit(self) -> None:
         try:
@@ -198,7 +204,7 @@ class Publication:
         reason = reason_of(error)
         self._owner.fail_export(_NAME, reason)
         told = error.strerror if isinstance(error, OSError) else error
-        message = f"{self._machine.place.root} cannot be used now: {told}; other processes see old counts of this one"
+        message = f"{self._root} cannot be used now: {told}; other processes see old counts of this one"
         warn(f"directory:{reason}", message)
 
 

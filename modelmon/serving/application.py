@@ -68,16 +68,17 @@ def label_app(
     return Starlette(routes=_label_routes(posting))
 
 
-def store_app(client: LabelClient, tokens: Tokens | None, *, local: bool) -> Starlette:
+def store_app(client: LabelClient, tokens: Tokens | None, *, local: bool, directory: str | None = None) -> Starlette:
     """Return the application that ``modelmon serve`` runs: label intake, metrics, health, description.
 
     Args:
         client: of the store.
         tokens: who may come in; None for everybody.
         local: without tokens, let only requests in that name a loopback host.
+        directory: of the machine whose processes are shown too, or None.
     """
     guard = Guard(tokens, local=local)
-    posting, metrics = Posting(client, guard), StoreMetrics(client)
+    posting, metrics = Posting(client, guard), StoreMetrics(client, directory)
 
     async def show(request: Request) -> Response:
         wanted = wanted_format(request.headers.get("accept", ""))

@@ -1,16 +1,20 @@
-"""``GET /metrics``: what the store knows, and what came in here, in the Prometheus text format."""
+"""``GET /metrics``: what the store and the machine know, and what came in here, in the Prometheus text format."""
 
 from __future__ import annotations
 
 import threading
 import time
 import uuid
+from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from modelmon.directory.machine import machine_of
 from modelmon.exporters.exposition import Exposition
+from modelmon.leasing import SERVING_S
 from modelmon.parts import Part
 from modelmon.points import points
+from modelmon.settings import Settings
 from modelmon.snapshot import Snapshot
 from modelmon.tallies import Tally
 
@@ -23,11 +27,22 @@ if TYPE_CHECKING:
     Counted = Mapping[str, Mapping[Any, int]]
 
 
-class StoreMetrics:
-    """Render the points of a store."""
+_FOLD_S: Final = 10.0
+_AT_ONCE: Final = 256
 
-    def __init__(self, client: LabelClient) -> None:
-        """Prepare."""
+
+class StoreMetrics:
+    """Render the points of a store, and of the processes that share a directory."""
+
+    def __init__(self, client: LabelClient, directory: str | None = None) -> None:
+        """Prepare.
+
+        Args:
+            client: of the store.
+            directory: of the machine whose processes are shown too, or None.
+        """
+        self._machine = None if directory is None else machine_of(directory)
+        self._fold_at = 0.0
         self._client = client
         self._exposition = Exposition()
         self._origin = f"serve:{uuid.uuid4().hex}"
@@ -50,5 +65,16 @@ class StoreMetrics:
                 tally.counts(name).add(key, n)
         with self._lock:
             stored = self._client.snapshot()
+            others = self._others()
             here = Part(self._origin, next(self._epochs), "process", time.time(), 3600.0, counts=tally)
-            return self._exposition.render(points(stored.merge(Snapshot((here,)))), wanted)
+            return self._exposition.render(points(stored.merge(Snapshot((here, *others)))), wanted)
+
+    def _others(self) -> tuple[Part, ...]:
+        """Return what the processes of the machine published; now and then add up those that ended."""
+        if self._machine is None:
+            return ()
+        if time.monotonic() >= self._fold_at:
+            self._fold_at = time.monotonic() + _FOLD_S
+            with suppress(OSError):  # a full disk; some worker says so
+                self._machine.fold(time.time() - Settings().history, _AT_ONCE, anew=True)
+        return self._machine.parts()
