@@ -15,8 +15,8 @@ class StoreError(ModelmonError, RuntimeError):
     """Report labels that were not committed; the same call may be repeated safely.
 
     Attributes:
-        kind: one word on what is wrong: locked, full, readonly, permission, down, timeout, corrupt, schema, conflict,
-            other.
+        kind: one word on what is wrong: locked, full, readonly, permission, down, timeout, corrupt, unreadable, schema,
+            conflict, other.
     """
 
     def __init__(self, message: str, *, kind: str = "other") -> None:

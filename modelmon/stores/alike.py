@@ -116,7 +116,8 @@ def _read_alike(holdings: Holdings, documents: Sequence[bytes]) -> tuple[NDArray
     rows = np.frombuffer(whole, lone_row(settled=settled, payload=payload))
     if (rows["size"] != size - DUE.itemsize).any() or rows["flags"].any() or _all_settled(rows["state"]) is not settled:
         return None
-    layout = _layout(holdings, rows["group"])
+    known = int(rows["group"].max()) < len(holdings.groups.all)
+    layout = _layout(holdings, rows["group"]) if known else None
     if layout is None or payload_bytes(layout) != payload:
         return None
     return rows, layout

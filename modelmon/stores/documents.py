@@ -25,7 +25,7 @@ from modelmon.stores.forms import (
     Dumped,
     payload_bytes,
 )
-from modelmon.stores.states import EARLY, NONE, PENDING
+from modelmon.stores.states import EARLY, NONE, PENDING, STATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,6 +171,7 @@ def load_records(holdings: Holdings, keys: Numbers, found: Sequence[bytes], tail
     places, lows, cores = [], [], []
     while len(at):
         core = _gather(raw, at, CORE)
+        _check(holdings, core)
         places.append(at)
         lows.append(low)
         cores.append(core)
@@ -180,6 +181,19 @@ def load_records(holdings: Holdings, keys: Numbers, found: Sequence[bytes], tail
     for place, words, core in zip(places, lows, cores, strict=True):
         source.enter(place, words, core)
     return dues
+
+
+def _check(holdings: Holdings, core: NDArray[Any]) -> None:
+    """Check what would lead astray before anything else fails.
+
+    Raises:
+        ValueError: when a record is damaged.
+    """
+    state, group = core["state"], core["group"]
+    known = np.where(state < EARLY, len(holdings.groups.all), np.iinfo(group.dtype).max)
+    if ((core["size"] < OPEN_ROW) | (state == NONE) | (state >= len(STATES)) | (group >= known)).any():
+        msg = "a record is damaged"
+        raise ValueError(msg)
 
 
 class _Source(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from modelmon.errors import InvariantError
 from modelmon.parts import Part
 from modelmon.stores.books import Books
 from modelmon.stores.catalogue import Catalogue
+from modelmon.stores.damage import DamageError, condemn, told
 from modelmon.stores.documents import load
 from modelmon.stores.holdings import Holdings
 from modelmon.stores.laws import check
@@ -18,6 +20,8 @@ from modelmon.stores.states import EARLY, REMEMBERED, STATES
 from modelmon.stores.tails import Tails
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from modelmon.stores.contract import JoinSettings
@@ -52,31 +56,46 @@ class Reading:
 
     def part(self, settings: JoinSettings) -> Part:
         """Return what is counted as of the last transaction, frozen."""
-        head, books = self._read(settings)
-        part = Part(
-            origin=f"{self._database.name}:{head.origin}",
-            epoch=head.sequence,
-            kind="store",
-            taken_at=head.now,
-            window=settings.window,
-            series=books.series(head.now),
-            counts=books.counts,
-            gauges={"sample_rate": head.rate or settings.sample_rate, "documents": float(head.documents)},
-        )
+        with self._told():
+            head, books = self._read(settings)
+            part = Part(
+                origin=f"{self._database.name}:{head.origin}",
+                epoch=head.sequence,
+                kind="store",
+                taken_at=head.now,
+                window=settings.window,
+                series=books.series(head.now),
+                counts=books.counts,
+                gauges={"sample_rate": head.rate or settings.sample_rate, "documents": float(head.documents)},
+            )
         self._catalogue.release()
         return part
 
     def fold(self, settings: JoinSettings) -> None:
         """Fold the journal into pages, unless somebody else just does."""
-        head, books = self._read(settings)
+        with self._told():
+            head, books = self._read(settings)
+            pages = books.changed(head.now) if books.journal > books.folded else {}
         if books.journal > books.folded:
-            pages = books.changed(head.now)
             if self._database.fold(pages, books.journal, books.folded):
                 books.written()
                 books.folded = books.journal
             else:
                 self._books = None
         self._catalogue.release()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Read everything anew after a failure; where that fails as well, what is counted cannot be read at all."""
+        whole = self._books is None
+        try:
+            with told("what is counted", kind="corrupt"):
+                yield
+        except DamageError as error:
+            self._origin, self._books = "", None
+            if whole:
+                condemn(self._database, error)
+            raise
 
     def _read(self, settings: JoinSettings) -> tuple[Head, Books]:
         """Return the books, up to date, and the head of the moment that they show."""

@@ -13,6 +13,7 @@ from modelmon.clocks import StoreClock, SystemClock
 from modelmon.errors import ConfigurationError, StoreError
 from modelmon.stores.catalogue import Catalogue
 from modelmon.stores.contract import JoinSettings
+from modelmon.stores.damage import DamageError, condemn, told
 from modelmon.stores.settingtexts import read_settings, write_settings
 from modelmon.stores.working import Working
 
@@ -81,9 +82,12 @@ class Session:
             self._follow(head)
             self._govern(head)
             return Working(head, self.now(head), self.settings, self.catalogue)
-        except BaseException:
+        except BaseException as error:
             self.database.abandon()
+            whole = not self.catalogue.known  # all of it was read: it will not do better next time
             self.forget()
+            if whole and isinstance(error, DamageError):
+                condemn(self.database, error)
             raise
 
     def followed(self) -> Catalogue:
@@ -97,7 +101,8 @@ class Session:
             self.forget()
             self._origin = head.origin
         if self.catalogue.known < head.entries:
-            self.catalogue.apply(self.database.entries(self.catalogue.known))
+            with told("the catalogue", kind="corrupt"):
+                self.catalogue.apply(self.database.entries(self.catalogue.known))
 
     def _govern(self, head: Head) -> None:
         """Let the settings given govern the join, else those held."""
@@ -158,8 +163,9 @@ class Session:
         for attempt in range(_ATTEMPTS):
             working = self.begin(durable=durable)
             try:
-                result = act(working)
-                changes = working.changes(self._text)
+                with told("something under these ids"):
+                    result = act(working)
+                    changes = working.changes(self._text)
                 done = self.database.apply(changes)
             except BaseException:
                 self.database.abandon()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelmon.notices import warn
 from modelmon.stores.database import Changes
 from modelmon.stores.documents import dump, load
 from modelmon.stores.holdings import Holdings
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.int64]
 
+_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError)
+
 
 class Working:
     """Hold what one transaction works on.
@@ -45,12 +48,12 @@ class Working:
         """Start with nothing fetched."""
         self.head = head
         self.now = now
-        self.holdings = Holdings(settings, catalogue.groups, catalogue.objects)
-        self.holdings.rate = head.rate or settings.sample_rate
         self.rate: float | None = None if head.rate else settings.sample_rate
         self.reminded: Sequence[int | bytes] = ()
         self.reminders: list[tuple[float, bytes]] = []
+        self._settings = settings
         self._catalogue = catalogue
+        self.holdings = self._fresh()
         self._tails = Tails(lambda: catalogue.catalogued)
         self._keys = np.empty(0, np.int64)
         self._before: list[bytes | None] = []
@@ -70,8 +73,34 @@ class Working:
         """Work on documents already read; their keys are ascending."""
         self._keys, self._before = keys, documents
         self.holdings.records.index.expect(len(keys))
-        self._due = load(self.holdings, keys, documents, self._tails)
+        try:
+            self._due = load(self.holdings, keys, documents, self._tails)
+        except _UNREADABLE:
+            readable = self._readable(documents)
+            self.holdings = self._fresh()
+            self._due = load(self.holdings, keys, readable, self._tails)
+            lost = readable.count(None) - documents.count(None)
+            self.holdings.counting.counts.counts("self:dropped").add(("damaged",), lost)
+            warn("store:damaged", f"{lost} document(s) of the store are damaged, and are gone with what they held")
         self.holdings.awaiting = 0
+
+    def _fresh(self) -> Holdings:
+        """Return holdings with nothing in them."""
+        holdings = Holdings(self._settings, self._catalogue.groups, self._catalogue.objects)
+        holdings.rate = self.head.rate or self._settings.sample_rate
+        return holdings
+
+    def _readable(self, documents: list[bytes | None]) -> list[bytes | None]:
+        """Return None for each document that is damaged: it is lost, and what is written instead can be read."""
+        pairs = zip(self._keys, documents, strict=True)
+        return [document if self._can_load(key, document) else None for key, document in pairs]
+
+    def _can_load(self, key: np.int64, document: bytes | None) -> bool:
+        try:
+            load(self._fresh(), np.array([key]), [document], self._tails)
+        except _UNREADABLE:
+            return False
+        return True
 
     def changes(self, settings: str | None) -> Changes:
         """Return what is to be written."""

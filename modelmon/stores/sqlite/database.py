@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import sqlite3
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,7 +16,6 @@ from modelmon.stores.sqlite.log import Log
 from modelmon.stores.sqlite.recents import Mark
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
     from modelmon.stores.database import Keys
@@ -198,6 +198,12 @@ class SQLiteDatabase(Beside):
             backlog,
         )
         connection.execute(_WRITE_HEAD, (*row, *mark))
+
+    def condemn(self, why: str) -> None:
+        """Put the file aside: its content cannot be read; the next transaction begins a new one."""
+        with suppress(StoreError), self._access.turn():
+            message = f"malformed content: {why}"
+            raise sqlite3.DatabaseError(message)
 
     def check(self) -> list[str]:
         """Return what is wrong with the file; usually nothing."""
