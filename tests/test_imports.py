@@ -70,6 +70,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
         modelmon.no_such_name  # noqa: B018
 
 
+@pytest.mark.fault("X10")
 @pytest.mark.parametrize(
     ("module", "distribution", "extra"),
     [

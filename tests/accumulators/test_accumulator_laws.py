@@ -20,6 +20,7 @@ def _batches(recipe: Recipe, seed: int, sizes: list[int]) -> list[tuple[np.ndarr
     return [recipe.rows(generator, size) for size in sizes]
 
 
+@pytest.mark.fault("L19")
 @ALL
 @settings(max_examples=8, deadline=None)
 @given(seed=SEEDS, sizes=SIZES)

@@ -91,6 +91,7 @@ def test_empty_reads_nan_and_odd_input_is_clamped():
         histogram.merge(Histogram(1.0))
 
 
+@pytest.mark.fault("L18")
 def test_sums_pass_64_bits():
     """The sum stays exact where int64 would overflow, and where floats would round."""
     histogram = Histogram(1.0)

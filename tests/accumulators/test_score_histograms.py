@@ -57,6 +57,7 @@ def test_keys_keep_the_order(scores):
     assert histogram.negatives[histogram.single].sum() == np.isin(values, [0.0, 1.0]).sum()
 
 
+@pytest.mark.fault("L20")
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(SCORES, st.booleans()), min_size=1, max_size=200), st.sampled_from([8, 20, 100]))
 def test_the_true_auc_lies_in_the_bounds(rows, capacity):
@@ -135,6 +136,7 @@ def _real_streams() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
+@pytest.mark.fault("L20")
 def test_bounds_are_narrow_on_real_scores():
     """At 2,048 keys the AUC of model scores is within 5e-5 and its bounds within 2e-3 (2.5e-3 for unbounded scores)."""
     for name, (positive, scores) in _real_streams().items():
@@ -147,6 +149,7 @@ def test_bounds_are_narrow_on_real_scores():
         assert high - low <= (2.5e-3 if scores.max() > 1 or scores.min() < 0 else 2e-3), (name, high - low)
 
 
+@pytest.mark.fault("L20")
 def test_constant_and_tied_scores_are_exact():
     """Few distinct scores stay exact for ever; -0.0 and 0.0 are one score."""
     positive = np.arange(100_000) % 3 == 0
@@ -158,6 +161,7 @@ def test_constant_and_tied_scores_are_exact():
     assert "ScoreHistogram(" in repr(signed)
 
 
+@pytest.mark.fault("L10")
 def test_a_score_that_is_nan_has_no_place():
     """Rows without a score are left out and the others counted."""
     histogram = _fed(np.array([0.5, np.nan, 0.7]), np.array([True, True, False]))

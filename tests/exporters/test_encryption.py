@@ -78,6 +78,7 @@ def until(holds, timeout=5.0):
     assert holds()
 
 
+@pytest.mark.fault("Z13")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("pause", [0.0, 0.005], ids=["quick", "slow"])
 def test_serves(files, version, pause):
@@ -92,6 +93,7 @@ def test_serves(files, version, pause):
         assert not endpoint.refusals
 
 
+@pytest.mark.fault("Z13")
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_refuses_old_versions(files):
     """Z13: TLS 1.1 is refused."""
@@ -115,6 +117,7 @@ def test_plain_text_gets_nothing(files):
         assert ask(endpoint, trusting(files[0])).endswith(BODY)
 
 
+@pytest.mark.fault("Z2")
 def test_idle_clients_do_not_keep_a_scrape_out(files, monkeypatch):
     """Z2: beside 400 idle clients, some in the midst of a handshake, a scrape is quick and costs no thread."""
     monkeypatch.setattr("modelmon.exporters.clients.LIFETIME_S", 1.5)
@@ -168,6 +171,7 @@ def test_a_replaced_certificate_is_read_again(tmp_path, monkeypatch):
             ask(endpoint, old)
 
 
+@pytest.mark.fault("Z13", "X10")
 def test_what_cannot_be_used_is_said_at_once(files, tmp_path):
     """Missing files, keys of others, and keys with a passphrase are errors at set-up, and nobody is asked for it."""
     certificate, key = files

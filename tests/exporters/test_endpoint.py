@@ -78,6 +78,7 @@ def test_starting_twice_is_one_endpoint():
         assert (endpoint.port, threading.active_count()) == (port, threads)
 
 
+@pytest.mark.fault("Z3")
 @pytest.mark.parametrize(
     ("request_bytes", "expected"),
     [
@@ -112,6 +113,7 @@ def test_refuses_what_is_no_scrape(request_bytes, expected):
         assert not endpoint.failures
 
 
+@pytest.mark.fault("Z3")
 def test_survives_noise():
     """Z3: two thousand mutilated requests are each parsed or refused, without an exception."""
     chance = random.Random(7)
@@ -129,6 +131,7 @@ def test_survives_noise():
         assert not endpoint.failures
 
 
+@pytest.mark.fault("Z2")
 def test_slow_clients_do_not_keep_a_scrape_out():
     """Z2: beside 400 idle sockets a scrape is quick, costs no thread, and only a bounded number stays open."""
     with serving() as endpoint:
@@ -146,6 +149,7 @@ def test_slow_clients_do_not_keep_a_scrape_out():
             client.close()
 
 
+@pytest.mark.fault("Z2")
 def test_a_client_has_a_deadline(monkeypatch):
     """A connection that neither finishes its request nor reads its answer is closed when its time is over."""
     monkeypatch.setattr("modelmon.exporters.clients.LIFETIME_S", 0.2)
@@ -160,6 +164,7 @@ def test_a_client_has_a_deadline(monkeypatch):
         assert not endpoint.failures
 
 
+@pytest.mark.fault("X9")
 def test_requests_that_wait_together_share_one_rendering():
     """X9: while one scrape is rendered others queue up, and the next rendering answers all of them."""
     batches, entered, go_on = [], threading.Event(), threading.Event()
@@ -187,6 +192,7 @@ def test_requests_that_wait_together_share_one_rendering():
     assert batches == [1, 9]
 
 
+@pytest.mark.fault("X1")
 @pytest.mark.parametrize("error", [ValueError, SystemExit, MemoryError])
 def test_a_failing_rendering_is_a_500(error):
     """What rendering raises is counted, answered with 500, and the next scrape is served."""
@@ -206,6 +212,7 @@ def test_a_failing_rendering_is_a_500(error):
         assert endpoint.failures == [error.__name__]
 
 
+@pytest.mark.fault("X16")
 def test_a_port_in_use_is_an_error_of_start():
     """X16: the second endpoint on a port says so and leaves no socket or thread behind."""
     with serving() as endpoint:
@@ -217,6 +224,7 @@ def test_a_port_in_use_is_an_error_of_start():
         assert threading.active_count() == threads
 
 
+@pytest.mark.fault("F8")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_holds_no_socket_of_its_parent():
     """A child has closed its copies, can serve on its own, and the parent's port dies with the parent's endpoint."""
@@ -268,6 +276,7 @@ def test_stopping_before_starting_is_fine():
     assert endpoint.stop(1)
 
 
+@pytest.mark.fault("Z1")
 @pytest.mark.parametrize(
     ("header", "fits"),
     [
@@ -337,6 +346,7 @@ class Refusing:
         return self.listener.accept()
 
 
+@pytest.mark.fault("E23")
 def test_running_out_of_file_descriptors_is_survived():
     """E23: when a connection cannot be accepted that is counted, and it is accepted later."""
     with serving() as endpoint:
@@ -346,6 +356,7 @@ def test_running_out_of_file_descriptors_is_survived():
         assert endpoint.failures == ["OSError", "OSError"]
 
 
+@pytest.mark.fault("E14")
 def test_the_thread_survives_its_own_faults(monkeypatch):
     """E14: whatever one turn of the loop raises is counted, and the next turn serves."""
     with serving() as endpoint:
@@ -362,6 +373,7 @@ def test_the_thread_survives_its_own_faults(monkeypatch):
         assert endpoint.failures == ["MemoryError", "SystemExit"]
 
 
+@pytest.mark.fault("X2")
 def test_stopping_waits_no_longer_than_asked():
     """A rendering that hangs does not hold up the stop."""
     entered, go_on = threading.Event(), threading.Event()

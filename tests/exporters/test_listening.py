@@ -41,6 +41,7 @@ def added(exporter, **how):
         exporter.close(5)
 
 
+@pytest.mark.fault("X16")
 def test_the_first_free_port_is_taken():
     """X16: of several ports the first that is free is taken, and nothing is counted."""
     with taken() as port, taken() as other, added(exporter := PrometheusExporter(port=(port, other, 0))) as source:
@@ -48,6 +49,7 @@ def test_the_first_free_port_is_taken():
         assert not source.failures
 
 
+@pytest.mark.fault("X16")
 def test_workers_share_a_range():
     """Two exporters over the same ports get one each."""
     with taken() as port:
@@ -58,6 +60,7 @@ def test_workers_share_a_range():
         assert first.port != second.port
 
 
+@pytest.mark.fault("X16")
 def test_no_port_of_several(caplog):
     """X16: where none is free that is counted and said once, and the process goes on."""
     with taken() as port, taken() as other, caplog.at_level(logging.WARNING, "modelmon"):
@@ -70,6 +73,7 @@ def test_no_port_of_several(caplog):
             pass
 
 
+@pytest.mark.fault("X16")
 def test_a_port_that_becomes_free_is_taken(monkeypatch):
     """X16: whoever held the port may end; then it is taken by the thread that was there all along."""
     monkeypatch.setattr("modelmon.exporters.endpoint.RETRY_S", 0.02)
@@ -100,6 +104,7 @@ def test_waiting_for_a_port_ends_at_once():
     assert time.monotonic() - begin < 1.0
 
 
+@pytest.mark.fault("X10")
 @pytest.mark.parametrize("ports", [(), (0, "9464"), (1, -1), (True,), "9464", 1.5])
 def test_what_is_no_port(ports):
     """Sequences without ports, or with something else among them, are errors at once."""
@@ -119,6 +124,7 @@ class Ticks:
         return self.now
 
 
+@pytest.mark.fault("X9")
 def test_few_scrapes_are_fresh_and_many_share():
     """X9: a handful of scrapes are each rendered; past that one a second is, and none is older than a second."""
     clock, made = Ticks(), []
@@ -141,6 +147,7 @@ def test_few_scrapes_are_fresh_and_many_share():
     assert renderings.get("text").body == str(clock.now).encode()
 
 
+@pytest.mark.fault("X9")
 def test_waiting_scrapes_share_one_rendering():
     """X9: whoever waits while one is made and came before it was begun gets that one; it never steps back."""
     numbers, began, go = iter(range(100)), threading.Event(), threading.Event()

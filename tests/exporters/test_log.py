@@ -59,6 +59,7 @@ def test_the_message_is_for_people(records):
     assert "400 labelled (50.0%), 400 awaiting; accuracy 0.83" in message
 
 
+@pytest.mark.fault("X8")
 def test_hostile_names_stay_on_one_line(records):
     """X8: line breaks, escape sequences, NUL and direction marks in names come out spelled, one record one line."""
     hostile = "a\nb\x1b[31m\x00\u202e\u2028\udc80"
@@ -96,6 +97,7 @@ class Raises(logging.Handler):
         raise OSError(28, record.name)
 
 
+@pytest.mark.fault("X7")
 def test_a_handler_that_raises_is_counted():
     """X7: a log that cannot be written is counted, and nothing gets out."""
     logger = logging.getLogger("modelmon.test_raises")
@@ -122,6 +124,7 @@ class Flushes(logging.Handler):
         self.seen.append((record.name, self.exporter.flush(1)))
 
 
+@pytest.mark.fault("X6")
 def test_a_handler_that_flushes_does_not_recurse():
     """X6: a handler that makes the exporter export does not make it export what it is exporting."""
     logger = logging.getLogger("modelmon.test_flushes")

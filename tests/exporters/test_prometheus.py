@@ -113,6 +113,7 @@ def test_each_scrape_is_fresh(added):
     assert fetch(exporter)[2] != first
 
 
+@pytest.mark.fault("Z1")
 def test_default_host_is_loopback(added):
     """Z1: without a word the endpoint listens on 127.0.0.1 only."""
     exporter = PrometheusExporter(0)
@@ -120,6 +121,7 @@ def test_default_host_is_loopback(added):
     assert exporter._endpoint._listener.getsockname()[0] == "127.0.0.1"
 
 
+@pytest.mark.fault("Z1")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])  # noqa: S104 - refused
 def test_other_hosts_need_a_token_or_a_word(host):
     """Z1: an address that others can reach needs a token, or insecure=True, and the message says so."""
@@ -136,6 +138,7 @@ def test_loopback_hosts_need_nothing(host):
     PrometheusExporter(0, host)
 
 
+@pytest.mark.fault("X10")
 @pytest.mark.parametrize("port", [-1, 65536, True])
 def test_ports(port):
     """What is no port is an error at once."""
@@ -145,6 +148,7 @@ def test_ports(port):
         PrometheusExporter(0, token=" ")  # noqa: S106
 
 
+@pytest.mark.fault("Z12")
 def test_token(added):
     """With a token, scrapes without it get 401 and nothing else, and the token shows nowhere."""
     exporter = PrometheusExporter(port=0, token="s3cret-canary")  # noqa: S106
@@ -157,6 +161,7 @@ def test_token(added):
     assert b"canary" not in exporter.render()
 
 
+@pytest.mark.fault("X16")
 def test_port_in_use(added, caplog):
     """X16: the process goes on without the endpoint; that is counted, and said once."""
     with socket.socket() as taken:
@@ -204,6 +209,7 @@ def test_a_failing_snapshot_leaves_the_registry_alone(added):
     assert source.failures == {("prometheus", "ValueError"): 1}
 
 
+@pytest.mark.fault("E22")
 def test_registering_twice(added):
     """E22: two monitors, or one added again, share a collector: each is counted once, and the text stays valid."""
     registry = CollectorRegistry()
@@ -218,6 +224,7 @@ def test_registering_twice(added):
     assert sum(value for _, _, value in both[key]) == 200
 
 
+@pytest.mark.fault("E22")
 def test_reloading_the_module(added):
     """E22: after a reload, registering again works and shows no series twice."""
     registry = CollectorRegistry()
@@ -330,6 +337,7 @@ def test_before_and_after_a_monitor_there_is_nothing(added):
     assert exporter.render() == b""
 
 
+@pytest.mark.fault("X9")
 def test_scrapes_from_many_threads(added):
     """X9: ten clients at once get whole, valid answers: every histogram's count equals its last bucket."""
     exporter = PrometheusExporter(port=0)
@@ -348,6 +356,7 @@ def test_scrapes_from_many_threads(added):
     assert not source.failures
 
 
+@pytest.mark.fault("X10")
 def test_a_missing_dependency_is_named():
     """Without prometheus_client the user's own import line fails and names the extra."""
     script = (

@@ -90,6 +90,7 @@ def test_flush_exports_now():
     reader.close(2)
 
 
+@pytest.mark.fault("X1")
 @pytest.mark.parametrize(
     "error",
     [
@@ -117,6 +118,7 @@ def test_what_an_export_raises_is_counted(error):
     good.close(2)
 
 
+@pytest.mark.fault("X1")
 def test_one_log_line_per_cause(caplog):
     """A failing exporter says so once, and then only counts."""
 
@@ -133,6 +135,7 @@ def test_one_log_line_per_cause(caplog):
     assert source.failures["export", "OSError"] == 4
 
 
+@pytest.mark.fault("X2")
 def test_a_hanging_export_holds_nobody_up():
     """E3, X2: a hang costs the caller its timeout at most, and other readers nothing."""
     release, source, seen = threading.Event(), FakeSource("state"), []
@@ -150,6 +153,7 @@ def test_a_hanging_export_holds_nobody_up():
     release.set()
 
 
+@pytest.mark.fault("X6")
 def test_an_export_that_flushes_itself_does_not_recurse():
     """A flush from within the export returns at once instead of exporting again."""
     source, depth = FakeSource("state"), []
@@ -164,6 +168,7 @@ def test_an_export_that_flushes_itself_does_not_recurse():
     reader.close(2)
 
 
+@pytest.mark.fault("E16")
 def test_deadlines_keep_phase_without_bursts():
     """E16: after a pause of many periods there is one export, and the next comes in phase."""
     assert following(100.0, 100.2, 10.0) == 110.0
@@ -181,6 +186,7 @@ def test_deadlines_keep_phase_without_bursts():
     ticker.stop(2)
 
 
+@pytest.mark.fault("E11", "E13")
 def test_without_threads_it_exports_on_flush_and_close(monkeypatch):
     """E11, E13: where no thread can be started, flush and close export in the caller, and that is counted."""
     monkeypatch.setattr(threading.Thread, "start", _cannot)
@@ -198,6 +204,7 @@ def _cannot(_thread):
     raise RuntimeError(msg)
 
 
+@pytest.mark.fault("F1")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_can_start_again():
     """A child has no ticking thread, may close without harm, and may attach again."""

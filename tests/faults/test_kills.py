@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")]
 
 
+@pytest.mark.fault("E5", "E6", "L15", "L16")
 def test_sixty_kills_on_sqlite(tmp_path: Path) -> None:
     """Writers and labellers are killed sixty times; every cell of every slot is exact, and the file is sound."""
     program = Program(time.time(), size=3000)
@@ -33,6 +34,7 @@ def test_sixty_kills_on_sqlite(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.corrupt-*"))
 
 
+@pytest.mark.fault("E6", "S9")
 def test_thirty_kills_on_redis(redis: Server, tmp_path: Path) -> None:
     """The same on Redis, whose server is killed too, four times, and comes back with what it confirmed."""
     program = Program(time.time(), size=2000)
@@ -43,6 +45,7 @@ def test_thirty_kills_on_redis(redis: Server, tmp_path: Path) -> None:
     killed_workers.check(make_store(redis.url), program)
 
 
+@pytest.mark.fault("E6")
 def test_thirty_kills_on_postgres(postgres: PostgresServer, tmp_path: Path) -> None:
     """The same on PostgreSQL, whose server is stopped and started once."""
     program = Program(time.time(), size=2000)

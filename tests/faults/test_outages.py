@@ -63,6 +63,7 @@ def test_what_calls_wait_for_would_be_seen(tmp_path: Path) -> None:
     host.close()
 
 
+@pytest.mark.fault("S4")
 def test_a_file_that_somebody_else_holds(tmp_path: Path) -> None:
     """While another program holds the file ten times longer than the timeout, calls go on; then all is written."""
     path = tmp_path / "labels.db"
@@ -76,6 +77,7 @@ def test_a_file_that_somebody_else_holds(tmp_path: Path) -> None:
     host.close()
 
 
+@pytest.mark.fault("S1")
 def test_an_outage_longer_than_memory_lasts(tmp_path: Path) -> None:
     """Past its bound the spool loses the oldest predictions; the counter tells to the row how many."""
     path = tmp_path / "labels.db"
@@ -94,12 +96,14 @@ def test_an_outage_longer_than_memory_lasts(tmp_path: Path) -> None:
     host.close()
 
 
+@pytest.mark.fault("S9")
 def test_a_redis_server_that_flaps(redis: Server, host: Host) -> None:
     """A server that is killed again and again loses nothing, and every outage ends by itself."""
     for _ in range(3):
         host.endure(redis.kill, redis.start, {"down", "timeout"})
 
 
+@pytest.mark.fault("S9")
 def test_a_redis_server_that_only_reads(redis: Server, host: Host) -> None:
     """A server that has become a replica is left alone until it takes writes again."""
     with closing(Redis(port=redis.port)) as client:
@@ -107,6 +111,7 @@ def test_a_redis_server_that_only_reads(redis: Server, host: Host) -> None:
         host.endure(begin, lambda: client.replicaof("NO", "ONE"), {"readonly"})
 
 
+@pytest.mark.fault("S9")
 def test_a_redis_server_without_memory(redis: Server, host: Host) -> None:
     """A server at its bound of memory takes nothing new, and everything once it has room."""
     with closing(Redis(port=redis.port)) as client:
@@ -115,6 +120,7 @@ def test_a_redis_server_without_memory(redis: Server, host: Host) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.fault("S9")
 def test_a_redis_server_that_is_not_there_yet() -> None:
     """A program may start before its server: calls go on, and what they recorded is written once it runs."""
     port = redis_server.free_port()

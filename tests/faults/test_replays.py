@@ -32,6 +32,7 @@ def awaiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.fault("S10", "L2", "L16")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", WAYS)
 def test_twenty_replays_on_sqlite(awaiting: Path, tmp_path: Path, way: Way) -> None:
@@ -43,12 +44,14 @@ def test_twenty_replays_on_sqlite(awaiting: Path, tmp_path: Path, way: Way) -> N
         path.unlink()
 
 
+@pytest.mark.fault("S10")
 @pytest.mark.parametrize("way", WAYS)
 def test_replays_on_redis(redis: Server, tmp_path: Path, way: Way) -> None:
     """The same on Redis, with fewer labels."""
     _replay(redis.url, tmp_path, way)
 
 
+@pytest.mark.fault("S10")
 @pytest.mark.parametrize("way", WAYS)
 def test_replays_on_postgres(postgres: PostgresServer, tmp_path: Path, way: Way) -> None:
     """The same on PostgreSQL, with fewer labels."""

@@ -79,6 +79,7 @@ def test_settings_come_from_the_store(tmp_path: Path) -> None:
         assert client.label("a", "ok") == {"late": 1}
 
 
+@pytest.mark.fault("L16")
 def test_two_threads_deliver_the_same_labels_once(tmp_path: Path) -> None:
     """Each label joins once whichever thread brings it first."""
     path = predicted(tmp_path / "labels.db", 400)
@@ -144,6 +145,7 @@ def test_closed_client_says_so() -> None:
         client.label("a", "x")
 
 
+@pytest.mark.fault("E8")
 def test_client_does_not_wait_for_itself() -> None:
     """A label from a signal handler that interrupted the client raises instead of waiting for ever."""
 
@@ -156,6 +158,7 @@ def test_client_does_not_wait_for_itself() -> None:
         client.label("a", "x")
 
 
+@pytest.mark.fault("Z12")
 def test_repr_shows_no_secret() -> None:
     """Neither password nor user stands in what is shown of a client."""
     pytest.importorskip("redis")
@@ -167,6 +170,7 @@ def test_repr_shows_no_secret() -> None:
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.fault("F1")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_forked_child_labels_by_itself(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-m", "modelmon", "label"]
 
 
+@pytest.mark.fault("S10", "E5")
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 @pytest.mark.slow
 def test_killed_and_run_again(tmp_path: Path) -> None:
@@ -143,6 +144,7 @@ def test_waits_for_a_locked_store(tmp_path: Path) -> None:
     assert label_files.reading(url).labelled == 100
 
 
+@pytest.mark.fault("E7")
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_interrupted_by_hand(tmp_path: Path) -> None:
     """An interrupt ends it with status 130 and says how to go on."""

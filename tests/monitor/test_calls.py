@@ -83,6 +83,7 @@ def test_durations_and_windows_follow_the_clock() -> None:
     assert seen.window("2h").calls == 2
 
 
+@pytest.mark.fault("C17")
 def test_a_call_that_runs_is_in_flight() -> None:
     """In-flight rises inside the call and falls back to zero however it ends."""
     own = Monitor()
@@ -98,6 +99,7 @@ def test_a_call_that_runs_is_in_flight() -> None:
     assert own.snapshot()["nested"].calls == 3
 
 
+@pytest.mark.fault("X14")
 def test_slices_are_bounded_and_totals_exact() -> None:
     """Past a hundred combinations further ones are counted under __other__."""
     own = Monitor()
@@ -146,6 +148,7 @@ def test_the_context_manager_records_predictions() -> None:
     assert seen.confusion.matrix.tolist() == [[1, 1], [0, 1]]
 
 
+@pytest.mark.fault("C2", "C10")
 def test_coroutines_and_their_cancellation_are_counted() -> None:
     """Half of many tasks are cancelled; nothing stays in flight."""
     own = Monitor()
@@ -229,6 +232,7 @@ def test_probability_rows_without_a_task_are_classes() -> None:
     assert (seen.accuracy, seen.labelled) == (0.5, 2)
 
 
+@pytest.mark.fault("C16")
 def test_the_caller_may_change_what_was_returned() -> None:
     """A batch is copied before the caller gets it, and no reference to it stays."""
     own = Monitor()
@@ -252,6 +256,7 @@ def test_the_caller_may_change_what_was_returned() -> None:
     assert own.snapshot()["mutable"].accuracy == 1.0
 
 
+@pytest.mark.fault("L9")
 def test_lengths_that_differ_reject_the_whole_batch() -> None:
     """Nothing is broadcast: the call succeeds, its predictions are counted as rejected."""
     own = Monitor()
@@ -281,6 +286,7 @@ def test_strict_raises_what_would_be_counted() -> None:
         own.label("a", None)
 
 
+@pytest.mark.fault("C18")
 def test_disabled_hands_back_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """MODELMON_DISABLED=1 leaves nothing of ours in the way."""
     monkeypatch.setenv("MODELMON_DISABLED", "1")
@@ -379,6 +385,7 @@ def test_predicted_labels_of_a_multilabel_task_are_counted() -> None:
     assert (seen.predictions, dict(seen.predicted)) == (3, {"x": 2, "y": 1})
 
 
+@pytest.mark.fault("C12")
 def test_what_cannot_be_read_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """Each reason is logged once with what to do about it, however many predictions it meets."""
     notices.forget()

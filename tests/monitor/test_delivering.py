@@ -82,6 +82,7 @@ def test_a_label_never_overtakes_its_prediction(world: World) -> None:
     world.monitor.check_invariants()
 
 
+@pytest.mark.fault("S4")
 def test_calls_do_not_wait_for_the_store(world: World) -> None:
     """While the store does not answer, watched calls, counts of this process and further drains go on."""
     world.store.gate.clear()
@@ -99,6 +100,7 @@ def test_calls_do_not_wait_for_the_store(world: World) -> None:
     assert world.monitor.snapshot()["digit"].awaiting == 40_003
 
 
+@pytest.mark.fault("S1")
 def test_labels_are_not_acknowledged_while_the_store_fails(world: World) -> None:
     """A label call raises, nothing is lost, and the same call works once the store is back."""
     world.store.fail("locked")
@@ -132,6 +134,7 @@ def test_the_thread_steps_back_and_comes_back_by_itself(world: World) -> None:
     assert until(lambda: sum(world.store.batches) == 50)
 
 
+@pytest.mark.fault("S1")
 def test_past_its_bound_the_oldest_go(world: World) -> None:
     """The spool keeps the newest rows, counts what it dropped, and every row is in one of both counts."""
     world.store.fail()
@@ -168,6 +171,7 @@ def test_many_predictions_given_at_once_are_written_at_once(world: World) -> Non
     assert max(world.store.batches) <= 8192
 
 
+@pytest.mark.fault("E8")
 def test_whoever_interrupts_a_call_of_the_store_is_told(world: World) -> None:
     """A signal handler that labels while its own thread talks to the store does not wait for itself."""
     told: list[object] = []
@@ -193,6 +197,7 @@ def test_whoever_interrupts_a_call_of_the_store_is_told(world: World) -> None:
     assert told == [BusyError] * 3
 
 
+@pytest.mark.fault("S4")
 def test_an_exporter_goes_on_without_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It shows this process, and what was last known of the store while that is young."""
     world.call(0, 10)

@@ -47,6 +47,7 @@ def run(script: str, *, said: str = "", seconds: float = 60) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.fault("F6")
 @needs_fork
 def test_a_child_begins_with_nothing_to_write() -> None:
     """The parent writes what it predicted, once; a child writes its own, by a thread of its own."""
@@ -71,6 +72,7 @@ def test_a_child_begins_with_nothing_to_write() -> None:
     assert out == ["0", "35"]
 
 
+@pytest.mark.fault("F1", "F2")
 @needs_fork
 def test_forks_while_the_store_is_busy() -> None:
     """A fork at any moment, also while the thread holds the turn and the recorder's lock, leaves no child hanging."""
@@ -102,6 +104,7 @@ def test_forks_while_the_store_is_busy() -> None:
     assert out == ["{0}"]
 
 
+@pytest.mark.fault("E4")
 def test_what_is_left_is_written_at_exit() -> None:
     """A program that ends right after a call loses nothing."""
     out = run("""
@@ -113,6 +116,7 @@ def test_what_is_left_is_written_at_exit() -> None:
     assert out == ["written 12"]
 
 
+@pytest.mark.fault("E1")
 @pytest.mark.parametrize("how", ["store.fail()", "store.gate.clear()"], ids=["failing", "hanging"])
 def test_a_store_that_is_away_at_exit_costs_two_seconds_at_most(how: str) -> None:
     """The program ends, one line says how many predictions were not written, and no error is raised."""
@@ -121,6 +125,7 @@ def test_a_store_that_is_away_at_exit_costs_two_seconds_at_most(how: str) -> Non
     assert time.monotonic() - begun < 8
 
 
+@pytest.mark.fault("F9")
 @needs_fork
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_worker_of_multiprocessing_writes_at_its_end(method: str, tmp_path: Path) -> None:

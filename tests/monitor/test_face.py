@@ -116,6 +116,7 @@ def test_reports_read_as_mappings() -> None:
         report["joind"]
 
 
+@pytest.mark.fault("X14")
 def test_series_past_the_budget_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that changes with every call does not grow memory without end."""
     monkeypatch.setattr("modelmon.watching.SERIES_BUDGET", 3)
@@ -137,6 +138,7 @@ class BrokenStore(MemoryStore):
         raise RuntimeError(predictions)
 
 
+@pytest.mark.fault("E24")
 def test_a_fault_of_ours_is_counted_and_stays_ours(caplog: pytest.LogCaptureFixture) -> None:
     """A drain that fails loses what it took, says so, and leaves calls, counts of calls and readers alone."""
     notices.forget()

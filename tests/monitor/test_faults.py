@@ -59,6 +59,7 @@ def run(script: str, seconds: float = 60) -> str:
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
+@pytest.mark.fault("F1")
 @needs_fork
 def test_f1_fork_while_a_lock_is_held() -> None:
     """F1: a child records, labels and reads although the parent's lock was held at the fork."""
@@ -82,6 +83,7 @@ def test_f1_fork_while_a_lock_is_held() -> None:
     assert out.split() == ["0", "1"]
 
 
+@pytest.mark.fault("F2")
 @needs_fork
 @pytest.mark.parametrize("forks", [60, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(300)])])
 def test_f2_forks_under_hammering_threads(forks: int) -> None:
@@ -118,6 +120,7 @@ def test_f2_forks_under_hammering_threads(forks: int) -> None:
     assert out.split() == ["0", "True", "0"]
 
 
+@pytest.mark.fault("F5")
 @needs_fork
 def test_f5_nothing_is_counted_twice() -> None:
     """F5: calls before the fork are the parent's alone; sums over processes are exact and origins differ."""
@@ -143,6 +146,7 @@ def test_f5_nothing_is_counted_twice() -> None:
     assert out.split() == ["1040"]
 
 
+@pytest.mark.fault("F5")
 @needs_fork
 def test_a_call_begun_before_the_fork_ends_uncounted_in_the_child() -> None:
     """Only the parent counts a call that runs while it forks."""
@@ -161,6 +165,7 @@ def test_a_call_begun_before_the_fork_ends_uncounted_in_the_child() -> None:
     assert out.split() == ["0", "1", "0"]
 
 
+@pytest.mark.fault("E8")
 def test_e8_signal_handler_calls_what_it_interrupted() -> None:
     """E8: a handler that predicts while the main thread records or drains neither hangs nor loses a call."""
     out = run("""
@@ -186,6 +191,7 @@ def test_e8_signal_handler_calls_what_it_interrupted() -> None:
     assert out.split() == ["True", "True", "0"]
 
 
+@pytest.mark.fault("E8")
 def test_reading_from_a_handler_that_interrupted_a_reader_raises() -> None:
     """A reader that interrupts a reader in its own thread is told so instead of waiting for itself."""
     out = run("""
@@ -202,6 +208,7 @@ def test_reading_from_a_handler_that_interrupted_a_reader_raises() -> None:
     assert out.split() == ["busy", "busy", "1"]
 
 
+@pytest.mark.fault("E9")
 def test_e9_finalisers_and_collections_record() -> None:
     """E9: finalisers and weak reference callbacks that predict during a collection lose nothing and never hang."""
     out = run("""
@@ -229,6 +236,7 @@ def test_e9_finalisers_and_collections_record() -> None:
     assert out.split() == ["True", "True", "0"]
 
 
+@pytest.mark.fault("E17")
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_e17_gevent(order: str) -> None:
     """E17: with gevent patched in before or after the import, counts are exact and the hub is not blocked."""
@@ -298,6 +306,7 @@ def test_nobody_can_drain() -> None:
     assert out.split() == ["True", "True", "1", "0"]
 
 
+@pytest.mark.fault("C15")
 def test_threads_lose_nothing() -> None:
     """Eight threads record while a ninth reads; every call is counted once."""
     out = run("""
@@ -318,6 +327,7 @@ def test_threads_lose_nothing() -> None:
     assert out.split() == ["160000", "160000", "0", "160000"]
 
 
+@pytest.mark.fault("E7")
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "TimeoutError"])
 def test_e7_exceptions_of_signal_handlers_pass_and_leave_no_lock(error: str) -> None:
     """E7: what a handler raises at any instant reaches the user, once each, and reading works afterwards."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize(
     "damage",
     [lambda path: path.unlink(), lambda path: path.write_bytes(b"not a database" * 999)],

@@ -109,6 +109,7 @@ def id_of(name):
     return pytest.importorskip("torch").tensor(17) if name == TENSOR else IDS[name]
 
 
+@pytest.mark.fault("L6")
 @pytest.mark.parametrize("name", [*IDS, TENSOR])
 def test_an_id_is_the_same_on_both_sides(name):
     """An id given with a lone prediction, within a batch, and with a label is one id, or none everywhere."""
@@ -145,6 +146,7 @@ SEVENTEEN = [
 ]
 
 
+@pytest.mark.fault("L6")
 @pytest.mark.parametrize("name", SEVENTEEN)
 def test_every_seventeen_is_one_id(name):
     """17 is one id, whatever type says it."""

@@ -59,6 +59,7 @@ SCORES = {
 }
 
 
+@pytest.mark.fault("L13")
 @pytest.mark.parametrize("kind", SCORES)
 @pytest.mark.parametrize("size", [1, 3])
 def test_binary_scores_of_every_type(kind, size):
@@ -86,6 +87,7 @@ LABELS = {
 }
 
 
+@pytest.mark.fault("L13")
 @pytest.mark.parametrize("kind", LABELS)
 @pytest.mark.parametrize(
     "values",
@@ -114,6 +116,7 @@ PROBABILITIES = {
 }
 
 
+@pytest.mark.fault("L13")
 @pytest.mark.parametrize("kind", PROBABILITIES)
 def test_probability_rows_of_every_type(kind):
     """Rows of probabilities predict the most probable class, the first of equal ones, and are kept whole."""
@@ -125,6 +128,7 @@ def test_probability_rows_of_every_type(kind):
     assert reading(None, [PROBABILITIES[kind](rows)]).classes.tolist() == [2, 0]
 
 
+@pytest.mark.fault("L10", "L11")
 @pytest.mark.parametrize(
     ("task", "outputs", "classes", "rejected"),
     [
@@ -176,6 +180,7 @@ def test_classes_and_rejections(task, outputs, classes, rejected):
     assert int(found.sizes.sum()) == len(found) + sum(rejected.values())
 
 
+@pytest.mark.fault("L13")
 @pytest.mark.parametrize(
     ("outputs", "values", "rejected"),
     [
@@ -272,6 +277,7 @@ def test_one_dimensional_output_under_one_id_is_one_prediction():
     assert reading(Regression(), [[1.5, 2.5]], ["a"]).rejected == {"length": 2}
 
 
+@pytest.mark.fault("L13")
 @pytest.mark.parametrize(
     "task",
     [None, Binary(), Multiclass(), Multilabel(), Regression()],
@@ -291,6 +297,7 @@ def test_masked_and_rare_outputs(task):
     assert found.sizes.tolist() == [2] * 5
 
 
+@pytest.mark.fault("L8")
 @pytest.mark.parametrize(
     "task",
     [None, Binary(), Multiclass(), Multilabel(), Regression()],
@@ -315,6 +322,7 @@ def test_nothing_is_nothing(task):
         assert with_ids.rejected == {}
 
 
+@pytest.mark.fault("L9")
 @pytest.mark.parametrize(
     ("output", "ids", "rows"),
     [
@@ -344,6 +352,7 @@ def test_bad_rows_of_a_call_of_wrong_length_are_counted_once():
     assert found.rejected == {"length": 2}
 
 
+@pytest.mark.fault("L6")
 def test_predictions_under_bad_ids_are_read_and_counted():
     """A prediction without a valid id still counts as a prediction, and as rejected under its id."""
     found = reading(Binary(), [0.75, [0.25, 0.5], 0.1, [0.1, 0.2]], [None, ["a", True], object(), None])
@@ -383,6 +392,7 @@ def test_rejections_of_the_caller_are_counted_with_their_rows():
     assert found.ids.texts() == ["b"]
 
 
+@pytest.mark.fault("X12")
 def test_unforeseen_value_does_not_take_others_with_it():
     """Something that no rule foresees, here objects of ours that lie, is refused alone."""
 
@@ -430,6 +440,7 @@ IDS = st.one_of(
 )
 
 
+@pytest.mark.fault("L13")
 @settings(max_examples=100, deadline=None)
 @given(TASK, st.lists(st.tuples(OUTPUT, IDS), max_size=6), st.booleans())
 def test_every_prediction_is_read_or_counted(task, calls, with_ids):
@@ -454,6 +465,7 @@ def test_every_prediction_is_read_or_counted(task, calls, with_ids):
                 ]
 
 
+@pytest.mark.fault("L8")
 @pytest.mark.parametrize("size", [1, 1_000, 1_000_000])
 def test_batch_sizes(size):
     """One, a thousand and a million rows in one call are read as they are."""

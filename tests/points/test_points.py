@@ -191,6 +191,7 @@ def test_many_classes_are_sums():
     assert len(found(of, "modelmon.class.support")) == 40
 
 
+@pytest.mark.fault("X14", "L12")
 def test_a_flood_of_classes_is_bounded():
     """X14: of 100,000 classes the first ones keep series of their own, the rest is one, and nothing is lost."""
     names = tuple(f"c{n}" for n in range(100_000))
@@ -309,6 +310,7 @@ def test_merging_replicas_adds_their_points():
     assert value(of, "modelmon.label.events", outcome="joined") == 400
 
 
+@pytest.mark.fault("X13")
 @pytest.mark.parametrize(
     "text",
     [
@@ -336,6 +338,7 @@ def test_safe_text(text):
     assert safe_text(safe) == safe
 
 
+@pytest.mark.fault("X13")
 def test_safe_text_tells_texts_apart():
     """Texts that were changed still differ."""
     hostile = ["a\x00", "a", "a\x00\x00", "\udc80", "x" * 1000, "x" * 1001]
@@ -355,6 +358,7 @@ def test_attribute_names_do_not_clash():
     assert all(label.isascii() and label.isidentifier() and not label.startswith("__") for label in labels)
 
 
+@pytest.mark.fault("X13")
 def test_hostile_names_reach_points_safely():
     """X13: model, version and slice texts of any kind give points whose texts are safe."""
     page = (("na\nme\udc80", "va\x00lue"), ("model", "x" * 10_000))

@@ -48,6 +48,7 @@ def no_collection():
     gc.enable()
 
 
+@pytest.mark.fault("C14")
 @pytest.mark.parametrize("settings", [{}, {"id": "x", "attributes": ("x",), "batch_size": "x"}, {"id": "auto"}])
 @pytest.mark.parametrize("shape", [lambda f: f, functools.partial], ids=["function", "proxy"])
 @pytest.mark.usefixtures("no_collection")
@@ -63,6 +64,7 @@ def test_arguments_and_results_die_at_once(desk, shape, settings):
     assert calls(site)[0]["value"] is UNREADABLE
 
 
+@pytest.mark.fault("C14", "C16")
 @pytest.mark.usefixtures("no_collection")
 def test_arrays_are_copied(desk):
     """A large result may die or change at once; what was recorded stays."""
@@ -77,6 +79,7 @@ def test_arrays_are_copied(desk):
     assert dead() is None
 
 
+@pytest.mark.fault("C1", "C14")
 @pytest.mark.usefixtures("no_collection")
 def test_exceptions_die_at_once(desk):
     """Nothing refers to an exception once it was handled."""
@@ -142,6 +145,7 @@ def test_scalar_calls_leave_no_objects_to_collect(desk):
     assert len(gc.get_objects()) - before < 10
 
 
+@pytest.mark.fault("C13")
 @pytest.mark.parametrize("shape", [lambda f: f, functools.partial], ids=["function", "proxy"])
 def test_evil_values_are_never_asked(desk, shape):
     """No method of an unknown object is called, wherever it stands."""
@@ -154,6 +158,7 @@ def test_evil_values_are_never_asked(desk, shape):
     assert calls(site)[0]["slice"] == (("x", "__invalid__"),)
 
 
+@pytest.mark.fault("C12")
 @pytest.mark.parametrize("error", [ValueError, RecursionError, asyncio.CancelledError, GeneratorExit, StopIteration])
 def test_hooks_that_raise_change_nothing(desk, error):
     """Whatever hooks raise, the result is returned, the call recorded, and the failure counted."""
@@ -259,6 +264,7 @@ def test_long_text_counts_as_bytes(desk):
     assert desk.reliefs == 2
 
 
+@pytest.mark.fault("E7")
 @pytest.mark.parametrize("kind", ["scalar", "list", "error", "stream"])
 def test_signals_lose_no_call(kind):
     """Exceptions out of signal handlers, at any instant, leave no call active and none counted twice."""
@@ -273,6 +279,7 @@ def test_signals_lose_no_call(kind):
     assert 0 <= began - ended <= (0 if sys.version_info >= (3, 11) else struck // 4)
 
 
+@pytest.mark.fault("E24")
 def test_faults_of_ours_are_swallowed(desk):
     """A fault while recording is counted, the result returned, and the call recorded without its value."""
     for fault in (functools.partial(operator.mul, 1 << 62), operator.methodcaller("missing")):

@@ -72,6 +72,7 @@ def streaming():
     raise KeyError
 
 
+@pytest.mark.fault("E24")
 def test_faults_while_recording_an_ending(desk):
     """Where memory runs out while an ending is written, the user's exception passes and the call is counted."""
     for function in (lambda: {}["x"], streaming):
@@ -135,6 +136,7 @@ def _raise(error, *_):
     raise error
 
 
+@pytest.mark.fault("E7")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_signals_in_hooks_pass(desk, error):
     """What ends the process passes through a hook; the call is recorded."""

@@ -99,6 +99,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.fault("C4")
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # there was no frame to do it in
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize(("function", "use"), CASES.values(), ids=CASES)
@@ -151,6 +152,7 @@ def test_contexts_end_once_at_every_depth(desk, attributes):
     assert len(outcomes(site)) > 60
 
 
+@pytest.mark.fault("C4")
 def test_endless_recursion_leaves_no_call_in_flight(desk):
     """Of a watched function that calls itself without end, every call is an error."""
     watched, site = desk.watch(lambda: watched() + 1)

@@ -42,6 +42,7 @@ print(done.stdout.decode())
 """
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("protocol", range(4, pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("thing", [score, coroutine, Net.method, Net.alone], ids=lambda f: f.__name__)
 def test_functions_pickle_by_name(thing, protocol):
@@ -49,6 +50,7 @@ def test_functions_pickle_by_name(thing, protocol):
     assert pickle.loads(pickle.dumps(thing, protocol)) is thing
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("dumps", [pickle.dumps, cloudpickle.dumps])
 @pytest.mark.parametrize(("thing", "name"), [(alias, "alias"), (model, "model"), (partial, "partial")])
 def test_aliases_and_proxies_pickle_by_value(thing, name, dumps):
@@ -60,6 +62,7 @@ def test_aliases_and_proxies_pickle_by_value(thing, name, dumps):
     assert copy.copy(thing)(*([5] if name != "partial" else [])) in {0.5, 10}
 
 
+@pytest.mark.fault("C8")
 def test_functions_are_their_own_copies():
     """Copying a watched function gives the function."""
     for thing in (score, alias, coroutine):
@@ -67,6 +70,7 @@ def test_functions_are_their_own_copies():
         assert copy.deepcopy(thing) is thing
 
 
+@pytest.mark.fault("C7")
 def test_bound_methods_pickle():
     """Bound methods come back bound."""
     assert pickle.loads(pickle.dumps(Net().method))(2) == 4.0
@@ -74,6 +78,7 @@ def test_bound_methods_pickle():
     assert pickle.loads(pickle.dumps(Net.also_of_class))(2) == 2
 
 
+@pytest.mark.fault("C8")
 def test_deep_copy_of_an_object_that_holds_a_watched_method():
     """The copy's watched method belongs to the copy."""
     net = Net()
@@ -86,6 +91,7 @@ def test_deep_copy_of_an_object_that_holds_a_watched_method():
     assert pickle.loads(pickle.dumps(net)).predict(1) == 1.0
 
 
+@pytest.mark.fault("C8")
 def test_deep_copy_of_a_watched_object():
     """A copied callable object has its own state and is still watched."""
     twin = copy.deepcopy(model)
@@ -94,6 +100,7 @@ def test_deep_copy_of_a_watched_object():
     assert isinstance(twin, Model)
 
 
+@pytest.mark.fault("C7", "F8")
 def test_processes_of_multiprocessing():
     """A spawned process calls and counts what it was sent."""
     context = multiprocessing.get_context("spawn")
@@ -103,6 +110,7 @@ def test_processes_of_multiprocessing():
             assert pool.submit(calls_elsewhere, thing, 5, name).result() == (expected, 1)
 
 
+@pytest.mark.fault("C7")
 def test_processes_of_joblib():
     """A loky worker calls and counts what it was sent, nested functions included."""
     rate = 4
@@ -120,6 +128,7 @@ def test_processes_of_joblib():
     assert all(counted >= 1 for _, counted in results)
 
 
+@pytest.mark.fault("C7")
 def test_functions_of_the_main_script(tmp_path):
     """Functions of ``__main__`` travel by value, as cloudpickle sends them, and are watched where they arrive."""
     script = tmp_path / "script.py"

@@ -59,6 +59,7 @@ async def aupto(n, log=None):
         log.append("closed")
 
 
+@pytest.mark.fault("C3")
 @each_way
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 64, 65, 1000])
 def test_exhausted_stream(desk, settings, n):
@@ -78,6 +79,7 @@ def test_exhausted_stream(desk, settings, n):
         assert (stream["first"], stream["last"]) == (None, None)
 
 
+@pytest.mark.fault("C3")
 @each_way
 def test_stream_that_never_started_is_no_call(desk, settings):
     """A generator nobody asked for an item is no call."""
@@ -90,6 +92,7 @@ def test_stream_that_never_started_is_no_call(desk, settings):
         watched()
 
 
+@pytest.mark.fault("C3")
 @each_way
 @pytest.mark.parametrize("way", ["close", "collect", "break"])
 def test_stream_left_early_is_abandoned(desk, settings, way):
@@ -109,6 +112,7 @@ def test_stream_left_early_is_abandoned(desk, settings, way):
     assert streams(site)[0]["items"] == 3
 
 
+@pytest.mark.fault("C3")
 @each_way
 def test_sent_values_arrive(desk, settings):
     """What is sent reaches the generator, as without us."""
@@ -126,6 +130,7 @@ def test_sent_values_arrive(desk, settings):
     assert outcomes(site) == [("ok", "")]
 
 
+@pytest.mark.fault("C3")
 @each_way
 def test_thrown_exceptions_arrive(desk, settings):
     """What is thrown in reaches the generator, which may go on, and leaves no context of ours behind."""
@@ -148,6 +153,7 @@ def test_thrown_exceptions_arrive(desk, settings):
     assert streams(site)[0]["items"] == 3
 
 
+@pytest.mark.fault("C2")
 @each_way
 @pytest.mark.parametrize("kind", [StopIteration, GeneratorExit, AttributeError, asyncio.CancelledError])
 def test_special_exceptions_thrown_in(desk, settings, kind):
@@ -315,6 +321,7 @@ def test_asynchronous_stream(desk, settings):
     assert streams(site)[0]["items"] == 5
 
 
+@pytest.mark.fault("C3")
 @each_way
 @pytest.mark.parametrize("way", ["aclose", "other task", "break", "collect", "athrow", "cancel", "timeout"])
 def test_asynchronous_stream_left_early(desk, settings, way):
@@ -364,6 +371,7 @@ def test_asynchronous_stream_left_early(desk, settings, way):
     assert [outcome for outcome, _ in outcomes(site)] == [expected]
 
 
+@pytest.mark.fault("C3")
 @each_way
 def test_asend_and_athrow_arrive(desk, settings):
     """What is sent and thrown into an async generator arrives."""
@@ -381,6 +389,7 @@ def test_asend_and_athrow_arrive(desk, settings):
     assert outcomes(site) == [("ok", "")]
 
 
+@pytest.mark.fault("C10")
 def test_ten_thousand_tasks_half_cancelled(desk):
     """Of ten thousand tasks half are cancelled; every call ends and none stays active."""
 
@@ -404,6 +413,7 @@ def test_ten_thousand_tasks_half_cancelled(desk):
     assert ended.count(("ok", "")) == ended.count(("cancelled", "CancelledError")) == 5000
 
 
+@pytest.mark.fault("C2")
 def test_coroutine_that_is_closed_is_abandoned(desk):
     """A coroutine closed before its end is abandoned; one never awaited is no call."""
 
@@ -434,6 +444,7 @@ def clean_run(main):
     return told
 
 
+@pytest.mark.fault("C3", "E18")
 @each_way
 @pytest.mark.parametrize("way", ["open", "break", "collect", "aclose", "many"])
 def test_loop_closes_an_open_stream_once(desk, settings, way):

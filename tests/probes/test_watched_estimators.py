@@ -130,6 +130,7 @@ def test_stand_in_inside_a_pipeline():
     assert monitor.snapshot()["last"].calls == 1
 
 
+@pytest.mark.fault("C8")
 @pytest.mark.parametrize(
     "send", [lambda w: pickle.loads(pickle.dumps(w)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"]
 )

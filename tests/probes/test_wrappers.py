@@ -78,6 +78,7 @@ def test_result_is_the_same_object(desk, shape):
     assert outcomes(site) == [("ok", "")]
 
 
+@pytest.mark.fault("C1")
 @pytest.mark.parametrize(("error", "outcome", "name"), ENDINGS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_exception_is_the_same_object(desk, shape, error, outcome, name):
@@ -95,6 +96,7 @@ def test_exception_is_the_same_object(desk, shape, error, outcome, name):
     assert outcomes(site) == [(outcome, name)]
 
 
+@pytest.mark.fault("C2")
 @pytest.mark.parametrize(("error", "outcome", "name"), [e for e in ENDINGS if not isinstance(e[0], StopIteration)])
 def test_coroutine_endings(desk, error, outcome, name):
     """A coroutine ends as its body ends."""
@@ -134,6 +136,7 @@ def test_unbound_arguments_of_a_proxy_are_no_call(desk):
     assert outcomes(site) == []
 
 
+@pytest.mark.fault("C1")
 def test_traceback_has_one_frame_of_ours(desk):
     """A traceback shows the wrapper once, with its text, between caller and function."""
 
@@ -173,6 +176,7 @@ def kinds():
     return [plain, coroutine, generator, stream, lambda x=1: x, types.coroutine(generator)]
 
 
+@pytest.mark.fault("C6")
 @pytest.mark.parametrize("twin", kinds(), ids=lambda f: f.__name__)
 def test_watched_function_looks_like_its_twin(desk, twin):
     """Everything that inspect tells is the same for the watched function and its twin."""
@@ -190,6 +194,7 @@ def test_watched_function_looks_like_its_twin(desk, twin):
     assert watched.__wrapped__ is twin
 
 
+@pytest.mark.fault("C6")
 def test_alias_looks_like_a_function(desk):
     """A function watched under another name is a function to whoever asks, and binds as one."""
     watched, site = desk.watch(rich)
@@ -203,6 +208,7 @@ def test_alias_looks_like_a_function(desk):
     assert outcomes(site) == [("ok", "")]
 
 
+@pytest.mark.fault("C5")
 def test_methods_in_every_order(desk):
     """Methods, class methods and static methods work with the decorator above and below."""
     sites = [desk.site() for _ in range(6)]
@@ -246,6 +252,7 @@ def test_methods_in_every_order(desk):
     assert [len(outcomes(site)) for site in sites] == [2, 2, 2, 2, 2, 1]
 
 
+@pytest.mark.fault("C5")
 def test_abstract_methods_stay_abstract(desk):
     """A watched abstract method still has to be overridden."""
 
@@ -258,6 +265,7 @@ def test_abstract_methods_stay_abstract(desk):
         Model()
 
 
+@pytest.mark.fault("C5")
 def test_bound_method_stays_a_bound_method(desk):
     """An instance's own method can be watched alone."""
     owner = Callable(lambda x: x)
@@ -268,6 +276,7 @@ def test_bound_method_stays_a_bound_method(desk):
     assert outcomes(site) == [("ok", "")]
 
 
+@pytest.mark.fault("C5")
 def test_callable_object_keeps_type_and_attributes(desk):
     """A watched callable object passes for the object."""
     owner = Callable(len)
@@ -293,6 +302,7 @@ def test_asynchronous_callable_object(desk):
     assert calls(site)[0]["value"] == 4
 
 
+@pytest.mark.fault("C5")
 def test_builtins(desk):
     """Functions written in C can be watched."""
     watched, site = desk.watch(sorted)
@@ -301,6 +311,7 @@ def test_builtins(desk):
     assert calls(site)[0]["value"] == (1, 2)
 
 
+@pytest.mark.fault("C4")
 def test_recursion_counts_each_call(desk):
     """A recursive function is a call at every level."""
     site = desk.site()
@@ -314,6 +325,7 @@ def test_recursion_counts_each_call(desk):
     assert outcomes(site) == [("ok", "")] * 6
 
 
+@pytest.mark.fault("C4")
 def test_recursion_is_half_as_deep_at_most(desk):
     """A watched recursive function reaches at least half the depth that it reaches alone."""
     site = desk.site()
@@ -349,6 +361,7 @@ def test_layers_are_models_of_their_own(desk):
     assert outcomes(inner) == outcomes(outer) == [("ok", "")]
 
 
+@pytest.mark.fault("C5")
 @pytest.mark.parametrize(
     ("thing", "advice"),
     [
@@ -442,6 +455,7 @@ def test_relief_is_asked_for_every_so_often(desk):
     assert desk.reliefs == 4
 
 
+@pytest.mark.fault("C15")
 def test_threads_lose_nothing(desk):
     """Eight threads record every call once, and every number is given once."""
     watched, site = desk.watch(lambda x: x, id="auto")
@@ -456,6 +470,7 @@ def test_site_without_home_takes_a_seat_from_its_maker():
     assert Site("m").seat is None
 
 
+@pytest.mark.fault("C9")
 @pytest.mark.slow
 def test_compiled_functions_have_no_graph_break(desk):
     """``torch.compile`` traces through a watched function as if it were not watched."""

@@ -99,6 +99,7 @@ def test_a_class_never_predicted_has_f1_of_zero():
     assert quality.averaged("precision", counts, "macro") == 0.5
 
 
+@pytest.mark.fault("L14")
 def test_nothing_counted_is_undefined():
     """Without rows every read-off is nan."""
     counts = quality.margins(np.zeros((2, 2), dtype=np.int64))
@@ -109,6 +110,7 @@ def test_nothing_counted_is_undefined():
     assert all(math.isnan(quality.averaged("f1", counts, how)) for how in ("micro", "macro", "weighted"))
 
 
+@pytest.mark.fault("L18")
 def test_counts_beyond_64_bit_products():
     """MCC and kappa stay exact when products of counts outgrow 64 bits."""
     matrix = np.array([[4 * 10**12, 10**12], [2 * 10**12, 3 * 10**12]])

@@ -29,6 +29,7 @@ rows = st.lists(st.tuples(st.integers(0, 1), st.sampled_from(np.linspace(0, 1, 2
 both = rows.filter(lambda pairs: len({truth for truth, _ in pairs}) == 2)
 
 
+@pytest.mark.fault("L20")
 @settings(max_examples=150, deadline=None)
 @given(both)
 def test_one_bin_per_score_is_exact(pairs):
@@ -63,6 +64,7 @@ def test_bounds_are_attained():
     assert ranking.average_precision(bins)[2] == sk.average_precision_score(truth, np.arange(5)) == 1
 
 
+@pytest.mark.fault("L14")
 @pytest.mark.parametrize(("negatives", "positives"), [((), ()), ((2.0,), (0.0,)), ((0.0,), (2.0,))])
 def test_one_outcome_is_undefined(negatives, positives):
     """Without both outcomes there is nothing to rank."""

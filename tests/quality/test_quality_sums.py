@@ -61,6 +61,7 @@ def test_bias_is_prediction_minus_truth():
     assert regression.bias(summed([1.0, 2.0], [2.0, 2.5])) == 0.75
 
 
+@pytest.mark.fault("L14")
 def test_no_rows_are_undefined():
     """Without rows nothing is defined, and one row has no R²."""
     empty = summed([], [])

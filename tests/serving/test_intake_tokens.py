@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OTHER = "fedcba9876543210fedc"
 
 
+@pytest.mark.fault("Z4")
 @pytest.mark.parametrize(
     "header",
     [
@@ -48,6 +49,7 @@ def test_wrong_tokens(header: str | None) -> None:
         assert service.ask("POST", "/v1/labels", b"[]", **JSON, Authorization=f"bearer {TOKEN}").status == 200
 
 
+@pytest.mark.fault("Z4")
 def test_body_of_strangers_is_not_read() -> None:
     """The answer comes before the body, and the connection ends instead of taking a gigabyte in."""
     head = b"POST /v1/labels HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 8000000\r\n\r\n"
@@ -60,6 +62,7 @@ def test_body_of_strangers_is_not_read() -> None:
         assert answer.read().startswith(b"HTTP/1.1 401")  # to its end, which comes without a byte of the body
 
 
+@pytest.mark.fault("Z4")
 def test_body_is_never_asked_for() -> None:
     """The application answers a stranger without receiving anything, and a body too long by its own word as well."""
     import asyncio  # noqa: PLC0415
@@ -92,6 +95,7 @@ def test_body_is_never_asked_for() -> None:
     assert ask(kind, token, (b"content-length", b"-1")) == 413
 
 
+@pytest.mark.fault("Z4")
 def test_tries_are_limited() -> None:
     """A thousand wrong tokens get a few refusals and then 429; the right one waits, too, and works afterwards."""
     with served(label_app(empty_client(), token=TOKEN)) as service:
@@ -105,6 +109,7 @@ def test_tries_are_limited() -> None:
         assert service.ask("POST", "/v1/labels", b"[]", **right).status == 200
 
 
+@pytest.mark.fault("Z4")
 def test_throttle_is_bounded_and_forgets() -> None:
     """Addresses count by themselves, of IPv6 by network; failures wear off; no flood of addresses fills the memory."""
     now = [0.0]
@@ -120,6 +125,7 @@ def test_throttle_is_bounded_and_forgets() -> None:
     assert len(throttle._owed) <= 4096
 
 
+@pytest.mark.fault("Z14")
 def test_sources_are_told_apart_and_revoked(tmp_path: Path) -> None:
     """Each line of the file is a source with counts of its own; taking a line out shuts it out at once."""
     file = tmp_path / "tokens"
@@ -144,6 +150,7 @@ def test_sources_are_told_apart_and_revoked(tmp_path: Path) -> None:
         assert send(TOKEN, 6) == 401
 
 
+@pytest.mark.fault("Z12")
 @pytest.mark.parametrize(
     "text",
     ["", "# nobody\n", TOKEN, f":{TOKEN}\n", "a:short\n", f"a:{TOKEN}\na:{OTHER}\n", f"{'a' * 65}:{TOKEN}\n"],

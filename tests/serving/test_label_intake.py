@@ -73,6 +73,7 @@ def test_forms_of_a_body(form: str, service) -> None:
     assert (answer.status, answer.json["items"]) == (200, ["early"])
 
 
+@pytest.mark.fault("L2")
 def test_delivered_twice_changes_nothing(service, monitor) -> None:
     """The same body again is all duplicates."""
     items = [{"id": f"order-{i}", "label": "ok"} for i in range(3, 9)]
@@ -82,6 +83,7 @@ def test_delivered_twice_changes_nothing(service, monitor) -> None:
     assert monitor.snapshot()["fraud"].confusion.matrix.tolist() == before
 
 
+@pytest.mark.fault("Z6")
 @pytest.mark.parametrize(
     "body",
     [
@@ -111,6 +113,7 @@ def test_bombs_and_nonsense_are_refused(body: bytes, service) -> None:
     assert time.monotonic() - begun < 2
 
 
+@pytest.mark.fault("Z5")
 @pytest.mark.parametrize("kind", ["gzip", "deflate"])
 def test_what_unpacks_too_far_is_refused(kind: str, service) -> None:
     """A small body that unpacks to a gigabyte is cut off at 8 MiB; so are many tiny members of a gzip stream."""
@@ -122,6 +125,7 @@ def test_what_unpacks_too_far_is_refused(kind: str, service) -> None:
     assert service.post(gzip.compress(b"") * 50_000, Content_Encoding="gzip").status == 400
 
 
+@pytest.mark.fault("Z5")
 def test_bounds_of_a_body(service) -> None:
     """Too many bytes or labels are 413, whatever the length says; the largest body allowed is taken."""
     assert service.post(b" " * (CAP + 1)).status == 413
@@ -187,6 +191,7 @@ def test_store_that_fails(fault: Exception, status: int, caplog: pytest.LogCaptu
     assert b"secret" not in answer.body
 
 
+@pytest.mark.fault("Z2")
 def test_slow_body_is_given_up() -> None:
     """A body that does not come within its time is answered by 408, and holds nobody up meanwhile."""
     from starlette.applications import Starlette  # noqa: PLC0415
@@ -234,6 +239,7 @@ def test_mounted_anywhere() -> None:
         assert service.ask("GET", "/truth/openapi.json").json["servers"] == [{"url": "/truth"}]
 
 
+@pytest.mark.fault("Z4")
 def test_needs_a_token_or_says_it_is_open() -> None:
     """Nobody mounts an open intake by forgetting something; short and empty tokens are refused, and never shown."""
     for wrong in ({}, {"token": ""}, {"token": "short"}, {"token": {}}, {"token": {"a": "secret"}}):

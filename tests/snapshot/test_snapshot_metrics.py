@@ -218,6 +218,7 @@ def test_why_a_number_is_undefined(model, name, of, words):
     assert re.search(words, model.why(name, of=of))
 
 
+@pytest.mark.fault("L14")
 def test_why_nothing_is_labelled():
     """Before labels come, and after all predictions with ids were refused, the reason says so."""
     refused, waiting = SeriesPart(Binary()), counted.Ledger()

@@ -40,6 +40,7 @@ def program(seed, conflict):
     return monitor, scores, truths
 
 
+@pytest.mark.fault("L3")
 @pytest.mark.parametrize("conflict", ["first", "last"])
 @pytest.mark.parametrize("seed", range(12))
 def test_counts_are_those_of_single_rows(seed, conflict):

@@ -29,12 +29,14 @@ LEAKY = {
 }
 
 
+@pytest.mark.fault("Z12")
 @pytest.mark.parametrize("url", LEAKY.values(), ids=LEAKY.keys())
 def test_no_secret_is_shown(url: str) -> None:
     """Whatever stands in an address, its user, password and options are never shown."""
     assert CANARY not in redacted(url)
 
 
+@pytest.mark.fault("Z12")
 @pytest.mark.parametrize("url", ["mysql://u:hunter2@h/x", "hunter2", "hunter2://h"])
 def test_what_is_no_address_is_refused_without_showing_it(url: str) -> None:
     """The refusal names the schemes there are, and no secret."""

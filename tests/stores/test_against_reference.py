@@ -185,6 +185,7 @@ def test_every_program_ends_as_in_the_reference_when_the_last_prediction_wins(pr
         pair.compare()
 
 
+@pytest.mark.fault("L17")
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs)
 def test_every_program_ends_as_in_the_reference_at_capacity(program: list[Any]) -> None:
@@ -229,6 +230,7 @@ def test_every_program_with_assumptions_ends_as_in_the_reference(first: Any, pro
         pair.compare()
 
 
+@pytest.mark.fault("L1", "L2")
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(ids, st.sampled_from(["a", "b", reference.RETRACT]), st.integers(0, 4)), max_size=20),

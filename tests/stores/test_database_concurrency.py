@@ -59,6 +59,7 @@ def until_applied(database: Database, step: Callable[..., Changes], name: str) -
 STEPS = (add_to_a_document, add_an_entry, halve_the_rate, take_a_reminder)
 
 
+@pytest.mark.fault("L16")
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
 def test_what_was_read_still_holds_when_it_is_written(
     database: Database, another: Another, step: Callable[..., Changes]
@@ -136,6 +137,7 @@ def in_a_child(function: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+@pytest.mark.fault("F13")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_has_a_connection_of_its_own(database: Database, another: Another) -> None:
     """A child writes through a connection of its own while its parent's goes on working."""
@@ -154,6 +156,7 @@ def test_a_forked_child_has_a_connection_of_its_own(database: Database, another:
         assert read(another(), [1]) == [b"parent"]
 
 
+@pytest.mark.fault("F13")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_forked_within_a_transaction_leaves_it_alone(database: Database, another: Another) -> None:
     """A transaction that was under way at a fork goes on in the parent, whatever the child calls."""

@@ -17,6 +17,7 @@ from modelmon.tasks import Binary, Multilabel
 SPANS = {"ttl": 100.0, "early_ttl": 50.0, "correction_horizon": 80.0, "forget_after": 40.0, "window": 10.0}
 
 
+@pytest.mark.fault("L17")
 def test_past_the_bound_the_oldest_tombstones_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered beyond awaiting rows is bounded: tombstones, then joined rows, then early labels go."""
     monkeypatch.setattr(limits, "_LEAST_REMEMBERED", 64)
@@ -140,6 +141,7 @@ def test_a_broken_law_is_named_with_both_numbers() -> None:
         world.store.check_invariants()
 
 
+@pytest.mark.fault("L17")
 def test_a_million_rows_cost_what_is_promised() -> None:
     """An awaiting row of an integer id takes at most 48 bytes with its share of the index."""
     world = World(**SPANS)

@@ -120,6 +120,7 @@ def test_two_processes_take_turns(server: PostgresServer, schema: str, make: Mak
     assert database.check() == []
 
 
+@pytest.mark.fault("E5")
 def test_a_killed_process_leaves_nothing_half_done(server: PostgresServer, schema: str, make: Make) -> None:
     """A process killed within a transaction has written nothing of it, and does not keep others waiting."""
     process = worker(server, schema, "a")
@@ -214,6 +215,7 @@ def test_a_statement_takes_only_so_long(make: Make) -> None:
     assert read(database, [1]) == [None]
 
 
+@pytest.mark.fault("Z12")
 def test_no_secret_is_shown(server: PostgresServer, caplog: pytest.LogCaptureFixture) -> None:
     """Neither a database, nor an error of any kind, nor a log shows the password."""
     away = f"postgresql://tester:{PASSWORD}@127.0.0.1:{free_port()}/postgres"
@@ -270,6 +272,7 @@ def test_settings_that_cannot_work_are_refused(url: str, settings: dict[str, Any
     assert refused.value.__context__ is None
 
 
+@pytest.mark.fault("S7")
 def test_tables_of_a_newer_version_are_refused(server: PostgresServer, schema: str, make: Make) -> None:
     """Tables that a newer version made are left alone, and the message names both versions."""
     make().open()
@@ -351,6 +354,7 @@ def test_what_was_not_read_is_not_written_over(make: Make) -> None:
     assert (found.sequence, found.awaiting, found.journal, found.entries, found.rate) == (1, 0, 0, 0, 0.0)
 
 
+@pytest.mark.fault("S8")
 @pytest.mark.parametrize(("flush", "predictions"), [("labels", "off"), ("always", "on")])
 def test_labels_wait_for_the_disk(make: Make, flush: str, predictions: str) -> None:
     """Durable transactions wait for the server's log; others only if asked to."""

@@ -188,6 +188,7 @@ def test_a_transaction_given_up_is_never_applied_later(
         assert head(database).journal == 1
 
 
+@pytest.mark.fault("S9")
 def test_a_flapping_connection_loses_and_doubles_nothing(make: Callable[..., RedisDatabase], server: Server) -> None:
     """With requests and answers lost at random, steps repeated until acknowledged are there once, in order."""
     chance = random.Random(5)
@@ -235,6 +236,7 @@ def test_only_the_last_transactions_are_remembered(database: RedisDatabase, clie
     assert client.zcard(applied) == writes.REMEMBERED
 
 
+@pytest.mark.fault("F13", "S9")
 def test_a_forked_child_has_no_part_in_the_transaction(
     make: Callable[..., RedisDatabase], server: Server, client: Redis
 ) -> None:

@@ -29,6 +29,7 @@ def shown(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) + repr(error) + str(error)
 
 
+@pytest.mark.fault("Z12")
 def test_passwords_are_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     """Right, wrong and missing passwords work or fail with a kind, and are in no text that anyone sees."""
     caplog.set_level(logging.DEBUG)
@@ -121,6 +122,7 @@ def certificate(directory: Path) -> tuple[Path, Path]:
     return key, made
 
 
+@pytest.mark.fault("Z13")
 def test_tls_by_url(tmp_path: Path) -> None:
     """A rediss URL connects by TLS and checks the certificate."""
     key, made = certificate(tmp_path)

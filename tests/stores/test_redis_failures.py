@@ -76,6 +76,7 @@ def asleep(server: Server, seconds: float) -> threading.Thread:
     return thread
 
 
+@pytest.mark.fault("S9")
 def test_a_replica_takes_no_writes_and_recovers(database: RedisDatabase, client: Redis) -> None:
     """A demoted server is read but refuses writes with their kind; promoted again, it goes on."""
     write(database, **keyed({1: b"a"}))
@@ -94,6 +95,7 @@ def test_a_replica_takes_no_writes_and_recovers(database: RedisDatabase, client:
     assert read(database, [1]) == [b"b"]
 
 
+@pytest.mark.fault("S9")
 def test_full_memory_takes_only_what_frees_some(database: RedisDatabase, client: Redis) -> None:
     """At maxmemory nothing of a growing transaction is written; expiries and folds still are, and free memory."""
     put(database, {1: b"x" * 5000, 2: b"y" * 5000}, journal=b"j" * 100)
@@ -112,6 +114,7 @@ def test_full_memory_takes_only_what_frees_some(database: RedisDatabase, client:
     assert read(database, [1, 2, 3]) == [None, b"y" * 5000, b"z"]
 
 
+@pytest.mark.fault("S9")
 def test_a_server_that_is_away_fails_at_once_and_is_found_again(noticed: Callable[[str], bool]) -> None:
     """While a server is down every call fails quickly; after a restart on its file all is there, without a notice."""
     with redis_server(appendonly=True) as server, closing(RedisDatabase(server.url, timeout=1.0)) as database:
@@ -176,6 +179,7 @@ def test_kills_of_the_server_lose_nothing_that_was_confirmed() -> None:
         assert database.resets == 0
 
 
+@pytest.mark.fault("S9")
 def test_a_slow_server_holds_nobody_up(database: RedisDatabase, server: Server) -> None:
     """A read gives up after the timeout, and the next works as soon as the server does."""
     put(database, {1: b"a"})
@@ -234,6 +238,7 @@ def test_a_server_that_went_back_in_time_gets_a_new_origin(
         assert (database.resets, other.resets) == (1, 0)
 
 
+@pytest.mark.fault("S9")
 def test_a_head_that_was_evicted_is_not_mistaken(
     database: RedisDatabase, client: Redis, noticed: Callable[[str], bool]
 ) -> None:

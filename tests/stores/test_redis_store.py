@@ -66,6 +66,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
+@pytest.mark.fault("L16", "S9")
 @pytest.mark.slow
 def test_processes_that_deliver_the_same_and_are_killed_count_each_event_once(server: Server) -> None:
     """Three processes deliver the same events, over and over, and are killed, as is the server: counts are exact."""
@@ -97,6 +98,7 @@ def test_processes_that_deliver_the_same_and_are_killed_count_each_event_once(se
     world.store.close()
 
 
+@pytest.mark.fault("Z12")
 def test_a_url_makes_a_store_that_shows_no_secret(server: Server) -> None:
     """An address makes a store, which is shown without its URL, and which other stores of the namespace share."""
     store = make_store(server.url.replace("redis://", "redis://default:unneeded@"))

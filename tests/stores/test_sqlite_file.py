@@ -37,6 +37,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+@pytest.mark.fault("Z11")
 @posix
 def test_only_the_owner_may_read_what_is_made(path: Path) -> None:
     """The file, what lies beside it and the directories made for it are closed to others, whatever the umask."""
@@ -60,6 +61,7 @@ def test_only_the_owner_may_read_what_is_made(path: Path) -> None:
     database.close()
 
 
+@pytest.mark.fault("Z11", "Z8")
 @posix
 def test_links_are_refused(path: Path, tmp_path: Path) -> None:
     """A link in the file's place is refused, and what it points to is left alone."""
@@ -80,6 +82,7 @@ def test_links_are_refused(path: Path, tmp_path: Path) -> None:
         SQLiteDatabase(path).open()
 
 
+@pytest.mark.fault("Z11")
 @posix
 def test_directories_that_everybody_may_write_to_are_refused(path: Path) -> None:
     """Where anyone could put another file in its place, no store is made; the sticky bit prevents that."""
@@ -103,6 +106,7 @@ def test_names_that_are_no_files_are_refused(name: str) -> None:
         SQLiteStore("labels.db", flush="never")  # type: ignore[arg-type]
 
 
+@pytest.mark.fault("Z9")
 def test_odd_names_are_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names with quotes, question marks, percent signs or letters beyond ASCII are names like others."""
     monkeypatch.chdir(tmp_path)
@@ -128,6 +132,7 @@ def test_databases_of_others_are_refused(path: Path) -> None:
     assert len(before) == path.stat().st_size
 
 
+@pytest.mark.fault("S7")
 def test_a_newer_schema_is_refused(path: Path) -> None:
     """A file that a newer version has migrated is left alone; the error names both numbers."""
     database = SQLiteDatabase(path)
@@ -145,12 +150,14 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
     database.close()
 
 
+@pytest.mark.fault("S7")
 def test_a_fixture_stands_for_every_schema() -> None:
     """For every schema that was ever released there is a file to migrate from."""
     numbers = sorted(int(file.name.split("-")[2].split(".")[0]) for file in FIXTURES.glob("sqlite-schema-*.db.gz"))
     assert numbers == list(range(1, len(schema.STEPS) + 1))
 
 
+@pytest.mark.fault("S7")
 @pytest.mark.parametrize("number", range(1, len(schema.STEPS) + 1))
 def test_released_schemas_are_read(path: Path, number: int) -> None:
     """A file of every released schema, left amid a merge, is migrated and still says the same."""
@@ -174,6 +181,7 @@ def test_released_schemas_are_read(path: Path, number: int) -> None:
     database.close()
 
 
+@pytest.mark.fault("S3")
 def test_a_deleted_file_is_made_anew(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Where somebody deletes the file while it is open, the next transaction begins a new one, and says so."""
     database, other = SQLiteDatabase(path), SQLiteDatabase(path)
@@ -196,6 +204,7 @@ def test_a_deleted_file_is_made_anew(path: Path, caplog: pytest.LogCaptureFixtur
         one.close()
 
 
+@pytest.mark.fault("S3")
 def test_a_file_deleted_amid_a_transaction_confirms_nothing(path: Path) -> None:
     """What was written to a file that is gone is not confirmed."""
     database = SQLiteDatabase(path)
@@ -247,6 +256,7 @@ def works(database: SQLiteDatabase) -> bool:
     return True
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize("how", ["cut", "text", "header", *range(12)])
 def test_damaged_files_are_set_aside(path: Path, how: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever is damaged, a store either goes on, or sets the file aside, says so, and begins anew."""
@@ -266,6 +276,7 @@ def test_damaged_files_are_set_aside(path: Path, how: Any, caplog: pytest.LogCap
     database.close()
 
 
+@pytest.mark.fault("S3")
 def test_processes_that_find_the_same_damage_make_one_new_file(path: Path) -> None:
     """Of several that notice the damage one sets the file aside, and all go on with the same new one."""
     views = [SQLiteDatabase(path) for _ in range(3)]

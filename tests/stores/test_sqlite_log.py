@@ -212,6 +212,7 @@ while True:
 """
 
 
+@pytest.mark.fault("E5")
 def test_kills_at_any_moment_lose_nothing_that_was_confirmed(
     opened: Callable[[], SQLiteDatabase], tmp_path: Path
 ) -> None:

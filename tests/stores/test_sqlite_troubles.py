@@ -52,6 +52,7 @@ def kind_of_failure(database: SQLiteDatabase) -> str:
     return raised.value.kind
 
 
+@pytest.mark.fault("S4")
 def test_a_locked_file_is_waited_for_and_told(database: SQLiteDatabase, path: Path) -> None:
     """While another process holds the file, each kind of call fails after its timeout, and works again afterwards."""
     holder = sqlite3.connect(path, isolation_level=None)
@@ -139,6 +140,7 @@ print(failed > 0, ",".join(sorted(kinds)))
 """
 
 
+@pytest.mark.fault("S1", "S2")
 def test_a_full_disk_loses_nothing_that_was_confirmed(path: Path) -> None:
     """When the file may not grow, transactions fail whole, and go on as soon as there is space."""
     done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False)
@@ -148,6 +150,7 @@ def test_a_full_disk_loses_nothing_that_was_confirmed(path: Path) -> None:
     assert set(kinds.split(",")) <= {"full", "other"}
 
 
+@pytest.mark.fault("S2")
 @forks
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_directory_that_cannot_be_written_to_is_told(path: Path) -> None:
@@ -174,6 +177,7 @@ def test_a_directory_that_cannot_be_written_to_is_told(path: Path) -> None:
     database.close()
 
 
+@pytest.mark.fault("S5")
 def test_a_long_write_ahead_log_is_cut_off(
     database: SQLiteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +197,7 @@ def test_a_long_write_ahead_log_is_cut_off(
     reader.close()
 
 
+@pytest.mark.fault("S6")
 def test_without_shared_memory_another_journal_serves(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -218,6 +223,7 @@ def test_without_shared_memory_another_journal_serves(
     other.close()
 
 
+@pytest.mark.fault("F1", "F4")
 @forks
 def test_a_fork_waits_for_a_transaction_of_another_thread(database: SQLiteDatabase, path: Path) -> None:
     """A child forked while another thread writes begins with a clean state, and both go on."""
@@ -250,6 +256,7 @@ def test_a_fork_waits_for_a_transaction_of_another_thread(database: SQLiteDataba
     assert database.check() == []
 
 
+@pytest.mark.fault("F13")
 @forks
 def test_a_child_that_outlives_its_parent_keeps_its_own_locks(path: Path) -> None:
     """What a child writes after its parent has closed the file, and after others have come and gone, is there."""
@@ -284,6 +291,7 @@ def test_a_child_that_outlives_its_parent_keeps_its_own_locks(path: Path) -> Non
     os.close(into)
 
 
+@pytest.mark.fault("Z9")
 def test_names_and_values_are_never_statements(database: SQLiteDatabase, path: Path) -> None:
     """Quotes and statements in names, settings and bodies are data; the schema stays as it is."""
 

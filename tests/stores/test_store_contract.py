@@ -32,6 +32,7 @@ def world(make: Any) -> World:
     return make()
 
 
+@pytest.mark.fault("L2")
 def test_a_prediction_and_its_label_make_one_cell(world: World) -> None:
     """One label joins its prediction, and delivering it again changes nothing."""
     assert world.predict(["a", "b"], ["cat", "dog"]) == {"pending": 2}
@@ -56,6 +57,7 @@ def test_integers_and_text_live_together(world: World) -> None:
     world.store.check_invariants()
 
 
+@pytest.mark.fault("L1")
 def test_an_early_label_waits_for_its_prediction(world: World) -> None:
     """A label that comes first is parked, may be replaced, and joins the prediction that follows."""
     assert world.label(["a"], ["cat"]) == {"early": 1}
@@ -74,6 +76,7 @@ def test_an_early_label_does_not_wait_for_ever(world: World) -> None:
     assert world.store.part().counts["transitions"].get(("early", "orphaned")) == 1
 
 
+@pytest.mark.fault("L3")
 def test_corrections_and_retractions_take_back_what_was_counted(world: World) -> None:
     """The cell of the wrong label is removed, and added and removed are counted apart."""
     world.predict(["a"], ["cat"])
@@ -123,6 +126,7 @@ def test_what_is_overdue_makes_room_before_anything_is_evicted(make: Any) -> Non
     assert world.label(list(range(100, 109)), ["cat"] * 9) == {"joined": 9}
 
 
+@pytest.mark.fault("L15")
 def test_one_label_scores_every_version_and_a_narrower_one_wins(world: World) -> None:
     """Champion and challenger share a label; a label for one version hides it there until it is retracted."""
     for version in ("1", "2"):
@@ -137,6 +141,7 @@ def test_one_label_scores_every_version_and_a_narrower_one_wins(world: World) ->
     world.store.check_invariants()
 
 
+@pytest.mark.fault("L5")
 def test_a_second_prediction_is_a_duplicate_or_a_conflict(make: Any) -> None:
     """The first prediction under an id counts, or the last where that was chosen."""
     first, last = make(), make(on_conflict="last")
@@ -152,6 +157,7 @@ def test_a_second_prediction_is_a_duplicate_or_a_conflict(make: Any) -> None:
     assert last.cells() == {("dog", "dog"): 1}
 
 
+@pytest.mark.fault("L4")
 def test_rows_pass_through_their_deadlines_exactly(world: World) -> None:
     """At its deadline a row still joins; just past it, it is expired, and its label late."""
     world.predict(["a", "b"], ["cat", "cat"])
@@ -180,6 +186,7 @@ def test_a_prediction_may_be_too_old_or_too_far_ahead(world: World) -> None:
     world.store.check_invariants()
 
 
+@pytest.mark.fault("L6", "L11")
 def test_bad_ids_and_missing_truths_are_invalid(world: World) -> None:
     """What is no id or no label has an outcome, and changes nothing."""
     assert world.predict(["a", None, ""], ["cat"] * 3) == {"pending": 1, "invalid": 2}
@@ -187,6 +194,7 @@ def test_bad_ids_and_missing_truths_are_invalid(world: World) -> None:
     assert world.counts("label_events") == {"invalid": 3}
 
 
+@pytest.mark.fault("L12")
 def test_classes_of_equal_text_are_not_confused(world: World) -> None:
     """In process "1" is no label for the class 1; text from a file is."""
     world.predict(["a", "b"], [1, 1], task=Multiclass([0, 1]))
@@ -226,6 +234,7 @@ def test_textual_labels_are_read_as_numbers_by_a_regression(world: World) -> Non
     assert (residuals.n, residuals.error.value()) == (1, -0.5)
 
 
+@pytest.mark.fault("L12")
 def test_open_classes_past_the_bound_are_counted_together(world: World) -> None:
     """Past 256 classes further ones are "__other__", and the totals stay exact."""
     names = [f"c{n}" for n in range(300)]
@@ -289,6 +298,7 @@ def test_multilabel_truths_come_as_rows_sets_or_mappings(world: World) -> None:
     world.store.check_invariants()
 
 
+@pytest.mark.fault("L15")
 def test_slices_partition_the_rows(world: World) -> None:
     """Each row is counted in its slice only, in the slot of its prediction time."""
     pages = [(("country", "DE"),), (("country", "FR"),), ()]
@@ -357,6 +367,7 @@ def test_forgetting_erases_rows_and_labels_but_no_counts(world: World) -> None:
     world.store.check_invariants()
 
 
+@pytest.mark.fault("L17")
 def test_at_capacity_a_sample_by_id_is_kept(make: Any) -> None:
     """The rate halves, rows outside are evicted, and labels and predictions outside are unsampled."""
     world = make(max_awaiting=100)
@@ -375,6 +386,7 @@ def test_at_capacity_a_sample_by_id_is_kept(make: Any) -> None:
     world.store.check_invariants()
 
 
+@pytest.mark.fault("L17")
 def test_a_bound_in_bytes_bounds_the_rows_awaiting(make: Any) -> None:
     """At a thousand rows' worth of bytes about a thousand rows await."""
     world = make(max_awaiting_bytes=50_000)
@@ -403,6 +415,7 @@ def test_the_phishing_stream_counts_as_recorded(make: Any) -> None:
             assert found == [point[name] for name in ("tp", "fp", "fn", "tn")]
 
 
+@pytest.mark.fault("L4")
 @pytest.mark.parametrize("name", ["digits_lr_multiclass", "bc_lr_binary"])
 def test_delayed_labels_count_as_recorded(make: Any, name: str) -> None:
     """With a ttl, counts at several clock readings are the recorded ones, by window of prediction time too."""
@@ -447,6 +460,7 @@ def test_a_store_that_is_not_open_says_so() -> None:
         store.sweep()
 
 
+@pytest.mark.fault("L7")
 def test_one_id_used_for_everything_costs_no_more_than_many(world: World) -> None:
     """A constant id, or no id at all, in a large batch is handled at once, not one by one."""
     n = 20_000

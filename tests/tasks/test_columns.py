@@ -35,6 +35,7 @@ LIBRARIES = {
 }
 
 
+@pytest.mark.fault("L13")
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize(
     "values",
@@ -48,6 +49,7 @@ def test_classes_of_every_library(library, values):
     assert len(set(column.values)) == len(column.values) == len(set(values))
 
 
+@pytest.mark.fault("L6")
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize(
     "values",
@@ -89,6 +91,7 @@ NULLABLE = {
 }
 
 
+@pytest.mark.fault("L11")
 @pytest.mark.parametrize("name", NULLABLE)
 def test_missing_is_no_class_and_no_id_in_any_library(name):
     """The second of three elements is missing, whatever way of saying so a library has."""
@@ -195,6 +198,7 @@ def test_sampling_is_pinned():
     assert encode_ids(["a", 17]).sampling().tolist() == [11431878346951662652, 4716646491437321973]
 
 
+@pytest.mark.fault("L7")
 def test_ids_that_clash_in_a_dictionary_stay_fast():
     """Integers chosen to share one hash of Python's take no longer than others, as ids and as classes."""
     evil = [k * (2**61 - 1) for k in range(1, 4001)]

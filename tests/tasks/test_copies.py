@@ -181,6 +181,7 @@ REJECTED_TENSORS = {
 }
 
 
+@pytest.mark.fault("L13")
 @pytest.mark.parametrize("name", [*REJECTED, *REJECTED_TENSORS])
 def test_what_is_rejected(name):
     """What has no meaning as an output is rejected with a reason and, where known, its rows."""
@@ -236,6 +237,7 @@ def evil_thing(name):
     return EVIL[name]() if name in EVIL else type.__call__(Meta("Evil", (), ALL))
 
 
+@pytest.mark.fault("C13")
 @pytest.mark.parametrize("name", [*EVIL, "metaclass"])
 def test_no_method_of_an_unknown_object_is_called(name):
     """An object all of whose methods raise is rejected untouched, by itself, in a list and in a row."""
@@ -258,6 +260,7 @@ def test_subclasses_of_plain_types_are_taken_past_their_methods():
         assert keep([kind(value), None]) == (value, None)
 
 
+@pytest.mark.fault("C13", "X12")
 def test_array_that_lies_is_rejected():
     """A subclass of a known family that raises is rejected, and nothing comes out of ``keep``."""
     torch = pytest.importorskip("torch")
@@ -315,6 +318,7 @@ def spoil(value):
         value[...] = 99
 
 
+@pytest.mark.fault("C16")
 @pytest.mark.parametrize("name", MUTABLE)
 def test_later_changes_are_not_seen(name):
     """Whatever the caller does to the output afterwards, what was kept stays."""
@@ -325,6 +329,7 @@ def test_later_changes_are_not_seen(name):
     assert repr(flat(kept)) == before
 
 
+@pytest.mark.fault("C14")
 @pytest.mark.parametrize("name", [name for name in MUTABLE if name not in {"list", "rows"}])
 def test_nothing_kept_holds_the_object(name):
     """The output dies with its last user, the garbage collector off."""
@@ -359,6 +364,7 @@ def test_storage_of_a_view_is_not_held():
     assert kept.base is None or kept.base.untyped_storage().nbytes() == 40
 
 
+@pytest.mark.fault("L8")
 @pytest.mark.parametrize("size", [0, 1, 1_000, 1_000_000])
 def test_sizes(size):
     """Empty, single and very large batches are kept, an array in little more time than it takes to copy it."""

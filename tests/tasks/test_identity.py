@@ -49,6 +49,7 @@ class Text(str):
     __len__ = __repr__ = __bool__ = __iter__ = __str__
 
 
+@pytest.mark.fault("L12")
 @pytest.mark.parametrize(
     "value",
     [
@@ -75,6 +76,7 @@ def test_one_is_one_class(value):
     assert type(found) is int
 
 
+@pytest.mark.fault("L12")
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -106,6 +108,7 @@ def test_class_of_value(value, expected):
     assert type(found) is type(expected)
 
 
+@pytest.mark.fault("L11")
 @pytest.mark.parametrize(
     "value",
     [
@@ -218,6 +221,7 @@ IDS = [
 ]
 
 
+@pytest.mark.fault("L6")
 @pytest.mark.parametrize(("value", "expected"), IDS, ids=lambda value: f"{type(value).__name__}")
 def test_canonical_id(value, expected):
     """Ids of every type become text, or are no ids; nothing raises."""
