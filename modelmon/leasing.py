@@ -2,6 +2,8 @@
 
 The lease is kept in the store and ends by itself, so that another process takes over where its holder is gone.
 It is asked for only when a reader reads, and extended while that reader keeps coming.
+Who serves a store (``modelmon serve``) goes before all that merely use it: it has a lease of its own, and as long as
+somebody holds that one, nobody else shows the store.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 LEASE_S: Final = 15.0
 LAST_KNOWN_S: Final = 60.0
+SERVING: Final = "serve"
+SERVING_S: Final = 120.0
+"""Name and length of the lease of who serves a store; it is extended by scrapes alone."""
 READ_S: Final = 300.0
 """How long after a reader's last look the lease is extended; scrapes are rarely further apart."""
 
@@ -51,7 +56,10 @@ class Lease:
             return True
         now = monotonic()
         if now >= self._ask_at:
-            held = store.lease(self._holder, LEASE_S)  # type: ignore[attr-defined]  # asked for just now
+            served = not store.lease(self._holder, 0.0, SERVING)  # type: ignore[attr-defined]  # asked for just now
+            if served:
+                self.release(store)
+            held = not served and store.lease(self._holder, LEASE_S)  # type: ignore[attr-defined]
             self._ask_at = now + LEASE_S / 3
             self._until = now + LEASE_S if held else 0.0
         return now < self._until

@@ -32,7 +32,10 @@ _AT_ONCE: Final = 256
 
 
 class StoreMetrics:
-    """Render the points of a store, and of the processes that share a directory."""
+    """Render the points of a store, and of the processes that share a directory.
+
+    Of several that serve one store, one at a time shows what it holds.
+    """
 
     def __init__(self, client: LabelClient, directory: str | None = None) -> None:
         """Prepare.
@@ -64,7 +67,8 @@ class StoreMetrics:
             for key, n in values.items():
                 tally.counts(name).add(key, n)
         with self._lock:
-            stored = self._client.snapshot()
+            shows = self._machine is not None or self._client.serves(self._origin, SERVING_S)
+            stored = self._client.snapshot() if shows else Snapshot()
             others = self._others()
             here = Part(self._origin, next(self._epochs), "process", time.time(), 3600.0, counts=tally)
             return self._exposition.render(points(stored.merge(Snapshot((here, *others)))), wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from modelmon.stores.working import Working
 
     Outcome = NDArray[np.uint8]
+
+AT_ONE_ID = 128
+"""Events under one id in one transaction; more take several."""
 
 
 def predicting(part: Predictions) -> tuple[Predictions, Callable[[Working], Outcome]]:
@@ -65,13 +69,27 @@ def low_words(ids: Ids) -> NDArray[np.uint64]:
 
 
 def parts(events: Any, at_once: int) -> list[Any]:
-    """Return predictions or labels in parts of which each is one transaction."""
+    """Return predictions or labels in parts of which each is one transaction, in their order.
+
+    Events under one id take effect one after another, so a part holds few under each id: nobody waits long for it.
+    """
     ids = events.ids
+    low, high = ids.hashes(KEY_SEED)
+    events = replace(events, ids=HashedIds(ids.integers, ids.text, ids.valid, low, high))
     n = len(ids)
-    events = replace(events, ids=HashedIds(ids.integers, ids.text, ids.valid, *ids.hashes(KEY_SEED)))
-    if n <= at_once:
-        return [events]
-    return [_part(events, slice(start, start + at_once), n) for start in range(0, n, at_once)]
+    cuts = [*range(0, n, at_once), n] if n > at_once else [0, n]
+    found = []
+    for start, stop in pairwise(cuts):
+        found += _split(low, start, stop)
+    return [events] if len(found) <= 1 else [_part(events, slice(start, stop), n) for start, stop in found]
+
+
+def _split(low: NDArray[np.uint64], start: int, stop: int) -> list[tuple[int, int]]:
+    """Return stretches of a stretch, so short that none has more than `AT_ONE_ID` events under one id."""
+    if stop - start <= AT_ONE_ID or np.unique(low[start:stop], return_counts=True)[1].max() <= AT_ONE_ID:
+        return [(start, stop)]
+    middle = (start + stop) // 2
+    return _split(low, start, middle) + _split(low, middle, stop)
 
 
 def _part(events: Any, chosen: slice, n: int) -> Any:

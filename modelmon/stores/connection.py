@@ -35,6 +35,17 @@ class Connection:
         found: bytes | None = self._hold(lambda store: _lasting(store).noted(name))
         return found
 
+    def serves(self, holder: str, seconds: float) -> bool:
+        """Tell whether ``holder`` is the one who serves the store, for so many seconds from now.
+
+        A store that keeps no leases is served by whoever asks.
+        """
+
+        def ask(store: Any) -> bool:
+            return not hasattr(store, "lease") or bool(store.lease(holder, seconds, "serve"))
+
+        return self._hold(ask)
+
     def close(self) -> None:
         """Let go of the store; closing twice does nothing."""
         with self._lock:

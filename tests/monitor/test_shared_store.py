@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modelmon import Monitor, Multiclass, Snapshot, SQLiteStore, StoreError, leasing
+from modelmon import LabelClient, Monitor, Multiclass, Snapshot, SQLiteStore, StoreError, leasing
 from modelmon.monitoring import Source
+from modelmon.serving.metrics import StoreMetrics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +82,7 @@ def summed(texts: list[object], name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
+@pytest.mark.fault("L15")
 def test_two_processes_join_what_the_other_predicted_and_show_it_once(tmp_path: Path) -> None:
     """Labels reach the other process's predictions, sums over scrapes are right, and a killed exporter is replaced."""
     address = f"sqlite://{tmp_path}/labels.db"
@@ -135,6 +137,23 @@ def test_exporters_hand_over_at_close(tmp_path: Path) -> None:
     second.home.delivery._lease._ask_at = 0.0
     assert Source(second).snapshot()["m"].awaiting == 2
     second.close()
+
+
+@pytest.mark.fault("S4")
+def test_who_serves_a_store_goes_before_its_monitors(tmp_path: Path) -> None:
+    """While a served store is scraped there, monitors leave it out; a second server of it shows none of it."""
+    address = f"sqlite://{tmp_path}/labels.db"
+    monitor = Monitor(store=address)
+    monitor.predictions([1, 2], [0, 1], model="m", task=Multiclass())
+    assert monitor.flush(5)
+    assert Source(monitor).snapshot()["m"].awaiting == 2
+    first, second = (StoreMetrics(LabelClient(address)) for _ in range(2))
+    awaiting = b'modelmon_join_occupancy{model="m",state="pending",version=""} 2'
+    assert awaiting in first.render({}, "text")
+    assert b"modelmon_join_occupancy" not in second.render({}, "text")
+    monitor.home.delivery._lease._ask_at = 0.0
+    assert "m" not in Source(monitor).snapshot()
+    monitor.close()
 
 
 def test_a_locked_file_costs_no_call_and_no_prediction(tmp_path: Path) -> None:
@@ -206,6 +225,7 @@ print(bad, seen.labelled == 100 * (made[0] + 15), seen.accuracy, seen.prediction
 """
 
 
+@pytest.mark.fault("F6", "F13")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("how", ["address", "object"])
 def test_children_forked_amid_writing_share_the_file(how: str, tmp_path: Path) -> None:
