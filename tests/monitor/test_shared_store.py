@@ -152,7 +152,7 @@ def test_who_serves_a_store_goes_before_its_monitors(tmp_path: Path) -> None:
     assert awaiting in first.render({}, "text")
     assert b"modelmon_join_occupancy" not in second.render({}, "text")
     monitor.home.delivery._lease._ask_at = 0.0
-    assert "m" not in Source(monitor).snapshot()
+    assert not Source(monitor).snapshot()["m"].occupancy
     monitor.close()
 
 
