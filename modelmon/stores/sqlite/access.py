@@ -97,6 +97,8 @@ class Access:
             failure = told(error, self._path)
             if failure.kind == "corrupt":
                 self._set_aside(str(error), self._identity)
+            elif failure.kind == "readonly":
+                self.drop()  # opened for reading only, it would stay so when the file may be written again
             raise failure from error
 
     def _roll_back(self) -> None:

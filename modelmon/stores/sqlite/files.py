@@ -114,6 +114,18 @@ def make_file(path: Path) -> None:
     if os.name == "posix" and mode & 0o077:
         with contextlib.suppress(PermissionError):  # somebody else's file, which we were let into
             path.chmod(0o600)
+    if os.name == "posix" and mode & 0o200:
+        _let_write(path)
+
+
+def _let_write(path: Path) -> None:
+    """Let what lies beside a file be written, as the file may be: SQLite made it when that could only be read."""
+    for ending in _BESIDE:
+        with contextlib.suppress(OSError):
+            beside = Path(f"{path}{ending}")
+            found = os.lstat(beside).st_mode
+            if stat.S_ISREG(found) and not found & 0o200:
+                beside.chmod(0o600)
 
 
 def set_aside(path: Path, found: Identity | None) -> Path | None:
