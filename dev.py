@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set up ``.venv`` and run what a developer runs: ``python3 dev.py demo | test | check | bench``.
+"""Set up ``.venv`` and run what a developer runs: ``python3 dev.py demo | test | faults | check | bench``.
 
 Needs the standard library only, and parses on Python 3.6, so that an old interpreter gets a message and no traceback.
 """
@@ -23,6 +23,7 @@ NEWER = ("python3.13", "python3.12", "python3.11", "python3.10", "python3.14")
 COMMANDS = {
     "demo": ("prometheus,sklearn,cli", [["-m", "modelmon", "demo"]], "watch a model being watched (about 15 seconds)"),
     "test": ("dev", [["-m", "pytest"]], "run the test suite; arguments go to pytest, e.g. -m 'not slow'"),
+    "faults": ("dev", [[os.path.join("tests", "faults")]], "try every fault of the catalogue; --quick for fast ones"),
     "check": (
         "dev",
         [
