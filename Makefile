@@ -1,6 +1,6 @@
-# Everything is in dev.py; this only forwards: make demo, make test ARGS=-x, make check, make bench.
+# Everything is in dev.py; this only forwards: make demo, make test ARGS=-x, make faults, make check, make bench.
 PYTHON ?= python3
 
-.PHONY: demo test check bench
-demo test check bench:
+.PHONY: demo test faults check bench
+demo test faults check bench:
 	@$(PYTHON) dev.py $@ $(ARGS)
