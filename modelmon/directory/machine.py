@@ -55,12 +55,17 @@ class Machine:
         skipped: files that were passed over, by reason; each is counted once.
     """
 
-    def __init__(self, root: str) -> None:
-        """Prepare; nothing is touched."""
+    def __init__(self, root: str, lives: Lives) -> None:
+        """Prepare; nothing is touched.
+
+        Args:
+            root: the directory.
+            lives: those of this process.
+        """
         self.place = Place(root)
         self.skipped: list[str] = []
         self._door = Door(self.place.door)
-        self._lives = Lives()
+        self._lives = lives
         self._own: dict[str, Scribe] = {}
         self._read: dict[str, _Copy] = {}
         self._ended = Sheet()
@@ -137,7 +142,6 @@ class Machine:
     def forget(self) -> None:
         """Begin anew in a forked child."""
         self._door.forget()
-        self._lives.forget()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -244,10 +248,12 @@ class _Machines:
 
     def __init__(self) -> None:
         self.known: dict[str, Machine] = {}
+        self.lives = Lives()
         renew_in_child(self)
 
     def renew(self) -> None:
         known, self.known = self.known, {}
+        self.lives.forget()
         for machine in known.values():
             machine.forget()
 
@@ -261,4 +267,4 @@ def _new_name() -> str:
 
 def machine_of(root: str) -> Machine:
     """Return what this process shares with others by a directory."""
-    return _machines.known.setdefault(os.path.realpath(root), Machine(root))
+    return _machines.known.setdefault(os.path.realpath(root), Machine(root, _machines.lives))

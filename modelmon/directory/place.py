@@ -109,7 +109,7 @@ def checked(root: str | os.PathLike[str]) -> str:
     Raises:
         ConfigurationError: when it cannot be made or written, or others could change what lies in it.
     """
-    path = os.fspath(root)
+    path = os.fspath(root) if isinstance(root, (str, os.PathLike)) else None
     if os.name != "posix":
         msg = "directory: this system lacks the locks that it needs; leave it out and let each process export by itself"
         raise ConfigurationError(msg)

@@ -17,19 +17,18 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from modelmon.errors import BusyError, ConfigurationError
-from modelmon.exiting import at_exit
+from modelmon.exiting import at_exit, ending
 from modelmon.forking import load
 from modelmon.notices import warn
-from modelmon.readers import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modelmon.directory.machine import Machine
+    from modelmon.exiting import Waiter
     from modelmon.parts import Part
 
 INTERVAL_S: Final = 1.0
-EXIT_S: Final = 2.0
 SELDOM_S: Final = 10.0
 SHARE: Final = 50.0
 BYTES_PER_S: Final = 1 << 20
@@ -96,14 +95,19 @@ class Publication:
         """Start the thread that writes, unless it runs, and have the last part written when the program ends."""
         if not self._registered:
             self._registered = True
-            at_exit(self._exit)  # type: ignore[arg-type]  # a bound method
-        if not self._ticker.start():
+            at_exit(self._begin_exit)  # type: ignore[arg-type]  # a bound method
+        if not self._ticker.start() and not ending():
             warn("directory:no_thread", "no thread could be started: counts reach the directory when somebody reads")
 
     def finish(self, timeout: float) -> bool:
         """Have what was counted so far written; return whether it was, within ``timeout`` seconds."""
+        return self.begin()(timeout)
+
+    def begin(self) -> Waiter:
+        """Begin to write what was counted so far; return what waits for it, and tells whether it was written."""
         self._asked = True
-        return self._ticker.run_now(timeout) and self._written
+        asked = self._ticker.ask()
+        return lambda timeout: asked.wait(timeout) and self._written
 
     def close(self, timeout: float) -> bool:
         """Write a last time and end the thread; return whether both were done within ``timeout`` seconds.
@@ -142,14 +146,14 @@ class Publication:
 
     def _publish(self) -> Part:
         """Write this process's part, and return the one that others see now."""
-        self._written = False
-        part: Part = self._owner.hold(lambda held: held.part())
+        part: Part = self._owner.hold(_part)
         last = self._published
         news = last is None or replace(part, epoch=last.epoch, taken_at=last.taken_at) != last
         begun = monotonic()
         try:
             size = self._machine.publish(part, news=news)
         except (OSError, ConfigurationError) as error:
+            self._written = False
             self._complain(error)
             return self._stale(part)
         now = monotonic()
@@ -171,7 +175,8 @@ class Publication:
     def _tick(self) -> None:
         if monotonic() >= self._due or self._asked:
             self._asked = False
-            self._in_turn(_PATIENCE_S, self._publish)
+            if not self._in_turn(_PATIENCE_S, self._publish)[0]:
+                self._written = False
         anew, most = not self._turns % _LOOK_EVERY and not self._ending, AT_EXIT if self._ending else AT_ONCE
         self._turns += 1
         self._machine.fold(self._owner.now() - self._history, most, anew=anew)
@@ -180,12 +185,9 @@ class Publication:
             self._owner.fail_export(_NAME, reason)
             warn(f"directory:{reason}", f"a file in {self._root} was passed over: {reason}")
 
-    def _exit(self) -> None:
-        try:
-            self._asked = self._ending = True
-            self._ticker.run_now(EXIT_S)
-        except Exception:  # noqa: S110  (nobody is left to be told)
-            pass
+    def _begin_exit(self) -> Waiter:
+        self._ending = True
+        return self.begin()
 
     def _in_turn(self, timeout: float, act: Callable[[], T]) -> tuple[bool, T | None]:
         """Return whether the turn came in time, and what ``act`` returned in it."""
@@ -206,6 +208,12 @@ class Publication:
         told = error.strerror if isinstance(error, OSError) else error
         message = f"{self._root} cannot be used now: {told}; other processes see old counts of this one"
         warn(f"directory:{reason}", message)
+
+
+def _part(held: Any) -> Part:
+    held.sites()  # a call that runs is shown although none of its model has ended yet
+    part: Part = held.part()
+    return part
 
 
 def reason_of(error: BaseException) -> str:
