@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelmon.errors import ConfigurationError
+from modelmon.exiting import together
 from modelmon.forking import load, renew_in_child
 from modelmon.labelling import Labelling, assumption_of
 from modelmon.recorder import Recorder
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from modelmon.readers import Reader
     from modelmon.settings import Options
     from modelmon.snapshot import Snapshot
+    from modelmon.spending import Section, Share
     from modelmon.stores.contract import Store
     from modelmon.tasks import Task
 
@@ -57,7 +59,7 @@ class Monitor(Watching, Labelling):
         self._assumptions: dict[tuple[str, str | None], Any] = {}
         self.settings = changed(Settings(), settings)
         self._recorder = self.home = Recorder(self.settings, self._make_store, self._place)
-        self.home.wake = self._wake
+        self.home.wake, self.home.starter = self._wake, self._begin_again
         renew_in_child(self)
 
     def configure(self, **settings: Unpack[Options]) -> None:
@@ -83,7 +85,7 @@ class Monitor(Watching, Labelling):
         self.settings = wanted
         self.install(Recorder(wanted, self._make_store, self._place))
         self.home = self._recorder
-        self.home.wake = self._wake
+        self.home.wake, self.home.starter = self._wake, self._begin_again
 
     def add(self, reader: R) -> R:
         """Attach an exporter, or any other reader, and return it; adding one twice does nothing.
@@ -111,14 +113,13 @@ class Monitor(Watching, Labelling):
         if disabled():
             return True
         recorder = self._recorder
-        end = recorder.monotonic() + timeout
+        begun = recorder.monotonic()
         recorder.hold(lambda _: None)
         if self._recorder is not self.home:
             return True
-        written = recorder.write(timeout)
         flushing = [reader for reader in self._readers if hasattr(reader, "flush")]
-        flushed = [reader.flush(max(0.0, end - recorder.monotonic())) for reader in flushing]
-        return written and all(flushed)
+        begins = [getattr(reader, "begin", lambda flush=reader.flush: flush) for reader in flushing]
+        return together(timeout - (recorder.monotonic() - begun), recorder.begin(), begins)
 
     def close(self, timeout: float = 5) -> None:
         """Export a last time, stop every reader and write the store; calls and labels are still counted afterwards.
@@ -128,7 +129,10 @@ class Monitor(Watching, Labelling):
         """
         end = self._recorder.monotonic() + timeout
         readers, self._readers = self._readers, []
-        for reader in reversed(readers):
+        for reader in readers:
+            if hasattr(reader, "begin_close"):
+                reader.begin_close()
+        for reader in sorted(readers, key=lambda reader: hasattr(reader, "begin_close")):
             reader.close(max(0.0, end - self._recorder.monotonic()))
         ours = isinstance(self._chosen(), (str, os.PathLike))
         self.home.finish(max(0.0, end - self._recorder.monotonic()), let_go=ours)
@@ -166,7 +170,7 @@ class Monitor(Watching, Labelling):
         recorder = Recorder(self.settings, self._make_store, self._place)
         self.install(recorder)
         self.home = recorder
-        recorder.wake = self._begin_again
+        recorder.wake = recorder.starter = self._begin_again
 
     def __reduce__(self) -> Any:
         """Pickle the default monitor by name, a private one by its settings; what was counted stays here."""
@@ -252,6 +256,22 @@ class Source:
     def count_failure(self, exporter: str, reason: str) -> None:
         """Count an export that failed."""
         self._monitor.home.fail_export(exporter, reason)
+
+    def count(self, name: str, what: str) -> None:
+        """Count a trouble of the library's own, such as a thread that was started again."""
+        self._monitor.home.count(name, what)
+
+    def succeeded(self, exporter: str) -> None:
+        """Note that an exporter did its work, or begins to."""
+        self._monitor.home.succeeded(exporter)
+
+    def section(self, part: Share) -> Section:
+        """Return a context within which this thread's CPU time is the library's own."""
+        return self._monitor.home.section(part)
+
+    def rouse(self) -> None:
+        """Have readers attached again at the next call: a thread of theirs ended that should not have."""
+        self._monitor.home.rouse()
 
 
 def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:

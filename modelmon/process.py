@@ -48,6 +48,7 @@ class ProcessCounts:
         started: Mapping[SeriesKey, int],
         own: Mapping[tuple[str, str], int],
         failures: Mapping[tuple[str, str], int],
+        gauges: Mapping[str, float] | None = None,
     ) -> Part:
         """Return what is counted as of now, frozen.
 
@@ -56,6 +57,7 @@ class ProcessCounts:
             started: calls begun, by model and version.
             own: the library's own troubles, by (name, what).
             failures: failed exports, by (exporter, reason).
+            gauges: the library's own current values, by name.
         """
         first_kept = int((now - self._settings.history) // self._settings.window)
         series = {}
@@ -70,6 +72,7 @@ class ProcessCounts:
             window=self._settings.window,
             series=series,
             counts=self._tally(own, failures),
+            gauges=dict(gauges or {}),
         )
 
     def check(self, started: Mapping[SeriesKey, int], dropped: int) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from modelmon.clocks import StoreClock
 from modelmon.forking import load
 from modelmon.seating import Seating
+from modelmon.spending import Spending
 from modelmon.troubles import Troubles
 
 if TYPE_CHECKING:
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from modelmon.delivering import Delivery
     from modelmon.directory.publication import Publication
     from modelmon.draining import Sink
+    from modelmon.exiting import Beginning
     from modelmon.parts import Part
     from modelmon.process import ProcessCounts
     from modelmon.settings import Settings
+    from modelmon.spending import Section, Share
     from modelmon.stores.contract import Store
     from modelmon.tasks import Task
 
@@ -44,6 +47,7 @@ class Reaching:
         clock: stamps the calls.
         seating: where sites record, and what began there.
         troubles: of the library itself.
+        spending: seconds of CPU that the library takes.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Reaching:
         self.clock = clock
         self.seating = Seating()
         self.troubles = Troubles()
+        self.spending = Spending()
         self._now = StoreClock(clock)
         self._make_store = make_store
         self._store: Store | None = None
@@ -101,8 +106,9 @@ class Reaching:
             now = self.now()
             return now, () if self.store.blocking else (act(self.store, now),)
 
-        now, done = self.hold(here)
-        return done[0] if done else self.delivery.call(kind, lambda store: act(store, now))
+        with self.spending.section("label" if kind == "label" else "read"):
+            now, done = self.hold(here)
+            return done[0] if done else self.delivery.call(kind, lambda store: act(store, now))
 
     def promise(self, act: Callable[[Store], object]) -> None:
         """Have the store do something, now or as soon as it can be reached.
@@ -157,7 +163,8 @@ class Reaching:
         Raises:
             StoreError: when the store fails, and it is not for exporters.
         """
-        own, stored = self._parts(shown=shown, leased=True)
+        with self.spending.section("read"):
+            own, stored = self._parts(shown=shown, leased=True)
         return (*(own if shown or self.publication is None else self.publication.whole()), *stored)
 
     def scraped(self) -> tuple[Part, ...]:
@@ -166,8 +173,9 @@ class Reaching:
         With a directory every process that is asked shows all, the store too.
         """
         publication = self.publication
-        own, stored = self._parts(shown=True, leased=publication is None)
-        return (*(own if publication is None else publication.parts()), *stored)
+        with self.spending.section("read"):
+            own, stored = self._parts(shown=True, leased=publication is None)
+            return (*(own if publication is None else publication.parts()), *stored)
 
     def _parts(self, *, shown: bool, leased: bool) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
 
@@ -190,10 +198,14 @@ class Reaching:
         own = self.hold(lambda _: self.part())
         return (own,), () if found is None else (found,)
 
-    def write(self, timeout: float) -> bool:
-        """Write to the store what came in so far; return whether that ended in time, and well."""
-        published = self.publication is None or self.publication.finish(timeout / 2)
-        return (not self.store.blocking or self.delivery.finish(timeout)) and published
+    def section(self, part: Share) -> Section:
+        """Return a context within which this thread's CPU time is the library's own."""
+        return self.spending.section(part)
+
+    def begin(self) -> list[Beginning]:
+        """Return what begins to write what came in so far, to the machine's directory and to the store."""
+        begins: list[Beginning] = [] if self.publication is None else [self.publication.begin]
+        return [*begins, self.delivery.begin] if self.store.blocking else begins
 
     def finish(self, timeout: float, *, let_go: bool) -> bool:
         """Write to the store what came in so far, and stop what writes; return whether that ended in time, and well.
@@ -222,7 +234,14 @@ class Reaching:
         delivery = self.delivery if self.store.blocking else None
         lost = sum(seat.lost for seat in self.seating.seats)
         own = self.troubles.counts(lost, delivery.spool.dropped if delivery else 0, self._now.steps)
-        part = self.process.part(self.now(), self.seating.started(), own, self.troubles.failures)
+        self.spending.settle()
+        self.spending.bill(self.seating.unbilled())
+        gauges = self.troubles.ages()
+        if delivery is not None:
+            gauges["store_lag"] = delivery.spool.lag()
+        part = self.process.part(self.now(), self.seating.started(), own, self.troubles.failures, gauges)
+        for what, nanoseconds in self.spending.totals().items():
+            part.counts.counts("self:overhead").add((what,), nanoseconds)
         if delivery is not None:
             part.counts.merge(delivery.counts.read())
             part.counts.counts("store_spooled").add((), delivery.spool.rows)

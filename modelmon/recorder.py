@@ -49,6 +49,7 @@ class Recorder(Reaching):
         seats: where sites record.
         troubles: of the library itself.
         wake: called once, at the next call, where there is something to start.
+        starter: what ``rouse`` has called at the next call.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Recorder(Reaching):
         super().__init__(settings, settings.clock or SystemClock(), make_store, place)
         self.seats = self.seating.seats
         self.wake: Callable[[], None] | None = None
+        self.starter: Callable[[], None] | None = None
         self.monotonic = monotonic
         self._lock = RLock()
         self._delivered = 0
@@ -120,7 +122,7 @@ class Recorder(Reaching):
             msg = "modelmon was interrupted in this thread (signal handler, finaliser); read or label from normal code"
             raise BusyError(msg)
         load_counting()
-        with self._lock:
+        with self._lock, self.spending.section("drain"):
             self._drain_all()
             result = act(self)
             if self._process is not None:
@@ -162,6 +164,14 @@ class Recorder(Reaching):
 
         offset = round(self._now.now() * 1e9) - self.clock.monotonic_ns()
         return Moment(offset=offset, window=max(1, round(self.settings.window * 1e9)))
+
+    def rouse(self) -> None:
+        """Have what should run started again at the next call: a thread of it ended that should not have."""
+        self.wake = self.starter
+
+    def succeeded(self, exporter: str) -> None:
+        """Note that an exporter did its work just now."""
+        self.troubles.successes[exporter] = self.monotonic()
 
     def entered(self, n: int = 1) -> None:
         """Note that labels or predictions came in apart from any call."""
@@ -216,7 +226,8 @@ class Recorder(Reaching):
         """Drain a chunk of a seat and return how many predictions could not be read."""
         series = self.series(seat.site.model, seat.site.version)
         before = series.rejected
-        self._drain(seat, HIGH_WATER, wait=False)
+        with self.spending.section("drain"):
+            self._drain(seat, HIGH_WATER, wait=False)
         return series.rejected - before
 
     def _let_go(self) -> None:

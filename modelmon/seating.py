@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modelmon.probes.sites import shape_of
+
 if TYPE_CHECKING:
     from modelmon.parts import SeriesKey
     from modelmon.probes.seats import Seat
+    from modelmon.probes.sites import Shape
 
 
 class Seating:
@@ -16,12 +19,13 @@ class Seating:
         seats: where sites record.
     """
 
-    __slots__ = ("_retired", "seats")
+    __slots__ = ("_retired", "_unbilled", "seats")
 
     def __init__(self) -> None:
         """Start without seats."""
         self.seats: list[Seat] = []
         self._retired: dict[SeriesKey, int] = {}
+        self._unbilled: dict[Shape, int] = {}
 
     @property
     def used(self) -> bool:
@@ -36,6 +40,13 @@ class Seating:
             started[key] = started.get(key, 0) + seat.started - seat.lost
         return started
 
+    def unbilled(self) -> dict[Shape, int]:
+        """Return how many calls began since this was last asked, by how they record."""
+        for seat in self.seats:
+            self._bill(seat)
+        found, self._unbilled = self._unbilled, {}
+        return found
+
     def prune(self) -> None:
         """Let go of seats whose function is gone and whose records are drained."""
         kept = []
@@ -43,9 +54,15 @@ class Seating:
             if seat.site.gone and not waiting(seat):
                 key = (seat.site.model, seat.site.version)
                 self._retired[key] = self._retired.get(key, 0) + seat.started - seat.lost
+                self._bill(seat)
             else:
                 kept.append(seat)
         self.seats[:] = kept
+
+    def _bill(self, seat: Seat) -> None:
+        started, shape = seat.started, shape_of(seat.site)
+        self._unbilled[shape] = self._unbilled.get(shape, 0) + started - seat.billed
+        seat.billed = started
 
 
 def waiting(seat: Seat) -> int:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import fields, replace
+from itertools import islice
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 MOST_ROWS: Final = 100_000
 MOST_BYTES: Final = 64 << 20
 TOGETHER: Final = 8192
+_MARKS: Final = 256
 _ARRAYS: Final = ("scores", "flags", "best")
 
 
@@ -41,7 +44,7 @@ class Spool:
         dropped: rows that went because there was no room.
     """
 
-    __slots__ = ("_bytes", "_full", "_numbers", "_waiting", "came", "dropped", "hand", "most", "written")
+    __slots__ = ("_bytes", "_full", "_marks", "_numbers", "_waiting", "came", "dropped", "hand", "most", "written")
 
     def __init__(self, full: Callable[[], object], most: int = MOST_ROWS) -> None:
         """Start empty; ``full`` is called where many rows wait, and may do no more than wake somebody."""
@@ -50,6 +53,7 @@ class Spool:
         self.came = self.written = self.dropped = 0
         self._full = full
         self._waiting: dict[SeriesKey, deque[tuple[int, Predictions]]] = {}
+        self._marks: deque[tuple[int, float]] = deque()
         self._numbers = 0
         self._bytes = 0
 
@@ -71,6 +75,7 @@ class Spool:
         key = (predictions.model, predictions.version)
         self._waiting.setdefault(key, deque()).append((self._numbers, predictions))
         self.came += len(predictions.ids)
+        self._mark()
         self._bytes += weight(predictions)
         self._bound()
         if self.crowded:
@@ -98,6 +103,20 @@ class Spool:
         n = 0 if self.hand is None else len(self.hand.ids)
         self.done()
         return n
+
+    def lag(self) -> float:
+        """Return for how many seconds rows have been waiting, as if they were written in the order they came."""
+        gone = self.written + self.dropped
+        while self._marks and self._marks[0][0] <= gone:
+            self._marks.popleft()
+        return max(0.0, monotonic() - self._marks[0][1]) if self._marks else 0.0
+
+    def _mark(self) -> None:
+        """Note when rows came; of many batches that wait, every other note is forgotten."""
+        self.lag()
+        self._marks.append((self.came, monotonic()))
+        if len(self._marks) > _MARKS:
+            self._marks = deque(islice(self._marks, 0, None, 2))
 
     def _bound(self) -> None:
         while self.rows > self.most or self._bytes > MOST_BYTES:

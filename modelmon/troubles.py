@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from modelmon.forking import gate_timeouts
@@ -20,16 +21,18 @@ class Troubles:
 
     Attributes:
         failures: failed exports, by (exporter, reason).
+        successes: when each exporter did its work last, or was added, on the monotonic clock.
         issued: to be called for each receipt, by any thread.
     """
 
-    __slots__ = ("_notices", "_own", "_receipts", "failures", "issued")
+    __slots__ = ("_notices", "_own", "_receipts", "failures", "issued", "successes")
 
     def __init__(self) -> None:
         """Start without any."""
         self._own: dict[tuple[str, str], int] = {}
         self._notices: dict[str, str] = {}
         self.failures: dict[tuple[str, str], int] = {}
+        self.successes: dict[str, float] = {}
         self._receipts = count()
         self.issued: Callable[[], int] = self._receipts.__next__
 
@@ -66,6 +69,11 @@ class Troubles:
     def fail_export(self, exporter: str, reason: str) -> None:
         """Count an export that failed."""
         self.failures[exporter, reason] = self.failures.get((exporter, reason), 0) + 1
+
+    def ages(self) -> dict[str, float]:
+        """Return the seconds since each exporter did its work, by names of gauges."""
+        now = monotonic()
+        return {f"exporter_age:{name}": max(0.0, now - at) for name, at in list(self.successes.items())}
 
     def say(self, site: str, message: str) -> None:
         """Have a warning logged soon."""

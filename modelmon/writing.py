@@ -20,7 +20,9 @@ from modelmon.pausing import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
+    from modelmon.spending import Share
     from modelmon.spool import Spool
     from modelmon.storecounts import StoreCounts
     from modelmon.stores.contract import Store
@@ -43,6 +45,14 @@ class Owner(Protocol):
 
     def count(self, name: str, what: str, n: int = 1) -> None:
         """Count a trouble."""
+        ...
+
+    def section(self, part: Share) -> AbstractContextManager[None]:
+        """Return a context within which this thread's CPU time is the library's own."""
+        ...
+
+    def rouse(self) -> None:
+        """Have what should run started again at the next call."""
         ...
 
 

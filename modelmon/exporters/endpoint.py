@@ -17,7 +17,7 @@ import selectors
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from modelmon.exporters.clients import Client
@@ -27,6 +27,7 @@ from modelmon.forking import renew_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from modelmon.exporters.encryption import Certificate
 
@@ -39,8 +40,8 @@ class Endpoint:
     """Serve what ``respond`` makes of complete requests.
 
     ``respond`` gets all requests that are complete at one moment and returns an answer for each; ``failed`` gets the
-    reason of everything that went wrong, ``refused`` why a client got no metrics; ``turned`` is called after each turn
-    of work, on the thread that works.
+    reason of everything that went wrong, ``refused`` why a client got no metrics; ``section`` gives a context for each
+    turn of work, and ``died`` is called where the thread ends unasked, which only what strikes from outside can cause.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class Endpoint:
         respond: Callable[[list[Request]], list[Response]],
         failed: Callable[[str], object],
         refused: Callable[[str], object] = str,
-        turned: Callable[[], object] = bool,
+        section: Callable[[], AbstractContextManager[object]] = nullcontext,
+        died: Callable[[], object] = bool,
         certificate: Certificate | None = None,
     ) -> None:
         """Prepare; no socket exists before ``start``."""
@@ -60,7 +62,8 @@ class Endpoint:
         self._respond = respond
         self._failed = failed
         self._refused = refused
-        self._turned = turned
+        self._section = section
+        self._died = died
         self._certificate = certificate
         self._thread: threading.Thread | None = None
         self._missed: OSError | None = None
@@ -78,11 +81,6 @@ class Endpoint:
         """The port that is listened on, or None."""
         listener = self._listener
         return int(listener.getsockname()[1]) if listener is not None else None
-
-    @property
-    def dead(self) -> bool:
-        """Whether the thread ended without being asked to."""
-        return self._thread is not None and not self._thread.is_alive() and not self._stopping
 
     def start(self, *, patient: bool = False) -> OSError | None:
         """Listen and serve, unless that is so already.
@@ -160,10 +158,17 @@ class Endpoint:
         self._listener, self._missed = listener, None
 
     def _run(self, selector: selectors.BaseSelector) -> None:
+        try:
+            self._serve(selector)
+        except BaseException:
+            if not self._stopping:
+                self._died()
+
+    def _serve(self, selector: selectors.BaseSelector) -> None:
         while not self._stopping:
             try:
-                self._turn(selector)
-                self._turned()
+                with self._section():
+                    self._turn(selector)
             except BaseException as error:  # noqa: PERF203 - one turn of many requests must not end the others
                 self._failed(type(error).__name__)
                 time.sleep(_BREATH_S)  # whatever it is, do not spin on it

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import weakref
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import ConfigurationError
@@ -32,6 +33,7 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     import os
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from prometheus_client import CollectorRegistry
 
@@ -105,7 +107,14 @@ class PrometheusExporter:
         certificate = certificate_of(certfile, keyfile, serves=bool(ports))
         if ports:
             self._endpoint = Endpoint(
-                host, ports, respond=self._respond, failed=self._count, refused=self._refuse, certificate=certificate
+                host,
+                ports,
+                respond=self._respond,
+                failed=self._count,
+                refused=self._refuse,
+                certificate=certificate,
+                section=self._section,
+                died=self._died,
             )
 
     def __repr__(self) -> str:
@@ -139,6 +148,7 @@ class PrometheusExporter:
                 counted and said once.
         """
         first, self._source = self._source is None, source
+        source.succeeded(_NAME)
         if self._registry is not None:
             self._register(self._registry)
         if self._endpoint is None:
@@ -202,19 +212,30 @@ class PrometheusExporter:
 
     def _make(self, wanted: Format) -> Response:
         try:
-            return Response(200, exposition.CONTENT_TYPES[wanted], self.render(wanted))
+            with self._section():
+                response = Response(200, exposition.CONTENT_TYPES[wanted], self.render(wanted))
         except Exception as error:
             self._count(type(error).__name__)
             return refusal(500)
+        if self._source is not None:
+            self._source.succeeded(_NAME)
+        return response
 
     def _count(self, reason: str) -> None:
         if self._source is not None:
             self._source.count_failure(_NAME, reason)
 
     def _refuse(self, reason: str) -> None:
-        count = getattr(self._source, "count_refusal", None)
-        if count is not None:
-            count(_NAME, reason)
+        if self._source is not None:
+            self._source.count("refused", reason)
+
+    def _died(self) -> None:
+        if self._source is not None:
+            self._source.count("restarts", "endpoint")
+            self._source.rouse()
+
+    def _section(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._source is None else self._source.section("export")
 
 
 class _Collector:

@@ -36,6 +36,7 @@ _STORE = ("predict", "label", "read", "sweep")
 _SELF = {
     "modelmon.store.errors": "store_errors",
     "modelmon.store.spooled": "store_spooled",
+    "modelmon.self.restarts": "self:restarts",
     "modelmon.self.dropped": "self:dropped",
     "modelmon.self.internal_errors": "self:internal_errors",
     "modelmon.self.sanitized": "self:sanitized",
@@ -44,7 +45,10 @@ _SELF = {
     "modelmon.intake.refused": "intake_refused",
     "modelmon.receipts": "self:receipts",
     "modelmon.exporter.failures": "exporter_failures",
+    "modelmon.exporter.refused": "self:refused",
 }
+_LAG = "store_lag"
+_AGE = "exporter_age:"
 
 
 class Whole(Protocol):
@@ -70,6 +74,11 @@ class Whole(Protocol):
 
     def durations(self, name: str) -> Distribution:
         """Return durations that belong to no model."""
+        ...
+
+    @property
+    def greatest(self) -> dict[str, float]:
+        """The greatest of each current value that belongs to no model, by name."""
         ...
 
 
@@ -128,6 +137,7 @@ def _process_points(snapshot: Whole) -> list[Point]:
     for name, counted in _SELF.items():
         for key, n in snapshot.counts(counted).items():
             sheet.add(name, n, *map(str, key))
+    _fill_seconds(sheet, snapshot)
     for kind in _STORE:
         latency = snapshot.durations(f"store_latency:{kind}")
         if latency.count:
@@ -138,3 +148,14 @@ def _process_points(snapshot: Whole) -> list[Point]:
     for state, n in snapshot.occupancy.items():
         sheet.add("modelmon.join.occupancy", n, state)
     return sheet.points
+
+
+def _fill_seconds(sheet: Sheet, snapshot: Whole) -> None:
+    """Add what the library takes, and how far behind it is."""
+    for key, nanoseconds in snapshot.counts("self:overhead").items():
+        sheet.add("modelmon.self.overhead", nanoseconds / 1e9, *map(str, key))
+    for name, value in sorted(snapshot.greatest.items()):
+        if name == _LAG:
+            sheet.add("modelmon.store.lag", value)
+        elif name.startswith(_AGE):
+            sheet.add("modelmon.exporter.last_success_age", value, name.removeprefix(_AGE))

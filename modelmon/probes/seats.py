@@ -72,6 +72,7 @@ class Seat:
         mask: one less than a power of two; 0 calls ``relieve`` after every call.
         kept_bytes: about how many bytes the kept values take.
         bytes_before_relief: past so many, ``relieve`` is called.
+        billed: calls whose cost was asked for already.
         prefix: of the ids issued here, with ``id="auto"``.
     """
 
@@ -80,6 +81,7 @@ class Seat:
         "_void",
         "begin",
         "begun",
+        "billed",
         "buffer",
         "bytes_before_relief",
         "clock",
@@ -113,6 +115,7 @@ class Seat:
         self.rejections: list[tuple[str, int]] = []
         self.kept_bytes = 0
         self.bytes_before_relief = 16 << 20
+        self.billed = 0
         self.begun, self._void, self._lost = count(), count(), count()
         self.begin: Callable[[], int] = self.begun.__next__
         self.extend: Callable[[Iterable[Any]], None] = self.buffer.extend

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
     from modelmon.tasks import Task
 
+Shape = tuple[str, bool, str, str]
+"""How a site records: the kinds of its id, whether it has ``output=``, and the kinds of its slice and batch size."""
+
 PLAIN: Final = frozenset({int, float, bool, type(None)})
 """Types whose values are kept as they are; text too, but its length is looked at first."""
 
@@ -120,6 +123,18 @@ class Site:
             self.home,
         )
         return _restored, (self.model, self.version, settings)
+
+
+def shape_of(site: Site) -> Shape:
+    """Return how a site records."""
+    ident = "auto" if site.id == "auto" else _kind(site.id)
+    return ident, site.output is not None, _kind(site.attributes), _kind(site.batch_size)
+
+
+def _kind(asked: Any) -> str:
+    if asked is None:
+        return ""
+    return "function" if callable(asked) else "name"
 
 
 def _restored(model: str, version: str, settings: tuple[Any, ...]) -> Site:

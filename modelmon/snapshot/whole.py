@@ -123,6 +123,15 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
         found = self._gathered(name)
         return Distribution(found if isinstance(found, Histogram) else None)
 
+    @property
+    def greatest(self) -> dict[str, float]:
+        """The greatest of each current value that belongs to no model, by name."""
+        found: dict[str, float] = {}
+        for part in self.parts:
+            for name, value in part.gauges.items():
+                found[name] = max(value, found.get(name, value))
+        return found
+
     def merge(self, *others: Snapshot) -> Snapshot:
         """Return a snapshot of all parts of this and the others."""
         return Snapshot(tuple(part for snapshot in (self, *others) for part in snapshot.parts))

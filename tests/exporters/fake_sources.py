@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ class FakeSource:
         self.make: Callable[[], Any] = snapshot if callable(snapshot) else lambda: snapshot
         self.strict = strict
         self.failures: Counter[tuple[str, str]] = Counter()
-        self.asked = 0
+        self.troubles: Counter[tuple[str, str]] = Counter()
+        self.successes: Counter[str] = Counter()
+        self.asked = self.roused = 0
 
     def snapshot(self) -> Any:
         """Return the snapshot."""
@@ -31,3 +34,19 @@ class FakeSource:
     def count_failure(self, exporter: str, reason: str) -> None:
         """Remember a failure."""
         self.failures[exporter, reason] += 1
+
+    def count(self, name: str, what: str) -> None:
+        """Remember a trouble of the library's own."""
+        self.troubles[name, what] += 1
+
+    def succeeded(self, exporter: str) -> None:
+        """Remember an exporter's success."""
+        self.successes[exporter] += 1
+
+    def section(self, part: str) -> Any:
+        """Measure nothing."""
+        return nullcontext(part)
+
+    def rouse(self) -> None:
+        """Remember that a thread is to be started again."""
+        self.roused += 1
