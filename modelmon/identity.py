@@ -26,6 +26,9 @@ MAXIMUM_CLASS_LENGTH = 128
 MAXIMUM_ID_BYTES = 256
 """Bytes of the longest id, in UTF-8."""
 
+MAXIMUM_NAME_BYTES = 256
+"""Bytes of the longest name of a model, and of a version, in UTF-8: stores and all who read them keep each for ever."""
+
 _DIGEST_LENGTH = 8
 _MAXIMUM_CLASS_BITS = 1024  # as far as a float reaches, so that 1e300 and int(1e300) are one class
 _MAXIMUM_ID_BITS = 850  # fewer than 256 decimal digits
@@ -36,6 +39,16 @@ class Missing(enum.Enum):
 
     MISSING = "missing"
     INVALID = "type"
+
+
+def is_short(name: str) -> bool:
+    """Tell whether a text is short enough for the name of a model or version.
+
+    >>> is_short("fraud"), is_short("é" * 128), is_short("é" * 129)
+    (True, True, False)
+    """
+    most = MAXIMUM_NAME_BYTES
+    return len(name) <= most // 4 or (len(name) <= most and len(name.encode("utf-8", "surrogatepass")) <= most)
 
 
 _module_of = type.__dict__["__module__"].__get__  # past whatever a metaclass of the user's defines

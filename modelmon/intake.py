@@ -11,7 +11,7 @@ from modelmon.columns import Column, encode_ids
 from modelmon.copies import PLAIN, Rejection, keep
 from modelmon.draining import count_predicted, predictions
 from modelmon.events import Labels
-from modelmon.identity import attribute_text
+from modelmon.identity import MAXIMUM_NAME_BYTES, attribute_text, is_short
 from modelmon.notices import AHEAD, INVALID, warn
 from modelmon.outputs import read
 from modelmon.tallies import Tally
@@ -233,11 +233,15 @@ def _check_sequence(values: Any, *, single: bool) -> None:
 
 
 def check_scope(model: str | None, version: str | None) -> None:
-    """Check that a version comes with a model.
+    """Check that a version comes with a model, and that both are short.
 
     Raises:
-        ValueError: when it does not.
+        ValueError: when they are not.
     """
     if version is not None and model is None:
         msg = "version= narrows a label only together with model="
         raise ValueError(msg)
+    for what, name in (("model", model), ("version", version)):
+        if name is not None and not (isinstance(name, str) and is_short(name)):
+            msg = f"{what}= must be text of at most {MAXIMUM_NAME_BYTES} bytes"
+            raise ValueError(msg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelmon.errors import RejectedError
+from modelmon.errors import ConfigurationError, RejectedError
 from modelmon.forking import load_counting
 from modelmon.reports import JoinReport
 from modelmon.timespans import seconds
@@ -112,6 +112,12 @@ class Labelling:
         if disabled():
             return
         assumption = assumption_of(truth, after)
+        from modelmon.intake import check_scope  # noqa: PLC0415  (numpy is loaded by now)
+
+        try:
+            check_scope(model, version)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
         self._recorder.promise(lambda store: store.assume(model, version, assumption))
 
     def retract(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from modelmon.errors import ConfigurationError, RejectedError
 from modelmon.forking import load_counting
+from modelmon.identity import MAXIMUM_NAME_BYTES, is_short
 from modelmon.probes.seats import Site
 
 if TYPE_CHECKING:
@@ -262,10 +263,10 @@ def model_name(function: Any) -> str:
 
 def _check(model: str, options: Mapping[str, Any]) -> None:
     version, attributes, identify = options.get("version", ""), options.get("attributes"), options.get("id")
-    if not isinstance(model, str) or not model:
-        _refuse(f"model={model!r} must be text, and not empty")
-    if not isinstance(version, str):
-        _refuse(f'version={version!r} must be text, such as "2026.10"')
+    if not isinstance(model, str) or not model or not is_short(model):
+        _refuse(f"model={model!r:.80} must be text, and not empty, of at most {MAXIMUM_NAME_BYTES} bytes")
+    if not isinstance(version, str) or not is_short(version):
+        _refuse(f'version={version!r:.80} must be text, such as "2026.10", of at most {MAXIMUM_NAME_BYTES} bytes')
     if isinstance(attributes, str):
         _refuse(f"attributes={attributes!r} is one text: give a tuple of names, ({attributes!r},)")
     if attributes is not None and not callable(attributes) and not all(isinstance(name, str) for name in attributes):

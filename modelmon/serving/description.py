@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Any, Final
 
+from modelmon.identity import MAXIMUM_NAME_BYTES
 from modelmon.serving.bodies import CAP, MOST_ITEMS
 from modelmon.stores.states import LABEL_OUTCOMES
 
@@ -34,8 +35,16 @@ _LABEL: Final = {
         "label": _VALUE,
         "at": _TIME,
         "rev": {"type": "number", "description": "A revision; a greater one wins, whatever comes first."},
-        "model": {"type": "string", "description": "Reach only this model's prediction; all under the id if absent."},
-        "version": {"type": "string", "description": "With a model: only this version's."},
+        "model": {
+            "type": "string",
+            "maxLength": MAXIMUM_NAME_BYTES,
+            "description": "Reach only this model's prediction; all under the id if absent.",
+        },
+        "version": {
+            "type": "string",
+            "maxLength": MAXIMUM_NAME_BYTES,
+            "description": "With a model: only this version's.",
+        },
         "retract": {"type": "boolean", "description": "True, instead of a label: what was said before was wrong."},
     },
     "examples": [{"id": "order-17", "label": "fraud", "at": "2026-01-01T00:00:00Z"}],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from modelmon.identity import MAXIMUM_NAME_BYTES, is_short
 from modelmon.written.rows import INVALID, Delivered, Rows, deliver
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ _FAULTS: Final[dict[str, Callable[[dict[str, Any]], bool]]] = {
     "no id": lambda item: "id" not in item,
     "model is no text": lambda item: not isinstance(item.get("model"), (str, type(None))),
     "version is no text": lambda item: not isinstance(item.get("version"), (str, type(None))),
+    f"model has more than {MAXIMUM_NAME_BYTES} bytes": lambda item: not is_short(item.get("model") or ""),
+    f"version has more than {MAXIMUM_NAME_BYTES} bytes": lambda item: not is_short(item.get("version") or ""),
     "version without model": lambda item: item.get("version") is not None and item.get("model") is None,
     "retract is neither true nor false": lambda item: not isinstance(item.get("retract", False), bool),
     "label and retract exclude each other": lambda item: item.get("retract") is True and item.get("label") is not None,
