@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from modelmon.directory.place import Place
 from modelmon.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    url = chosen.store or os.environ.get("MODELMON_STORE")
+    directory = os.environ.get("MODELMON_DIRECTORY")
+    url = chosen.store or os.environ.get("MODELMON_STORE") or (directory and Place(directory).store)
     if not url:
-        msg = "no store: say --store URL, or set MODELMON_STORE"
+        msg = "no store: say --store URL, or set MODELMON_STORE or MODELMON_DIRECTORY"
         raise ConfigurationError(msg)
     if chosen.batch < 1:
         msg = f"--batch {chosen.batch} must be 1 or more"

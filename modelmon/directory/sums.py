@@ -93,7 +93,8 @@ def _added(parts: list[Part], origin: str, width: float, *, living: bool) -> Par
     gauges: dict[str, float] = {}
     for part in parts if living else map(ended, parts):
         counts.merge(part.counts.copy())
-        gauges.update(part.gauges)
+        for name, value in part.gauges.items():
+            gauges[name] = max(value, gauges.get(name, value))
         for key, held in part.series.items():
             series.setdefault(key, _Series()).add(held)
     # The sum of the numbers of all parts only grows, as each of them does.
