@@ -138,8 +138,9 @@ def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | 
         return read(seat.site.task, values, ids, scored=ids is not None)
     known = sum(1 for value, given in zip(values, ids, strict=True) if given is UNREADABLE and value is not None)
     reading = read(seat.site.task, values, [None if given is UNREADABLE else given for given in ids])
-    if known and "bad_id" in reading.rejected:
-        reading.rejected["bad_id"] = max(0, reading.rejected["bad_id"] - known)
+    bad = reading.rejected.pop("bad_id", 0) - known
+    if bad > 0:
+        reading.rejected["bad_id"] = bad
     return reading
 
 

@@ -1,0 +1,157 @@
+"""Faults of watched functions and of what they get and give, in whole programs; rows C of the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from modelmon import Monitor, notices
+
+ASKED = contextvars.ContextVar("ASKED", default="nobody")
+
+
+@pytest.mark.fault("C11")
+def test_contexts_of_callers_are_those_of_calls() -> None:
+    """In threads, in executors of a loop and in tasks, a call is counted in the slice that its own context says."""
+    own = Monitor()
+
+    @own(model="m", attributes=lambda _: {"asked": ASKED.get()})
+    def predict(x: int) -> int:
+        return x
+
+    def in_context(name: str) -> None:
+        ASKED.set(name)
+        context = contextvars.copy_context()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda x: context.copy().run(predict, x), range(5)))
+
+    async def in_loop(name: str) -> None:
+        ASKED.set(name)
+        await asyncio.gather(*(asyncio.to_thread(predict, x) for x in range(3)))
+        await asyncio.get_running_loop().run_in_executor(None, predict, 1)  # takes no context along
+
+    async def both() -> None:
+        await asyncio.gather(in_loop("ann"), in_loop("bob"))
+
+    contextvars.copy_context().run(in_context, "eve")
+    asyncio.run(both())
+    model = own.snapshot()["m"]
+    counts = {name: model.slice(asked=name).calls for name in ("eve", "ann", "bob", "nobody")}
+    assert counts == {"eve": 5, "ann": 3, "bob": 3, "nobody": 2}
+
+
+@pytest.mark.fault("C12")
+@pytest.mark.parametrize("hook", ["id", "output", "attributes", "batch_size"])
+def test_a_hook_that_always_raises(hook: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A thousand failures of a hook change no result, are counted to the last, and are one line in the log."""
+    notices.forget()
+    own = Monitor()
+
+    def fail(_: object) -> Any:
+        msg = "no"
+        raise LookupError(msg)
+
+    @own(model="m", **{hook: fail})
+    def predict(x: int) -> int:
+        return x % 3
+
+    with caplog.at_level("WARNING", "modelmon"):
+        assert [predict(x) for x in range(1000)] == [x % 3 for x in range(1000)]
+        seen = own.snapshot()["m"]
+    assert seen.calls == seen.outcomes["ok"] == 1000
+    assert seen.rejected["hook"] == 1000
+    assert len(caplog.records) == 1
+
+
+class Evil:
+    """An object that takes its time, or ends the program, whatever is asked of it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Fail."""
+        raise SystemExit(name)
+
+    def _fail(self, *_: object) -> Any:
+        time.sleep(30)
+        raise SystemExit
+
+    __len__ = __eq__ = __bool__ = __repr__ = __str__ = __hash__ = __iter__ = _fail  # type: ignore[assignment]
+    __array__ = __float__ = __int__ = __index__ = __getitem__ = __format__ = _fail  # type: ignore[assignment]
+
+
+@pytest.mark.fault("C13")
+def test_objects_that_must_not_be_asked() -> None:
+    """Arguments, ids, slices and results all of whose methods sleep and end the program do neither."""
+    own = Monitor()
+
+    @own(model="m", id="key", attributes=("kind",))
+    def predict(key: Any, kind: Any, x: Any) -> Any:
+        return x
+
+    evil = Evil()
+    begin = time.monotonic()
+    assert predict(evil, evil, evil) is evil
+    assert predict("k", "plain", [evil, evil])[0] is evil
+    assert own.snapshot()["m"].calls == 2
+    assert time.monotonic() - begin < 20
+    own.check_invariants()
+
+
+@pytest.mark.fault("C15")
+def test_eight_threads_do_not_queue_for_each_other() -> None:
+    """A call costs about the same processor time in eight threads as in one: there is no lock to fight for."""
+    own, calls = Monitor(), 20_000
+
+    @own(model="m")
+    def predict(x: int) -> int:
+        return x & 1
+
+    def work() -> None:
+        for x in range(calls):
+            predict(x)
+
+    def cost(workers: int) -> float:
+        threads = [threading.Thread(target=work) for _ in range(workers)]
+        begin = time.process_time()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return (time.process_time() - begin) / workers
+
+    work()
+    alone = min(cost(1) for _ in range(3))
+    together = min(cost(8) for _ in range(3))
+    assert together < 3 * alone
+    assert own.snapshot()["m"].calls == calls * (1 + 3 + 24)
+
+
+@pytest.mark.fault("C4")
+def test_watched_functions_within_each_other() -> None:
+    """Each of two functions that call each other counts its own calls, batches and calls in flight."""
+    own, depth = Monitor(), 50
+    active: list[tuple[int, int]] = []
+
+    @own(model="even", batch_size="x")
+    def even(x: int) -> int:
+        if not x:
+            seen = own.snapshot()
+            active.append((seen["even"].in_flight, seen["odd"].in_flight))
+            return 0
+        return odd(x - 1)
+
+    @own(model="odd")
+    def odd(x: int) -> int:
+        return even(x - 1)
+
+    assert even(depth) == 0
+    assert active == [(depth // 2 + 1, depth // 2)]
+    seen = own.snapshot()
+    assert (seen["even"].calls, seen["odd"].calls) == (depth // 2 + 1, depth // 2)
+    assert seen["even"].batch_size.count == depth // 2 + 1
+    assert seen["even"].in_flight == seen["odd"].in_flight == 0
