@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from modelmon.serving.refusals import refuse
 from modelmon.serving.throttle import Throttle
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from modelmon.serving.tokens import Tokens
 
 ANYONE: Final = "anyone"
+_HOST: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
 
 
 class Guard:
@@ -42,15 +44,17 @@ class Guard:
             if self._local and not is_loopback(_host(request.headers.get("host", ""))):
                 refuse(403, "this service answers under a loopback address only")
             return ANYONE
-        address = request.client.host if request.client else ""
+        source = self._tokens.source(request.headers.get("authorization", ""))
+        if source is None:  # only now: behind a proxy everybody has the address of whoever guesses there
+            self._turn_away(request.client.host if request.client else "")
+        return source
+
+    def _turn_away(self, address: str) -> NoReturn:
         wait = self._throttle.wait(address)
         if wait:
             refuse(429, "too many requests without a valid token", retry_after=math.ceil(wait))
-        source = self._tokens.source(request.headers.get("authorization", ""))
-        if source is None:
-            self._throttle.failed(address)
-            refuse(401, "a valid bearer token is needed")
-        return source
+        self._throttle.failed(address)
+        refuse(401, "a valid bearer token is needed")
 
 
 def is_loopback(host: str) -> bool:
@@ -66,7 +70,6 @@ def is_loopback(host: str) -> bool:
 
 
 def _host(header: str) -> str:
-    """Return the host of a ``Host`` header without its port."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0]
-    return header.partition(":")[0]
+    """Return the host of a ``Host`` header without its port; nothing where that is no host and port."""
+    found = _HOST.fullmatch(header)
+    return (found[1] or found[2] or "") if found else ""

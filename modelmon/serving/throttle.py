@@ -49,9 +49,14 @@ class Throttle:
 
 
 def _network(address: str) -> str:
-    """Return what an address is counted under: of IPv6 the upper half, since who has one has the others too."""
+    """Return what an address is counted under: of IPv6 the upper half, since who has one has the others too.
+
+    An IPv4 address that a socket for both kinds shows as IPv6 stands for itself.
+    """
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address[:64]
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else address  # noqa: PLR2004
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((int(found), 64), strict=False))
