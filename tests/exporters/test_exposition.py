@@ -18,7 +18,7 @@ from small_worlds import WORLDS
 from modelmon.exporters.exposition import Exposition, describe, number
 from modelmon.points import CATALOGUE, HistogramValue, Point, points
 from modelmon.points.attributes import safe_text
-from modelmon.points.catalogue import DELAY_BOUNDS, DURATION_BOUNDS
+from modelmon.points.instruments import DELAY_BOUNDS, DURATION_BOUNDS
 
 
 def point(name: str, value: float | HistogramValue, **attributes: str) -> Point:

@@ -50,7 +50,8 @@ def test_every_point_stands_in_the_catalogue(world):
         else:
             assert type(point.value) in {int, float}
             assert math.isfinite(point.value)
-            assert row.kind != "counter" or (type(point.value) is int and point.value >= 0)
+            assert row.kind != "counter" or point.value >= 0
+            assert row.kind != "counter" or type(point.value) is (float if row.unit == "s" else int)
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -72,6 +73,8 @@ def test_everything_in_the_catalogue_occurs():
     rare = {"modelmon.call.batch_size", "modelmon.stream.items", "modelmon.self.sanitized", "modelmon.self.overflow"}
     rare |= {"modelmon.stream.time_to_first_item", "modelmon.stream.time_per_item", "modelmon.self.internal_errors"}
     rare |= {"modelmon.label.assumed", "modelmon.receipts", "modelmon.intake.labels", "modelmon.intake.refused"}
+    rare |= {"modelmon.self.overhead", "modelmon.self.restarts", "modelmon.exporter.refused", "modelmon.store.lag"}
+    rare |= {"modelmon.exporter.last_success_age"}
     ledger = process_ledger()
     for tally in ledger.book(1):
         tally.sizes("batch_size").add(32)
@@ -80,8 +83,9 @@ def test_everything_in_the_catalogue_occurs():
         tally.durations("time_to_first_item").add(10**6)
         tally.durations("time_per_item").add(10**5)
     streams = of_parts({("stream", ""): SeriesPart(None, (), {(): ledger})}, {})
-    for name in ("internal_errors", "sanitized", "overflow", "receipts"):
+    for name in ("internal_errors", "sanitized", "overflow", "receipts", "overhead", "restarts", "refused"):
         streams.parts[0].counts.counts(f"self:{name}").add(("x",), 1)
+    streams.parts[0].gauges.update({"store_lag": 0.5, "exporter_age:log": 3.0})
     streams.parts[0].counts.counts("intake_labels").add(("shop", "joined"), 1)
     streams.parts[0].counts.counts("intake_refused").add(("token",), 1)
     assert {point.name for point in points(streams)} >= rare
