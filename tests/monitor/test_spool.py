@@ -149,3 +149,34 @@ def test_what_cannot_be_one_batch_stays_apart() -> None:
     assert [len(one.ids) for one in emptied(spool)] == [1, 1, 1, 1]
     assert merged([first]) is first
     assert rows_of(first, slice(0, 5)) is first
+
+
+def test_lag_is_how_long_the_oldest_rows_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lag is the age of the rows that wait longest, falls as they are written, and is 0 where none wait."""
+    now = [100.0]
+    monkeypatch.setattr("modelmon.spool.monotonic", lambda: now[0])
+    spool = Spool(lambda: None)
+    assert spool.lag() == 0.0
+    for model in "aab":
+        spool.predict(batch([1, 2], model=model))
+        now[0] += 1.0
+    assert spool.lag() == 3.0
+    spool.next()
+    assert spool.lag() == 3.0
+    spool.done()
+    assert spool.lag() == 1.0
+    spool.next()
+    spool.done()
+    assert spool.lag() == 0.0
+
+
+def test_lag_takes_few_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of batches that wait are noted within bounds, and the oldest are never forgotten."""
+    now = [0.0]
+    monkeypatch.setattr("modelmon.spool.monotonic", lambda: now[0])
+    spool = Spool(lambda: None)
+    for _ in range(3000):
+        spool.predict(batch([1]))
+        now[0] += 1.0
+    assert len(spool._marks) <= 256
+    assert spool.lag() == 3000.0
