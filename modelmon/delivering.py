@@ -14,20 +14,20 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import ModelmonError
-from modelmon.exiting import at_exit
+from modelmon.exiting import at_exit, ending
 from modelmon.leasing import Lease
 from modelmon.notices import warn
-from modelmon.readers import Ticker
+from modelmon.ticking import Ticker
 from modelmon.writing import Writing, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modelmon.exiting import Waiter
     from modelmon.parts import Part
     from modelmon.stores.contract import Store
     from modelmon.writing import Owner
 
-EXIT_S: Final = 2.0
 _PATIENCE_S: Final = 1.0  # how long a reader waits for its turn
 _SWEEP_S: Final = 10.0
 
@@ -39,7 +39,9 @@ class Delivery(Writing):
         """Prepare; no thread runs before ``start``."""
         super().__init__(owner)
         self._lease = Lease()
-        self._ticker = Ticker(max(interval, 0.01), self._tick, failed=self._complain, name="modelmon-store")
+        self._ticker = Ticker(
+            max(interval, 0.01), self._tick, failed=self._complain, name="modelmon-store", keeper=owner, part="store"
+        )
         self._eager = False
         self._registered = False
 
@@ -47,20 +49,17 @@ class Delivery(Writing):
         """Start the thread that writes, unless it runs, and have the spool written when the program ends."""
         if not self._registered:
             self._registered = True
-            at_exit(self._exit)  # type: ignore[arg-type]  # a bound method
-        if not self._ticker.start():
+            at_exit(self.begin, self._missed)  # type: ignore[arg-type]  # bound methods
+        if not self._ticker.start() and not ending():
             warn("store:no_thread", "no thread could be started: predictions are written to the store on flush only")
 
     def nudge(self) -> None:
         """Have the thread write soon; waits for nothing."""
         self._ticker.nudge()
 
-    def _exit(self) -> None:
-        try:
-            if not self.finish(EXIT_S):
-                warn("store:exit", f"the program ended with {self.spool.rows} prediction(s) not written to the store")
-        except Exception:  # noqa: S110  (nobody is left to be told)
-            pass
+    def _missed(self) -> None:
+        if self.spool.rows:
+            warn("store:exit", f"the program ended with {self.spool.rows} prediction(s) not written to the store")
 
     # -- asking the store --------------------------------------------------------------------------------------------
 
@@ -70,11 +69,18 @@ class Delivery(Writing):
         Raises:
             BusyError: when this thread talks to the store already, further up the stack.
         """
+        return self.begin()(timeout)
+
+    def begin(self) -> Waiter:
+        """Begin to write everything that came in so far; return what waits for it, and tells whether it was.
+
+        Raises:
+            BusyError: when this thread talks to the store already, further up the stack.
+        """
         self._refuse_twice()
         self._eager = True
-        ran = self._ticker.run_now(timeout)
-        missed, self._eager = self._eager, False
-        return ran and not missed
+        asked = self._ticker.ask()
+        return lambda timeout: asked.wait(timeout) and not asked.failed
 
     def close(self, timeout: float, *, let_go: bool) -> bool:
         """Write what is in the spool, end the thread and give the lease back, within ``timeout`` seconds.
@@ -133,19 +139,22 @@ class Delivery(Writing):
 
     # -- inside, in turn ---------------------------------------------------------------------------------------------
 
-    def _tick(self) -> None:
-        """Write what waits, and do what is due: extend the lease, sweep; nothing of it while the store fails."""
+    def _tick(self) -> bool:
+        """Write what waits, and do what is due: extend the lease, sweep; nothing of it while the store fails.
+
+        Returns:
+            Whether the store was asked.
+        """
         self._owner.drain()
-        eager = self._eager
+        eager, self._eager = self._eager, False
         if self.backoff.waiting and not eager:
-            return
+            return False
         with self._turn:
             self._write()
-            if eager:
-                self._eager = False
             self._lease.extend(self.store)
             if monotonic() >= self.called_at + _SWEEP_S:
                 self._timed("sweep", self.store.sweep)
+        return True
 
     def _complain(self, error: BaseException) -> None:
         """Step back for a while, longer each time, and say so."""

@@ -4,7 +4,10 @@
    stays held by a thread that is not there.
    So what this library imports late is imported through one gate, once in the life of a process, and a fork in that
    very moment waits for it, at most two seconds. No other fork waits.
-2. A child renews what was registered before any code of the user runs; it takes no inherited lock.
+2. Code that is not ours (an exporter, a handler of the log) may hold locks that no child could ever free, those of
+   files above all. So our threads run it behind a gate of its own, and a fork waits for those gates together, at most
+   50 ms; for a run that made a fork wait in vain, no other fork waits.
+3. A child renews what was registered before any code of the user runs; it takes no inherited lock.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ import os
 import weakref
 from _thread import RLock
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, Protocol
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 GATE_S: Final = 2.0
+FOREIGN_S: Final = 0.05
 _COUNTING: Final = (
     "numpy.ma",  # numpy itself imports it late, at the first np.unique
     "modelmon.draining",
@@ -37,8 +42,25 @@ class Renewable(Protocol):
         ...
 
 
+class Gate:
+    """What keeps a fork out of other people's code that a thread of ours runs: ``with gate.enter(): ...``."""
+
+    __slots__ = ("__weakref__", "lock", "passed", "turn")
+
+    def __init__(self) -> None:
+        """Stand open."""
+        self.lock = RLock()
+        self.turn, self.passed = 0, -1
+        _fork.gates.add(self)
+
+    def enter(self) -> RLock:
+        """Return what to hold in a ``with`` statement while that code runs."""
+        self.turn += 1
+        return self.lock
+
+
 class _Fork:
-    """Hold the gate, what to renew, and how often a fork could not wait for the gate."""
+    """Hold the gates, what to renew, and how often a fork could not wait for a gate."""
 
     def __init__(self) -> None:
         self.gate = RLock()
@@ -46,22 +68,43 @@ class _Fork:
         self.timeouts = 0
         self.loaded = False
         self.renewables: weakref.WeakSet[Renewable] = weakref.WeakSet()
+        self.gates: weakref.WeakSet[Gate] = weakref.WeakSet()
+        self.taken: list[Gate] = []
 
     def before(self) -> None:
         self.held = self.gate.acquire(timeout=GATE_S)
         self.timeouts += not self.held
+        until = monotonic() + FOREIGN_S
+        for gate in list(self.gates):
+            if not _owned(gate.lock):
+                self.taken.append(gate)  # before it is, lest a signal strike in between
+                left = 0.0 if gate.turn == gate.passed else until - monotonic()
+                if not gate.lock.acquire(timeout=max(0.0, left)):
+                    gate.passed = gate.turn
+                    self.timeouts += 1
 
     def after_in_parent(self) -> None:
+        while self.taken:
+            gate = self.taken.pop()
+            if _owned(gate.lock):
+                gate.lock.release()
         if self.held:
             self.gate.release()
 
     def after_in_child(self) -> None:
         self.gate, self.held, self.timeouts = RLock(), False, 0
+        self.taken.clear()
+        for gate in list(self.gates):
+            gate.lock = RLock()
         for thing in list(self.renewables):
             try:
                 thing.renew()
             except Exception:  # noqa: PERF203, S112  (a fork hook that raises would print into the host's stderr)
                 continue
+
+
+def _owned(lock: Any) -> bool:
+    return bool(lock._is_owned())  # noqa: SLF001  (as the recorder asks of its lock)
 
 
 _fork: Final = _Fork()
@@ -90,5 +133,5 @@ def load(name: str) -> ModuleType:
 
 
 def gate_timeouts() -> int:
-    """Return how often a fork in this process went ahead while a late import was under way."""
+    """Return how often a fork in this process went ahead while a late import, or an export, was under way."""
     return _fork.timeouts

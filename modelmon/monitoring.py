@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelmon.errors import ConfigurationError
-from modelmon.exiting import together
+from modelmon.exiting import close_all, flushes, together
 from modelmon.forking import load, renew_in_child
 from modelmon.labelling import Labelling, assumption_of
 from modelmon.recorder import Recorder
@@ -117,9 +117,7 @@ class Monitor(Watching, Labelling):
         recorder.hold(lambda _: None)
         if self._recorder is not self.home:
             return True
-        flushing = [reader for reader in self._readers if hasattr(reader, "flush")]
-        begins = [getattr(reader, "begin", lambda flush=reader.flush: flush) for reader in flushing]
-        return together(timeout - (recorder.monotonic() - begun), recorder.begin(), begins)
+        return together(timeout - (recorder.monotonic() - begun), recorder.begin(), flushes(self._readers))
 
     def close(self, timeout: float = 5) -> None:
         """Export a last time, stop every reader and write the store; calls and labels are still counted afterwards.
@@ -129,11 +127,7 @@ class Monitor(Watching, Labelling):
         """
         end = self._recorder.monotonic() + timeout
         readers, self._readers = self._readers, []
-        for reader in readers:
-            if hasattr(reader, "begin_close"):
-                reader.begin_close()
-        for reader in sorted(readers, key=lambda reader: hasattr(reader, "begin_close")):
-            reader.close(max(0.0, end - self._recorder.monotonic()))
+        close_all(readers, timeout)
         ours = isinstance(self._chosen(), (str, os.PathLike))
         self.home.finish(max(0.0, end - self._recorder.monotonic()), let_go=ours)
         self.home.wake = self._wake

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from modelmon.forking import Gate
+
 AHEAD: Final = "at= lies more than an hour ahead; it takes seconds since the epoch: are these milliseconds?"
 INVALID: Final = (
     "a truth that is missing or that the task does not know (the text '1' is not the number 1), or an unusable id; "
@@ -37,6 +39,7 @@ INTERVAL_S: Final = 300.0
 _CAP: Final = 1000
 _EVER: Final = float("inf")
 _said: dict[str, float] = {}
+_gate: Final = Gate()
 
 
 def is_silent(site: str) -> bool:
@@ -64,7 +67,8 @@ def warn(site: str, message: str, *, once: bool = False) -> None:
     try:
         import logging  # noqa: PLC0415  (loaded at the first notice, not at import)
 
-        logging.getLogger("modelmon").warning("%s", message)
+        with _gate.enter():
+            logging.getLogger("modelmon").warning("%s", message)
     except Exception:  # noqa: S110  (a broken log handler of the host is not ours to report)
         pass
 

@@ -4,22 +4,21 @@ Rules:
 
 1. No thread exists before a reader that needs one is attached, and each such reader has its own, so that one that
    hangs holds up nobody else.
-2. Deadlines are monotonic and keep their phase; the ones that passed during a slow export or a suspended machine are
-   left out, never made up for in a burst.
+2. A fork waits for an export that is under way, though not long, lest a child inherit locks of other people's code.
 3. Nothing an export raises gets out, not even ``SystemExit``; it is counted and said once per cause.
 4. A forked child has no such thread; attaching again starts one.
+5. All export a last time when the program ends, at once and within one deadline.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from modelmon.errors import ConfigurationError
-from modelmon.forking import renew_in_child
+from modelmon.exiting import at_exit, ending
+from modelmon.forking import Gate
 from modelmon.notices import warn
+from modelmon.ticking import Keeper, Ticker
 from modelmon.timespans import seconds as read_span
 
 if TYPE_CHECKING:
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
 
     from modelmon.snapshot import Snapshot
 
-_JOIN_GRACE = 0.05
 
-
-class Source(Protocol):
+class Source(Keeper, Protocol):
     """What a reader is attached to: a monitor."""
 
     def snapshot(self) -> Snapshot:
@@ -45,6 +42,10 @@ class Source(Protocol):
         """Count an export that failed."""
         ...
 
+    def succeeded(self, exporter: str) -> None:
+        """Note that an exporter did its work, or begins to."""
+        ...
+
 
 class Reader(Protocol):
     """Ask a monitor for snapshots and do something with them."""
@@ -56,144 +57,6 @@ class Reader(Protocol):
     def close(self, timeout: float) -> None:
         """Send what is left and stop, within ``timeout`` seconds."""
         ...
-
-
-def following(due: float, now: float, seconds: float) -> float:
-    """Return the first deadline after ``now`` that keeps the phase of ``due``.
-
-    >>> following(10.0, 10.5, 5.0), following(10.0, 47.0, 5.0), following(10.0, 3.0, 5.0)
-    (15.0, 50.0, 10.0)
-    """
-    if now < due:
-        return due
-    return due + seconds * ((now - due) // seconds + 1)
-
-
-class Ticker:
-    """Run an action every few seconds on one lazy daemon thread.
-
-    ``failed`` gets what the action raised, on the same thread.
-    """
-
-    def __init__(
-        self,
-        seconds: float,
-        action: Callable[[], object],
-        *,
-        failed: Callable[[BaseException], object] | None = None,
-        name: str = "modelmon-ticker",
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Prepare; nothing runs before ``start``."""
-        self.seconds = seconds
-        self.failures = 0
-        self._action = action
-        self._failed = failed
-        self._name = name
-        self._clock = clock
-        self.renew()
-        renew_in_child(self)
-
-    def renew(self) -> None:
-        """Forget the thread, which a forked child does not have."""
-        self._thread: threading.Thread | None = None
-        self._changed = threading.Condition()
-        self._asked = 0
-        self._done = 0
-        self._stopping = False
-
-    @property
-    def running(self) -> bool:
-        """Whether the thread is alive."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def start(self) -> bool:
-        """Start the thread unless it runs; return whether it does."""
-        with self._changed:
-            if self.running and not self._stopping:
-                return True
-            self._stopping = False
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread = thread
-            try:
-                thread.start()
-            except RuntimeError:  # no more threads, or the interpreter is ending
-                self._thread = None
-                return False
-        return True
-
-    def run_now(self, timeout: float) -> bool:
-        """Have the action run once on the thread; return whether it ended within ``timeout`` seconds.
-
-        Without a thread it runs here; asked for by the action itself, it does not run again.
-        """
-        thread = self._thread
-        if thread is None or not thread.is_alive():
-            self._act()
-            return True
-        if thread is threading.current_thread():
-            return False
-        return self._ask(timeout)
-
-    def nudge(self) -> None:
-        """Have the action run soon, without waiting for anything; a nudge that comes at a bad moment is lost."""
-        if not self._changed.acquire(blocking=False):
-            return
-        try:
-            self._asked += 1
-            self._changed.notify_all()
-        finally:
-            self._changed.release()
-
-    def stop(self, timeout: float) -> bool:
-        """Run the action a last time and end the thread; return whether both were done within ``timeout`` seconds."""
-        thread = self._thread
-        if thread is None or not thread.is_alive():
-            self._thread = None
-            return True
-        with self._changed:
-            self._stopping = True
-        if thread is threading.current_thread():
-            return False
-        ended = self._ask(timeout)
-        if ended:
-            thread.join(_JOIN_GRACE)
-        return ended
-
-    def _ask(self, timeout: float) -> bool:
-        with self._changed:
-            self._asked += 1
-            wanted = self._asked
-            self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._done >= wanted, timeout)
-
-    def _run(self) -> None:
-        due = self._clock() + self.seconds
-        while self._thread is threading.current_thread():
-            asked, stopping = self._wait(due)
-            self._act()
-            with self._changed:
-                self._done = max(self._done, asked)
-                self._changed.notify_all()
-            if stopping:
-                return
-            due = following(due, self._clock(), self.seconds)
-
-    def _wait(self, due: float) -> tuple[int, bool]:
-        with self._changed:
-            while self._asked <= self._done and not self._stopping and (left := due - self._clock()) > 0:
-                self._changed.wait(min(left, threading.TIMEOUT_MAX))
-            return self._asked, self._stopping
-
-    def _act(self) -> None:
-        try:
-            self._action()
-        except BaseException as error:
-            self.failures += 1
-            if self._failed is None:
-                return
-            with suppress(BaseException):  # the thread must survive its own complaint
-                self._failed(error)
 
 
 class Periodic:
@@ -213,6 +76,7 @@ class Periodic:
         self._export = export
         self._source: Source | None = None
         self._threadless = False
+        self._gate = Gate()
         self._ticker = Ticker(period, self._tick, failed=self._complain, name=f"modelmon-{self.name}")
 
     def __repr__(self) -> str:
@@ -221,15 +85,26 @@ class Periodic:
 
     def attach(self, source: Source) -> None:
         """Export from now on, each period, what ``source`` knows then."""
-        self._source = source
+        self._source = self._ticker.keeper = source
+        source.succeeded(self.name)
         self._threadless = not self._ticker.start()
-        if self._threadless:
+        at_exit(self.begin, shows=True)  # type: ignore[arg-type]  # a bound method
+        if self._threadless and not ending():
             source.count_failure(self.name, "no_thread")
             warn(f"reader:{self.name}:no_thread", f"{self.name}: no thread could be started; exports on flush only")
 
     def flush(self, timeout: float) -> bool:
         """Export now; return whether that ended within ``timeout`` seconds."""
         return self._source is None or self._ticker.run_now(timeout)
+
+    def begin(self) -> Callable[[float], bool] | None:
+        """Begin to export now; return what waits so many seconds for the end of it."""
+        return None if self._source is None else self._ticker.ask().wait
+
+    def begin_close(self) -> None:
+        """Begin to export a last time, so that ``close`` has less to wait for."""
+        if self._source is not None and self._ticker.running:
+            self._ticker.ask(stop=True)
 
     def close(self, timeout: float) -> None:
         """Export a last time and stop, within ``timeout`` seconds; closing twice does nothing."""
@@ -244,7 +119,10 @@ class Periodic:
     def _tick(self) -> None:
         source = self._source
         if source is not None:
-            self._export(source.snapshot())
+            snapshot = source.snapshot()
+            with self._gate.enter():
+                self._export(snapshot)
+            source.succeeded(self.name)
 
     def _complain(self, error: BaseException) -> None:
         reason = type(error).__name__

@@ -14,12 +14,12 @@ PACKAGE = Path(modelmon.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # Lowest first; a room (a file or a folder) imports only rooms named before it; docs/architecture.md says what each is
 FLOORS = (
-    "errors faults notices clocks forking reports identity hashing timespans signing settings tasks",
+    "errors faults clocks forking notices reports identity hashing timespans signing settings tasks",
     "copies classcodes idtexts moments columns truths events accumulators",
     "tallies parts quality intervals probes issuing outputs stores receipts",
     "readings points snapshot",
-    "callcounts grouping draining process seating troubles readers",
-    "spool storecounts pausing exiting leasing writing delivering directory reaching recorder redeeming intake written",
+    "callcounts grouping draining process spending seating troubles exiting ticking readers",
+    "spool storecounts pausing leasing writing delivering directory reaching recorder redeeming intake written",
     "watching labelling monitoring client sklearn exporters",
     "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",
 )

@@ -20,6 +20,7 @@ from modelmon.errors import BusyError, ConfigurationError
 from modelmon.exiting import at_exit, ending
 from modelmon.forking import load
 from modelmon.notices import warn
+from modelmon.ticking import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ SELDOM_S: Final = 10.0
 SHARE: Final = 50.0
 BYTES_PER_S: Final = 1 << 20
 """Much to write is written less often: a fiftieth of the time, and a mebibyte a second, but every ten seconds."""
+OWN: Final = ("self:overhead",)
 AT_ONCE: Final = 1024
 AT_EXIT: Final = 8
 _LOOK_EVERY: Final = 10
@@ -123,7 +125,6 @@ class Publication:
         Raises:
             BusyError: when this thread does so already, further up the stack.
         """
-        self.start()
         took, own = self._in_turn(_PATIENCE_S, self._publish)
         return self._machine.parts(own if took else self._published)
 
@@ -148,7 +149,7 @@ class Publication:
         """Write this process's part, and return the one that others see now."""
         part: Part = self._owner.hold(_part)
         last = self._published
-        news = last is None or replace(part, epoch=last.epoch, taken_at=last.taken_at) != last
+        news = last is None or self._turns % _LOOK_EVERY == 0 or _said(part) != _said(last)
         begun = monotonic()
         try:
             size = self._machine.publish(part, news=news)
@@ -214,6 +215,11 @@ def _part(held: Any) -> Part:
     held.sites()  # a call that runs is shown although none of its model has ended yet
     part: Part = held.part()
     return part
+
+
+def _said(part: Part) -> Any:
+    """Return what a part says, but for what the library's own work adds all the time."""
+    return part.series, {name: held for name, held in part.counts.items() if name not in OWN}
 
 
 def reason_of(error: BaseException) -> str:

@@ -15,7 +15,8 @@ from fake_sources import FakeSource
 
 from modelmon import notices
 from modelmon.errors import ConfigurationError
-from modelmon.readers import Ticker, every, following
+from modelmon.readers import every
+from modelmon.ticking import Ticker, following
 
 
 @pytest.fixture(autouse=True)
