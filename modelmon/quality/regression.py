@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fractions import Fraction
 
+_FAR = 2**600
+"""A power of two whose square divides any square of a float into the range of floats."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sums:
@@ -44,8 +47,13 @@ def mean_squared_error(sums: Sums) -> float:
 
 
 def root_mean_squared_error(sums: Sums) -> float:
-    """Return the square root of the mean square of the error."""
-    return math.sqrt(mean_squared_error(sums)) if sums.rows else math.nan
+    """Return the square root of the mean square of the error, which may be finite where the square is not."""
+    if not sums.rows:
+        return math.nan
+    found = mean_squared_error(sums)
+    return (
+        math.sqrt(found) if math.isfinite(found) else math.sqrt(_mean(sums.squared_errors / _FAR**2, sums.rows)) * _FAR
+    )
 
 
 def bias(sums: Sums) -> float:
@@ -61,7 +69,7 @@ def mean_absolute_percentage_error(sums: Sums) -> float:
 def determination(sums: Sums) -> float:
     """Return R²: the share of the truth's variance that the predictions take away; nan for a constant truth."""
     spread = _spread(sums)
-    return math.nan if not spread else float(1 - sums.squared_errors / spread)
+    return math.nan if not spread else _number(1 - sums.squared_errors / spread)
 
 
 def explained_variance(sums: Sums) -> float:
@@ -69,7 +77,7 @@ def explained_variance(sums: Sums) -> float:
     spread = _spread(sums)
     if not spread:
         return math.nan
-    return float(1 - (sums.squared_errors - sums.errors * sums.errors / sums.rows) / spread)
+    return _number(1 - (sums.squared_errors - sums.errors * sums.errors / sums.rows) / spread)
 
 
 def _spread(sums: Sums) -> Fraction | None:
@@ -80,4 +88,12 @@ def _spread(sums: Sums) -> Fraction | None:
 
 
 def _mean(total: Fraction, rows: int) -> float:
-    return float(total / rows) if rows else math.nan
+    return _number(total / rows) if rows else math.nan
+
+
+def _number(exact: Fraction) -> float:
+    """Return the nearest float, infinite beyond the largest one."""
+    try:
+        return float(exact)
+    except OverflowError:
+        return math.inf if exact > 0 else -math.inf

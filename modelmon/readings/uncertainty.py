@@ -118,15 +118,14 @@ def top_k(readings: Readings, of: Any, _average: Any, confidence: float) -> Inte
 
 def mae(readings: Readings, _of: Any, _average: Any, confidence: float) -> Interval:
     """Return the interval of the mean absolute error."""
-    low, high = intervals.mean(
-        readings.mae, readings.mse - readings.mae**2, rows=readings.error_sums.rows, confidence=confidence
-    )
+    variance = readings.mse - readings.mae * readings.mae
+    low, high = intervals.mean(readings.mae, variance, rows=readings.error_sums.rows, confidence=confidence)
     return max(0.0, low) if low == low else low, high  # noqa: PLR0124 - nan stays nan
 
 
 def bias(readings: Readings, _of: Any, _average: Any, confidence: float) -> Interval:
     """Return the interval of the mean error."""
-    variance = readings.mse - readings.bias**2
+    variance = readings.mse - readings.bias * readings.bias
     return intervals.mean(readings.bias, variance, rows=readings.error_sums.rows, confidence=confidence)
 
 

@@ -79,3 +79,15 @@ def test_within_top_counts_ranks():
     hits = np.array([5, 3, 1])
     assert probability.within_top(hits, 10, 2) == 0.8
     assert math.isnan(probability.within_top(hits, 10, 4))
+
+
+@pytest.mark.fault("X12", "L18")
+def test_errors_whose_squares_no_float_can_hold():
+    """Errors near the largest float give finite figures where there are any, infinite ones else, and never an error."""
+    sums = summed([1e307, -1e307] * 10, [-1e307, 1e307] * 10)
+    assert regression.mean_absolute_error(sums) == 2e307
+    assert regression.mean_squared_error(sums) == math.inf
+    assert regression.root_mean_squared_error(sums) == pytest.approx(2e307)
+    assert regression.determination(sums) == -3
+    assert regression.explained_variance(sums) == -3
+    assert regression.determination(summed([0.0, 1e-290], [1e290, 1e290])) == -math.inf
