@@ -8,33 +8,35 @@ from typing import TYPE_CHECKING, Any, Final
 
 try:
     import uvicorn
-    from uvicorn.protocols.http.h11_impl import H11Protocol
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] != "uvicorn":
         raise
     message = 'modelmon serve needs uvicorn: pip install "modelmon[serve]"'
     raise ImportError(message, name=error.name) from error
 
+from modelmon.serving.deadlines import TimedProtocol
+
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Callable
 
 CONNECTIONS: Final = 256
-HEAD_S: Final = 10.0
+ENDING_S: Final = 3
 _HEAD_BYTES: Final = 16_384
 _BACKLOG: Final = 128
 _LAST_PORT: Final = 65_535
 
 
-class _Protocol(H11Protocol):
-    """Hang up on who says nothing: uvicorn waits for a first request for ever."""
+class _Server(uvicorn.Server):
+    """Say that the end begins, before requests under way are waited for."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
-        self.loop.call_later(HEAD_S, self._hang_up)
+    def __init__(self, config: uvicorn.Config, end: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._end = end
 
-    def _hang_up(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
-            self.transport.close()
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._end is not None:
+            self._end()
+        await super().shutdown(sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -66,11 +68,11 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def server_of(app: Any) -> uvicorn.Server:
-    """Return a server of an application; when it is told to end, requests under way have five seconds."""
+def server_of(app: Any, end: Callable[[], None] | None = None) -> uvicorn.Server:
+    """Return a server of an application; when it is told to end, it calls ``end``, and gives requests three seconds."""
     config = uvicorn.Config(
         app,
-        http=_Protocol,
+        http=TimedProtocol,
         ws="none",
         lifespan="off",
         log_level="warning",
@@ -79,7 +81,7 @@ def server_of(app: Any) -> uvicorn.Server:
         server_header=False,
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=5,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=ENDING_S,
         h11_max_incomplete_event_size=_HEAD_BYTES,
     )
-    return uvicorn.Server(config)
+    return _Server(config, end)

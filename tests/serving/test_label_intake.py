@@ -216,18 +216,6 @@ def test_slow_body_is_given_up() -> None:
     assert posting.refused == {("timeout",): AT_ONCE, ("unavailable",): 1}
 
 
-def test_who_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Idle connections do not stay, and requests of others are answered meanwhile."""
-    monkeypatch.setattr("modelmon.serving.running.HEAD_S", 1.0)
-    with served(label_app(empty_client(), token=TOKEN)) as service:
-        idle = [socket.create_connection(("127.0.0.1", service.port), 10) for _ in range(100)]
-        idle[0].sendall(b"POST /v1/labels HTTP/1.1\r\nHost:")
-        assert service.post([]).status == 200
-        for connection in idle:
-            assert connection.recv(10) == b""
-            connection.close()
-
-
 def test_mounted_anywhere() -> None:
     """The application works under a path of another one, and describes itself there."""
     from starlette.applications import Starlette  # noqa: PLC0415
