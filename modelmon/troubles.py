@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -64,6 +65,9 @@ class Troubles:
             counts["internal_errors", "fork_gate_timeout"] = gate_timeouts()
         if steps:
             counts["sanitized", "clock_step"] = steps
+        texts = sys.modules.get("modelmon.points.attributes")  # there once points were made
+        if texts is not None and texts.changed_texts():
+            counts["sanitized", "text"] = texts.changed_texts()
         return counts
 
     def fail_export(self, exporter: str, reason: str) -> None:

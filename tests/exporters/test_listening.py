@@ -42,6 +42,7 @@ def added(exporter, **how):
 
 
 @pytest.mark.fault("X16")
+@pytest.mark.fault("X16")
 def test_the_first_free_port_is_taken():
     """X16: of several ports the first that is free is taken, and nothing is counted."""
     with taken() as port, taken() as other, added(exporter := PrometheusExporter(port=(port, other, 0))) as source:
@@ -61,6 +62,7 @@ def test_workers_share_a_range():
 
 
 @pytest.mark.fault("X16")
+@pytest.mark.fault("X16")
 def test_no_port_of_several(caplog):
     """X16: where none is free that is counted and said once, and the process goes on."""
     with taken() as port, taken() as other, caplog.at_level(logging.WARNING, "modelmon"):
@@ -73,6 +75,7 @@ def test_no_port_of_several(caplog):
             pass
 
 
+@pytest.mark.fault("X16")
 @pytest.mark.fault("X16")
 def test_a_port_that_becomes_free_is_taken(monkeypatch):
     """X16: whoever held the port may end; then it is taken by the thread that was there all along."""
@@ -125,6 +128,7 @@ class Ticks:
 
 
 @pytest.mark.fault("X9")
+@pytest.mark.fault("X9")
 def test_few_scrapes_are_fresh_and_many_share():
     """X9: a handful of scrapes are each rendered; past that one a second is, and none is older than a second."""
     clock, made = Ticks(), []
@@ -147,6 +151,7 @@ def test_few_scrapes_are_fresh_and_many_share():
     assert renderings.get("text").body == str(clock.now).encode()
 
 
+@pytest.mark.fault("X9")
 @pytest.mark.fault("X9")
 def test_waiting_scrapes_share_one_rendering():
     """X9: whoever waits while one is made and came before it was begun gets that one; it never steps back."""

@@ -249,3 +249,24 @@ def test_refusals_are_points():
     until(lambda: points_of(monitor, "modelmon.exporter.refused") == expected)
     assert not points_of(monitor, "modelmon.exporter.failures")
     monitor.close(5)
+
+
+@pytest.mark.fault("X13")
+def test_texts_that_were_changed_are_counted():
+    """X13: names that had to be changed to be exported are counted, each once in a process."""
+    program = """
+    import os
+    from modelmon import Monitor, Multiclass
+
+    monitor = Monitor()
+    for version in ("v" * 1000, "v\\x00", "sound"):
+        monitor.predictions([1], ["sound"], model="\\ud800", version=version, task=Multiclass())
+    told = lambda: {p.attributes[0][1]: p.value for p in monitor.snapshot().points() if "sanitized" in p.name}
+    told()
+    assert told() == told() == {"text": 3}, told()
+    child = os.fork()
+    if not child:
+        os._exit(bool(told()))
+    assert os.waitpid(child, 0)[1] == 0
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], timeout=60, check=True)
