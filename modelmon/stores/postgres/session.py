@@ -243,14 +243,17 @@ def _last_row(link: Link, text: bytes) -> Row:
 
 def _read(url: str, timeout: float) -> dict[str, Any]:
     """Return what to connect with."""
-    scheme = url.partition("://")[0] if isinstance(url, str) and "://" in url else ""
+    scheme, mark, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
     found: dict[str, Any] | None = None
-    if scheme in ("postgresql", "postgres"):
+    if scheme in ("postgresql", "postgres") and mark:
+        if _is_ambiguous(rest):
+            msg = "url has an @ or / too many: in a user or password, write %40 for @ and %2F for /"
+            raise ConfigurationError(msg)
         try:
             found = dict(conninfo_to_dict(url))
-        except psycopg.Error:
+        except (psycopg.Error, UnicodeError):  # halves of surrogate pairs
             found = None
-    if found is None:
+    if found is None or any("@" in str(found.get(name, "")) for name in ("host", "hostaddr", "port")):
         msg = "url must be postgresql://user:password@host:port/database?option=value (or an option is unknown)"
         raise ConfigurationError(msg)
     ours = {
@@ -262,3 +265,9 @@ def _read(url: str, timeout: float) -> dict[str, Any]:
         "tcp_user_timeout": round((timeout + _SLACK_S) * 1000),
     }
     return {**ours, **found, "client_encoding": "utf8", "autocommit": True}
+
+
+def _is_ambiguous(rest: str) -> bool:
+    """Return whether part of a password may be taken for a host or a database, which errors show."""
+    authority, _, path = rest.partition("?")[0].partition("/")
+    return authority.count("@") > 1 or "@" in path
