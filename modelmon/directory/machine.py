@@ -104,7 +104,7 @@ class Machine:
             own: what this process published last, to be taken as it is.
         """
         with suppress(OSError), self._door.passed(alone=False) as inside:
-            if inside and self.place.ended.exists():
+            if inside and (self.place.ended.exists() or not self._ended.name):  # else somebody deleted it all just now
                 self._known = {part.origin: part for part in self._all(own)}
         known = dict(self._known)
         if own is not None:

@@ -197,3 +197,41 @@ def test_the_directory_is_made_at_set_up_and_its_store_is_a_file_in_it(tmp_path:
     elsewhere.label("b", "x")
     assert len(list((tmp_path / "m").glob("labels*"))) >= 1
     assert elsewhere.snapshot().label_events == {"early": 1}
+
+
+def test_two_monitors_of_a_process_are_two_workers(tmp_path: Path) -> None:
+    """Both are shown by either; neither lets go of the other's lock by looking at its file, nor takes it for dead."""
+    first, second = Monitor(directory=tmp_path / "m"), Monitor(directory=tmp_path / "m")
+    for own, n in ((first, 3), (second, 4)):
+        own.predictions(list(range(n)), ["x"] * n, model="m")
+    for _ in range(2):
+        first.flush()
+        second.flush()
+        assert [own.snapshot()["m"].predicted for own in (first, second)] == [{"x": 7}] * 2
+    assert len(list((tmp_path / "m" / "workers").iterdir())) == 4
+    out = run(tmp_path / "m", "call(1); publish(); fold(); told(files().count('.live'))")
+    assert out == ["3"]
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o777], ids=["safe", "unsafe"])
+def test_the_environment_gives_the_default_monitor_its_directory(tmp_path: Path, mode: int) -> None:
+    """One that is not safe is left alone and counted, and calls go on; a capture leaves nothing there."""
+    folder = tmp_path / "m"
+    folder.mkdir()
+    folder.chmod(mode)
+    program = """
+        os.environ["MODELMON_DIRECTORY"] = str(root.with_name("m"))
+        from modelmon import monitor
+        from modelmon.testing import capture
+        @monitor(model="plain")
+        def plain(): return 1
+        with capture(): plain()
+        told(sorted(path.name for path in root.with_name("m").iterdir()))
+        plain()
+        calls = Snapshot(monitor.home.scraped())["plain"].calls
+        told(monitor.flush(), calls, (root.with_name("m") / "workers").exists())
+        """
+    said = "" if mode == 0o700 else "chmod o-w"
+    assert run(tmp_path / "other", program, said=said) == ["[]", f"{mode == 0o700} 1 {mode == 0o700}"]

@@ -94,7 +94,7 @@ def test_workers_that_end_add_up_those_before_them(tmp_path: Path) -> None:
         """
         counts = []
         for _ in range(12):
-            assert ended(begun(lambda: (call(2), own.home.publication.start(), own.home.publication._exit()))) == 0
+            assert ended(begun(lambda: (call(2), leave()))) == 0
             counts.append(len(files()))
         told(max(counts) <= 4, shown())
         """,
@@ -120,7 +120,7 @@ def test_counters_never_step_back_while_workers_come_go_and_are_added_up(tmp_pat
         for round in range(20):
             def act():
                 for _ in range(3): call(5); publish()
-                own.home.publication._exit()
+                leave()
                 if round % 2: os.kill(os.getpid(), signal.SIGKILL)
             for pid in [begun(act) for _ in range(3)]: assert ended(pid) in (0, -9)
             fold()
