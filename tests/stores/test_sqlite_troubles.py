@@ -18,7 +18,7 @@ from test_database_concurrency import in_a_child
 from modelmon import notices
 from modelmon.errors import StoreError
 from modelmon.stores.database import Changes
-from modelmon.stores.sqlite import access
+from modelmon.stores.sqlite import writeahead
 from modelmon.stores.sqlite.database import SQLiteDatabase
 
 if TYPE_CHECKING:
@@ -182,8 +182,8 @@ def test_a_long_write_ahead_log_is_cut_off(
     database: SQLiteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a reader pins the log it grows; as soon as the reader ends, it is written back and cut off."""
-    monkeypatch.setattr(access, "LONGEST_LOG", 1 << 20)
-    monkeypatch.setattr(access, "_LOG_PAUSE_S", 0.0)
+    monkeypatch.setattr(writeahead, "LONGEST_LOG", 1 << 20)
+    monkeypatch.setattr(writeahead, "_LOG_PAUSE_S", 0.0)
     log = path.with_name("labels.db-wal")
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
@@ -227,7 +227,7 @@ def test_without_shared_memory_another_journal_serves(
 @forks
 def test_a_fork_waits_for_a_transaction_of_another_thread(database: SQLiteDatabase, path: Path) -> None:
     """A child forked while another thread writes begins with a clean state, and both go on."""
-    database._access._turn._timeout = 5.0
+    database._access._timeout = database._access._turn._timeout = 5.0
     stop, done = threading.Event(), []
 
     def work() -> None:

@@ -1,8 +1,9 @@
 """The store of one machine: a file that all its processes share.
 
-``schema`` has the tables, ``files`` the file's safety, ``pragmas`` how SQLite is set up, ``access`` and ``turns`` the
-connection, ``forks`` what a fork asks of it, ``segments``, ``recents`` and ``log`` where documents go, ``beside`` where
-all else goes, and ``database`` the Protocol that the store is built on.
+``schema`` has the tables, ``files`` the file's safety, ``pragmas`` how SQLite is set up, ``opening``,
+``access`` and ``turns`` the connection, ``writeahead`` its log, ``forks`` what a fork asks of it, ``segments``,
+``recents`` and ``log`` where documents go, ``beside`` where all else goes, and ``database`` the Protocol that the store
+is built on.
 """
 
 from __future__ import annotations

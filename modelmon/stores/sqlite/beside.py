@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.stores.database import Counted, Head
@@ -49,21 +50,26 @@ class Beside:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Run statements in a small transaction of their own, flushed to disk."""
-        with self._access.turn() as connection:
-            self.flush(connection, full=True)
-            connection.execute("BEGIN IMMEDIATE")
+        with self._access.turn():
+            connection = self._access.begin("BEGIN IMMEDIATE", partial(self.flush, full=True))
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Run statements in a transaction that only reads."""
+        with self._access.turn():
+            connection = self._access.begin("BEGIN", lambda _: None)
             yield connection
             connection.execute("COMMIT")
 
     def counted(self, fold: int, journal: int) -> Counted:
         """Return what is counted, in one read transaction."""
-        with self._access.turn() as connection:
-            connection.execute("BEGIN")
+        with self._reading() as connection:
             *columns, folded = head_of(connection, HEAD)
             pages = dict(connection.execute("SELECT name, body FROM pages WHERE fold > ?", (fold,)))
             after = (max(folded, journal),)
             entries = connection.execute("SELECT body FROM journal WHERE number > ? ORDER BY number", after).fetchall()
-            connection.execute("COMMIT")
         return Counted(Head(*columns), folded, pages, [body for (body,) in entries])
 
     def fold(self, pages: Mapping[str, bytes], upto: int, held: int) -> bool:
@@ -106,6 +112,6 @@ class Beside:
 
     def noted(self, name: str) -> bytes | None:
         """Return the value kept by that name."""
-        with self._access.turn() as connection:
+        with self._reading() as connection:
             row = connection.execute("SELECT body FROM notes WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]

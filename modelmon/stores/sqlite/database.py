@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -110,9 +111,7 @@ class SQLiteDatabase(Beside):
 
     def _begun(self, *, durable: bool) -> Head:
         with self._access.telling():
-            connection = self._access.connect()
-            self.flush(connection, full=durable or self._always)
-            connection.execute("BEGIN IMMEDIATE")
+            connection = self._access.begin("BEGIN IMMEDIATE", partial(self.flush, full=durable or self._always))
             row = head_of(connection, _HEAD)
             self._log.follow(connection, row[0], Mark(*row[12:]))
             return Head(*row[:11])
@@ -165,7 +164,7 @@ class SQLiteDatabase(Beside):
             self._write(connection, changes)
             connection.execute("COMMIT")
             if not self._access.is_same():
-                message = f"{self._path} was deleted or replaced while it was being written to"
+                message = f"{self._path}, or a file beside it, was deleted or replaced while it was being written to"
                 raise StoreError(message, kind="corrupt")
             self._log.written()
             self._access.shorten_log()

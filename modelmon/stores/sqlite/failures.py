@@ -18,7 +18,9 @@ _KINDS: Final = (
     ("malformed", "corrupt"),
     ("not a database", "corrupt"),
     ("unsupported file format", "corrupt"),
-    ("no such", "corrupt"),
+    ("no such", "schema"),
+    ("has no column", "schema"),
+    ("values were supplied", "schema"),
     ("Could not decode", "corrupt"),
     ("locked", "locked"),
     ("is full", "full"),
@@ -31,6 +33,7 @@ _ADVICE: Final = {
     "full": "there is no space left; the same call may be repeated once there is",
     "readonly": "the file or its directory cannot be written",
     "permission": "the file or its directory cannot be opened; look at their permissions",
+    "schema": "somebody changed its tables; move the file away for the store to begin a new one",
     "corrupt": "the file is damaged, and a new one is begun",
 }
 

@@ -101,15 +101,22 @@ def make_file(path: Path) -> None:
     The file is never opened where it exists: to close it would drop the locks that this process has on it.
 
     Raises:
-        ConfigurationError: when it is a link, or no file.
+        ConfigurationError: when it is a link, or no file, or may have been put there by anybody.
     """
     if identity(path) is None:
         set_aside(path, None)  # what a deleted file has left must not become part of a new one
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600))
-    mode = os.lstat(path).st_mode
+    found = os.lstat(path)
+    mode = found.st_mode
     if not stat.S_ISREG(mode):
         message = f"{path} is a {'link' if stat.S_ISLNK(mode) else 'thing that is no file'}; a store keeps to a file"
+        raise ConfigurationError(message)
+    if os.name == "posix" and found.st_uid != os.geteuid() and path.parent.stat().st_mode & stat.S_IWOTH:
+        message = (
+            f"{path} belongs to somebody else, in a directory where everybody may make files: "
+            "give the store a directory of its own"
+        )
         raise ConfigurationError(message)
     if os.name == "posix" and mode & 0o077:
         with contextlib.suppress(PermissionError):  # somebody else's file, which we were let into

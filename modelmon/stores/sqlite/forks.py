@@ -12,7 +12,13 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from typing import Final, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+from modelmon.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 WAIT_S: Final = 2.0
 
@@ -20,8 +26,8 @@ WAIT_S: Final = 2.0
 class Resting(Protocol):
     """Something with a connection."""
 
-    def rest(self, timeout: float) -> None:
-        """Close the connection between transactions, and begin none before `wake`."""
+    def rest(self, timeout: float) -> bool:
+        """Close the connection between transactions, and begin none before `wake`; return whether that was so."""
         ...
 
     def wake(self) -> None:
@@ -39,6 +45,24 @@ _open: Final[weakref.WeakSet[Resting]] = weakref.WeakSet()
 def rest_at_forks(thing: Resting) -> None:
     """Have a thing rest before every fork, for as long as it lives."""
     _open.add(thing)
+
+
+@contextmanager
+def resting(which: Callable[[Resting], bool], timeout: float) -> Iterator[None]:
+    """Have some things rest during a block.
+
+    Raises:
+        StoreError: when a transaction of one of them does not end in time.
+    """
+    chosen = [thing for thing in list(_open) if which(thing)]
+    try:
+        if not all(thing.rest(timeout) for thing in chosen):
+            message = "a transaction of this process has not ended; the same call may be repeated"
+            raise StoreError(message, kind="locked")
+        yield
+    finally:
+        for thing in chosen:
+            thing.wake()
 
 
 def _before() -> None:

@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import ConfigurationError
+from modelmon.stores.sqlite.failures import TROUBLE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,6 +55,21 @@ def version_of(connection: sqlite3.Connection) -> int:
         )
         raise ConfigurationError(message)
     return version
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Return whether the tables are those that this version knows; within a transaction they stay so."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version == len(STEPS)
+
+
+def is_sound(connection: sqlite3.Connection) -> bool:
+    """Return whether the file itself is whole, whatever its tables are; reads all of it."""
+    try:
+        row = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except TROUBLE:
+        return False
+    return row is not None and bool(row[0] == "ok")
 
 
 def migrate(connection: sqlite3.Connection) -> bool:
