@@ -13,8 +13,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import weakref
-from _thread import RLock
+from _thread import RLock, allocate_lock, start_new_thread
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -120,10 +121,38 @@ def renew_in_child(thing: Renewable) -> None:
 def load_counting() -> None:
     """Import the half that counts, and with it numpy; does nothing after the first time."""
     if not _fork.loaded:
+        _load_numpy()
         with _fork.gate:
             for name in _COUNTING:
                 import_module(name)
             _fork.loaded = True
+
+
+def _load_numpy() -> None:
+    """Import numpy on a thread that is gone afterwards, where nobody has yet.
+
+    It cannot be imported twice in a process, so what a signal handler raises amid its import (Ctrl-C) would spoil it
+    for good; handlers run on the main thread alone.
+    """
+    if "numpy" in sys.modules:
+        return
+    done = allocate_lock()
+    done.acquire()
+
+    def work() -> None:
+        try:
+            with _fork.gate:
+                import_module("numpy")
+        except BaseException:  # noqa: S110  (whoever waits imports it again, and is told then)
+            pass
+        finally:
+            done.release()
+
+    try:
+        start_new_thread(work, ())
+    except RuntimeError:  # no more threads, or the program is ending
+        return
+    done.acquire()
 
 
 def load(name: str) -> ModuleType:

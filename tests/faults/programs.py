@@ -1,0 +1,70 @@
+"""Programs that run in a process of their own, so that how they end can be seen; one that hangs is killed and fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+from typing import NamedTuple
+
+BEGIN = """
+import faulthandler, os, signal, sys, threading, time
+faulthandler.dump_traceback_later({seconds}, exit=True)
+from modelmon import Monitor, every, monitor
+def told(*words): os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+def forked(act, seconds=10):
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            ok = act()
+        except BaseException:
+            import traceback; traceback.print_exc(); ok = False
+        os._exit(0 if ok else 3)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+STRICT = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
+
+
+class Ended(NamedTuple):
+    """How a program ended.
+
+    Attributes:
+        code: its exit status; minus the signal that killed it.
+        out: the lines it printed.
+        error: what it wrote to its standard error.
+        leaving: seconds from the moment it printed ``leaving`` until it was gone; else all it took.
+    """
+
+    code: int
+    out: list[str]
+    error: str
+    leaving: float
+
+
+def run(script: str, *arguments: str, seconds: float = 30, options: tuple[str, ...] = STRICT) -> Ended:
+    """Run a script after the common beginning until it ends."""
+    process = start(script, *arguments, seconds=seconds, options=options)
+    out, at = [], time.monotonic()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        out.append(line.rstrip("\n"))
+        if out[-1] == "leaving":
+            at = time.monotonic()
+    error = process.stderr.read()
+    code = process.wait(seconds)
+    process.stdout.close()
+    process.stderr.close()
+    return Ended(code, out, error, time.monotonic() - at)
+
+
+def start(
+    script: str, *arguments: str, seconds: float = 30, options: tuple[str, ...] = STRICT
+) -> subprocess.Popen[str]:
+    """Start a script after the common beginning."""
+    text = BEGIN.format(seconds=seconds) + textwrap.dedent(script)
+    line = [sys.executable, *options, "-c", text, *arguments]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
