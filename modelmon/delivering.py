@@ -10,15 +10,15 @@ Rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from modelmon.errors import ModelmonError
 from modelmon.exiting import at_exit, ending
 from modelmon.leasing import Lease
 from modelmon.notices import warn
 from modelmon.ticking import Ticker
-from modelmon.writing import Writing, kind_of
+from modelmon.writing import Writing, kind_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_S: Final = 1.0  # how long a reader waits for its turn
 _SWEEP_S: Final = 10.0
+_LAST_S: Final = 0.2  # how long the end of the program waits for what could not be written before
 
 
 class Delivery(Writing):
@@ -44,12 +45,13 @@ class Delivery(Writing):
         )
         self._eager = False
         self._registered = False
+        self._given_up_at = 0.0
 
     def start(self) -> None:
         """Start the thread that writes, unless it runs, and have the spool written when the program ends."""
         if not self._registered:
             self._registered = True
-            at_exit(self.begin, self._missed)  # type: ignore[arg-type]  # bound methods
+            at_exit(self._end, self._missed)  # type: ignore[arg-type]  # bound methods
         if not self._ticker.start() and not ending():
             warn("store:no_thread", "no thread could be started: predictions are written to the store on flush only")
 
@@ -57,9 +59,23 @@ class Delivery(Writing):
         """Have the thread write soon; waits for nothing."""
         self._ticker.nudge()
 
+    def _end(self) -> Waiter | None:
+        """Begin to write at the end of the program; hardly wait for a store that gave no answer when it was closed."""
+        if self.called_at >= self._given_up_at:
+            return self.begin()
+        if not self._ticker.running:
+            return lambda _: False
+        waiter = self.begin()
+        return lambda timeout: waiter(min(timeout, _LAST_S))
+
     def _missed(self) -> None:
-        if self.spool.rows:
-            warn("store:exit", f"the program ended with {self.spool.rows} prediction(s) not written to the store")
+        """Say how much is lost, and why; what waits in seats counts too, whether or not the store could be opened."""
+        with suppress(Exception):
+            self._owner.drain()
+        spool = getattr(self, "spool", None)
+        lost = "predictions" if spool is None else f"{spool.rows} prediction(s)"
+        if spool is None or spool.rows:
+            warn("store:exit", f"the program ended with {lost} not written to the store: {self.why()}")
 
     # -- asking the store --------------------------------------------------------------------------------------------
 
@@ -94,6 +110,8 @@ class Delivery(Writing):
         """
         end = monotonic() + timeout
         done = self.finish(timeout)
+        if not done:
+            self._given_up_at = monotonic()
         self._ticker.stop(max(0.0, end - monotonic()))
         self._try_turn(max(0.0, end - monotonic()), lambda: self._step_down(let_go=let_go))
         return done
@@ -159,8 +177,6 @@ class Delivery(Writing):
     def _complain(self, error: BaseException) -> None:
         """Step back for a while, longer each time, and say so."""
         self.backoff.failed()
-        told = error if isinstance(error, ModelmonError) else type(error).__name__
-        message = (
-            f"the store takes nothing now: {told}; predictions are kept in memory, and past its bound the oldest go"
-        )
-        warn(f"store:{kind_of(error)}", message)
+        self._cause = told(error)
+        kept = "predictions are kept in memory, and past its bound the oldest go"
+        warn(f"store:{kind_of(error)}", f"the store takes nothing now: {self._cause}; {kept}")

@@ -193,6 +193,7 @@ class Monitor(Watching, Labelling):
             publication.start()
         chosen = self._chosen()
         if chosen is not None and (isinstance(chosen, (str, os.PathLike)) or getattr(chosen, "blocking", False)):
+            load("modelmon.stores.addresses").load_ahead(chosen)
             self.home.delivery.start()
 
     def _chosen(self) -> Any:
@@ -280,7 +281,7 @@ def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         raise ConfigurationError(msg)
     store = changes.get("store")
     if isinstance(store, (str, os.PathLike)):
-        load("modelmon.stores.addresses").check_address(store)
+        load("modelmon.stores.addresses").make_store(store)  # so that nothing is left to load when the program ends
     elif store is not None and not callable(getattr(store, "predict", None)):
         msg = f'store={store!r} is no store: give "memory" (the default), a URL, a path or a store'
         raise ConfigurationError(msg)

@@ -15,6 +15,7 @@ from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from modelmon.errors import BusyError, ConfigurationError, InvariantError, ModelmonError, StoreError
+from modelmon.forking import load
 from modelmon.notices import warn
 from modelmon.pausing import Backoff
 
@@ -78,6 +79,8 @@ class Writing:
         self._owner = owner
         self._turn = RLock()
         self._strikes = self._resets = 0
+        self._asked_at: float | None = None
+        self._cause = ""
         self._promised: list[Callable[[Store], object]] = []
         self._wrote_at = monotonic()
 
@@ -88,10 +91,8 @@ class Writing:
             store: what is written to.
             full: called where much waits to be written.
         """
-        from modelmon.spool import Spool  # noqa: PLC0415  (numpy loads at the first drain)
-        from modelmon.storecounts import StoreCounts  # noqa: PLC0415  (the same)
-
-        self.spool, self.counts = Spool(full), StoreCounts()
+        self.spool = load("modelmon.spool").Spool(full)  # numpy loads at the first drain
+        self.counts = load("modelmon.storecounts").StoreCounts()
         self.store, self._resets = store, _resets(store)
         return self.spool
 
@@ -189,8 +190,16 @@ class Writing:
         self._owner.count("dropped", "internal_error", self._owner.locked(self.spool.discard))
         return True
 
+    def why(self) -> str:
+        """Return why what waits is not written yet, in words without secrets."""
+        asked_at = self._asked_at
+        if asked_at is not None:
+            return f"{self.store!r} has not answered for {monotonic() - asked_at:.1f} s"
+        return self._cause or "there was no time left"
+
     def _timed(self, kind: str, act: Callable[[], T]) -> T:
         start = perf_counter_ns()
+        self._asked_at = monotonic()
         try:
             result = act()
         except BusyError:
@@ -198,13 +207,16 @@ class Writing:
         except Exception as error:
             if not isinstance(error, InvariantError):
                 self.counts.failed(kind_of(error))
+            self._cause = told(error)
             raise
         finally:
+            self._asked_at = None
             before, self._resets = self._resets, _resets(self.store)
             for _ in range(before, self._resets):
                 self.counts.failed("reset")
         self.counts.took(kind, perf_counter_ns() - start)
         self.backoff.clear()
+        self._cause = ""
         self.called_at = monotonic()
         return result
 
@@ -227,6 +239,11 @@ class Writing:
 def kind_of(error: BaseException) -> str:
     """Return the one word that an error is counted under."""
     return "configuration" if isinstance(error, ConfigurationError) else str(getattr(error, "kind", "other"))
+
+
+def told(error: BaseException) -> str:
+    """Return what may be said of an error: ours have no secrets, and of others only the kind is known."""
+    return str(error) if isinstance(error, ModelmonError) else type(error).__name__
 
 
 def _resets(store: Store) -> int:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
 from modelmon.errors import ConfigurationError
-from modelmon.forking import load
+from modelmon.forking import load, load_counting
 
 if TYPE_CHECKING:
     from modelmon.stores.contract import Store
@@ -41,6 +42,8 @@ _KINDS: Final = {
     "postgres": _POSTGRES,
 }
 _HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::\d+)?")
+_FILE: Final = re.compile(r"(?:[\w.~-]*[\\/])*[\w-]+\.(?:db3?|sqlite3?|s3db)", re.ASCII)
+_AHEAD: Final = ("modelmon.spool", "modelmon.storecounts", "encodings.idna")  # the last looks up names of hosts
 HIDDEN: Final = "***"
 
 
@@ -63,8 +66,24 @@ def make_store(url: str | os.PathLike[str]) -> Store:
         if not kind.driver or (error.name or "").partition(".")[0] != kind.driver:
             raise
         raise _missing(kind) from error
+    except Exception as error:  # nothing of the address is known yet, so no text of this has a secret
+        msg = f"the store cannot be loaded: {error!r}"
+        raise ImportError(msg, name=kind.module) from error
     store: Store = made(_path(url) if kind is _SQLITE else url)
     return store
+
+
+def load_ahead(chosen: Any) -> None:
+    """Load what a chosen store will need, for it cannot be loaded once the program is ending; never raises.
+
+    What is wrong with the address is told where the store is used.
+    """
+    load_counting()
+    for name in _AHEAD:
+        load(name)
+    if isinstance(chosen, (str, os.PathLike)):
+        with suppress(ConfigurationError, ImportError):
+            make_store(chosen)
 
 
 def open_store(chosen: Any) -> Store:
@@ -117,13 +136,16 @@ def check_address(url: str | os.PathLike[str]) -> None:
         return
     kind = _KINDS.get(_scheme(url))
     if kind is None:
-        shown = repr(redacted(url)) if "://" in url else "a text without ://"
         names = ", ".join(f"{name}://" for name in _KINDS)
-        _refuse(f"{shown} is no store: give memory, {names}, or a pathlib.Path; sqlite:///x is the absolute path /x")
+        _refuse(
+            f"{_told(url)} is no store: give memory, {names}, or a pathlib.Path; sqlite:///x is the absolute path /x"
+        )
     elif kind is _SQLITE:
         _path(url)
     elif find_spec(kind.driver) is None:
         raise _missing(kind)
+    elif not all(map(_is_port, _ports(url))):
+        _refuse("a port is a number from 1 to 65535; in a password : / ? # @ are written %3A %2F %3F %23 %40")
 
 
 def redacted(url: str | os.PathLike[str]) -> str:
@@ -151,10 +173,29 @@ def redacted(url: str | os.PathLike[str]) -> str:
     return f"{scheme}://{HIDDEN if user or at else ''}{at}{place}{options}{HIDDEN if options else ''}"
 
 
+def _told(url: str) -> str:
+    """Return what to call a text that is no address: the name of a file has no secret, and anything else may."""
+    if "://" in url:
+        return repr(redacted(url))
+    if _FILE.fullmatch(url):
+        return f"{url!r} (for a file: sqlite://{Path(url).absolute().as_posix()})"
+    return "a text without ://"
+
+
 def _cut(rest: str) -> tuple[str, str, str]:
     """Return what stands before the first question or number sign, the sign, and what follows."""
     found = re.search(r"[?#]", rest)
     return (rest, "", "") if found is None else (rest[: found.start()], found[0], rest[found.end() :])
+
+
+def _ports(url: str) -> list[str]:
+    """Return what stands where ports do."""
+    hosts = _cut(url.partition("://")[2])[0].rpartition("@")[2].partition("/")[0]
+    return [port for host in hosts.split(",") if (port := host.rpartition("]")[2].partition(":")[2])]
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) < 1 << 16
 
 
 def _scheme(url: str) -> str:

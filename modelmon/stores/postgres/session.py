@@ -241,6 +241,12 @@ def _last_row(link: Link, text: bytes) -> Row:
     return () if row is None else row
 
 
+def _are_ports(found: dict[str, Any]) -> bool:
+    return all(
+        not port or (port.isdecimal() and 0 < int(port) < 1 << 16) for port in str(found.get("port", "")).split(",")
+    )
+
+
 def _read(url: str, timeout: float) -> dict[str, Any]:
     """Return what to connect with."""
     scheme, mark, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
@@ -253,8 +259,11 @@ def _read(url: str, timeout: float) -> dict[str, Any]:
             found = dict(conninfo_to_dict(url))
         except (psycopg.Error, UnicodeError):  # halves of surrogate pairs
             found = None
-    if found is None or any("@" in str(found.get(name, "")) for name in ("host", "hostaddr", "port")):
-        msg = "url must be postgresql://user:password@host:port/database?option=value (or an option is unknown)"
+    if found is None or "@" in f"{found.get('host', '')}{found.get('hostaddr', '')}" or not _are_ports(found):
+        msg = (
+            "url must be postgresql://user:password@host:port/database?option=value "
+            "(or an option is unknown, or a port is no number)"
+        )
         raise ConfigurationError(msg)
     ours = {
         "connect_timeout": max(2, round(timeout)),

@@ -95,8 +95,8 @@ class RedisDatabase:
         self._transaction: _Transaction | None = None
 
     def __repr__(self) -> str:
-        """Return the namespace only: a URL has secrets."""
-        return f"RedisDatabase(namespace={self._namespace!r})"
+        """Show where this is, without secrets."""
+        return f"RedisDatabase({self._server.shown!r}, namespace={self._namespace!r})"
 
     def open(self) -> None:
         """Connect, and make or migrate what there is; opening again in the same process does nothing."""

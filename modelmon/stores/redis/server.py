@@ -5,7 +5,8 @@ Rules:
 1. A client belongs to the process that made it; a forked child makes its own and keeps the inherited one untouched.
 2. Whatever is sent may be sent twice, so a broken connection is tried once more at once; what is slow is not, unless it
    writes: then the answer is worth waiting for once more.
-3. Messages are ours, or the one word that a server's refusal begins with; never the URL.
+3. Messages are ours, or the one word that a server's refusal begins with, or the operating system's; they name the
+   server, and never a user, a password or an option.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from modelmon.errors import ConfigurationError, StoreError
+from modelmon.stores.addresses import redacted
 
 try:
     import redis as driver
@@ -30,6 +32,7 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from modelmon.stores.redis.scripts import Script
 
+_DEEP: Final = 8
 Argument = str | bytes | int | float
 _KINDS: Final = {
     "OOM": ("full", "the server's memory is full (maxmemory)"),
@@ -74,12 +77,17 @@ _READABLE: Final = re.compile(r"rediss?://(?:[^/?#@\s]*@)?[^/?#@\s]*(?:[/?][^#@\
 
 
 class Server:
-    """Hold the connections of this process to one server."""
+    """Hold the connections of this process to one server.
+
+    Attributes:
+        shown: the URL, without its secrets.
+    """
 
     def __init__(self, url: str, *, prefix: str, timeout: float) -> None:
         """Read the URL without connecting."""
         _pool(url, timeout)
         self._url, self._timeout = url, timeout
+        self.shown = redacted(url)
         self._prefix = prefix
         self._client: driver.Redis | None = None
         self._pid = 0
@@ -119,7 +127,7 @@ class Server:
         except (driver.RedisError, OSError, ValueError) as error:
             if isinstance(error, failures.ReadOnlyError):
                 self.close()  # after a failover the same name may lead to the new primary
-            _give_up(error)
+            self._give_up(error)
 
     def run(self, script: Script, *arguments: Argument, insist: bool = False) -> Any:
         """Run a script and return its answer; a server that has forgotten the script is told again."""
@@ -130,6 +138,12 @@ class Server:
             if not isinstance(error.__cause__, failures.NoScriptError):
                 raise
         return self.call("EVAL", script.text, *rest, insist=insist)
+
+    def _give_up(self, error: Exception) -> NoReturn:
+        """Raise the `StoreError` that a failure of the driver means."""
+        kind, text = _meaning(error)
+        msg = f"{self.shown}: {text}{_cause(error) if kind in {'down', 'timeout'} else ''}"
+        raise StoreError(msg, kind=kind) from error
 
     def _execute(self, command: tuple[Argument, ...]) -> Any:
         execute: Any = self._connected().execute_command
@@ -170,13 +184,22 @@ def _pool(url: str, timeout: float) -> driver.ConnectionPool:
     return pool
 
 
-def _give_up(error: Exception) -> NoReturn:
-    """Raise the `StoreError` that a failure of the driver means."""
+def _meaning(error: Exception) -> tuple[str, str]:
+    """Return the kind of a failure of the driver, and what to say of it."""
     word = str(error).partition(" ")[0].rstrip(":,")
     code = next((code for kind, code in _CLASSES.items() if isinstance(error, kind)), word)
     kind, text = _KINDS.get(code, ("other", ""))
     if not text:
         name = code if isinstance(error, driver.ResponseError) and code.isupper() else type(error).__name__
         text = f"the server refused a command ({name})"
-    msg = f"Redis: {text}"
-    raise StoreError(msg, kind=kind) from error
+    return kind, text
+
+
+def _cause(error: BaseException | None) -> str:
+    """Return what the operating system said of a connection; its words have no secret."""
+    seen = 0
+    while error is not None and seen < _DEEP:
+        if isinstance(error, OSError) and error.strerror and not isinstance(error, driver.RedisError):
+            return f" ({error.strerror})"
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return ""
