@@ -86,12 +86,13 @@ def _run(chosen: argparse.Namespace) -> int:
         msg = f"--batch {chosen.batch} must be 1 or more"
         raise ConfigurationError(msg)
     from modelmon.client import LabelClient  # noqa: PLC0415  (numpy loads when there is something to do)
+    from modelmon.labelfile.bytestreams import alone_with  # noqa: PLC0415
     from modelmon.labelfile.columns import Wanted  # noqa: PLC0415
 
     wanted = Wanted(chosen.id, chosen.label, chosen.at, chosen.rev, chosen.retract_value)
     source = _open(chosen.file, chosen.format, wanted)
     try:
-        with LabelClient(url, chosen.model, chosen.version) as client:
+        with alone_with(chosen.file), LabelClient(url, chosen.model, chosen.version) as client:
             return _deliver(chosen, client, source, wanted)
     finally:
         source.close()
@@ -118,7 +119,7 @@ def _deliver(chosen: argparse.Namespace, client: Any, source: Source, wanted: Wa
     from modelmon.labelfile.bytestreams import fingerprint  # noqa: PLC0415
     from modelmon.labelfile.journey import Journey  # noqa: PLC0415
     from modelmon.labelfile.rejects import Rejects  # noqa: PLC0415
-    from modelmon.labelfile.showing import progress  # noqa: PLC0415
+    from modelmon.labelfile.showing import printable, progress  # noqa: PLC0415
 
     key = fingerprint(chosen.file, repr((source.format, client.scope, wanted)))
     journey = Journey(client, key, restart=chosen.restart)
@@ -131,9 +132,9 @@ def _deliver(chosen: argparse.Namespace, client: Any, source: Source, wanted: Wa
     name = "standard input" if chosen.file == "-" else Path(chosen.file).name
     rejects = Rejects(Path(chosen.rejects or ("stdin" if chosen.file == "-" else chosen.file) + ".rejects.csv"))
     before, begun = journey.tally.rows, time.monotonic()
-    with progress(name, quiet=chosen.no_progress) as shown:
+    with progress(printable(name), quiet=chosen.no_progress) as shown:
         journey.run(source, rejects, shown, size=chosen.batch)
-    _show(journey, name, journey.tally.rows - before, time.monotonic() - begun)
+    _show(journey, printable(name), journey.tally.rows - before, time.monotonic() - begun)
     if journey.tally.rows and journey.tally.outcomes["early"] == journey.tally.rows:
         _say(f"no label met a prediction: is {client!r} the store that the model writes to, and are these its ids?")
     if not journey.tally.bad:
@@ -156,4 +157,6 @@ def _resume(file: str) -> str:
 
 
 def _say(message: str) -> None:
-    print(f"modelmon: {message}", file=sys.stderr)
+    from modelmon.labelfile.showing import printable  # noqa: PLC0415
+
+    print(f"modelmon: {printable(message)}", file=sys.stderr)

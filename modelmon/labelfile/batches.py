@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from modelmon.written.rows import Delivered, Intake
 
 
+Names = dict[str, "tuple[str, ...]"]
+
+
 class Reject(NamedTuple):
     """Hold a row that was not taken: its line, why, and what it said, as far as that could be told."""
 
@@ -66,9 +69,11 @@ class Source(Protocol):
 
     Attributes:
         format: ``"csv"``, ``"jsonl"`` or ``"parquet"``.
+        names: what earlier records have decided about the names of later ones, by role; a run that goes on is told so.
     """
 
     format: str
+    names: Names
 
     def batches(self, skip: int, size: int) -> Iterator[Batch]:
         """Yield batches of ``size`` records after the first ``skip``."""

@@ -8,6 +8,7 @@ import io
 import math
 import os
 import sys
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
@@ -16,6 +17,11 @@ from modelmon.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows
+    fcntl = None  # type: ignore[assignment]
 
 STDIN: Final = "-"
 _END: Final = 65_536
@@ -38,6 +44,22 @@ class Closable(Protocol):
         ...
 
 
+class _Unzipped(gzip.GzipFile):
+    """Decompress, and tell damage as what it is: a file that cannot be read."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return up to so many bytes.
+
+        Raises:
+            OSError: when the file is damaged or cut off.
+        """
+        try:
+            return super().read(size)
+        except (zlib.error, EOFError, gzip.BadGzipFile) as error:
+            msg = f"the compressed file is damaged or cut off: {error}"
+            raise OSError(msg) from None
+
+
 class ByteStream:
     """Read a file's bytes, decompressed where its name ends in ``.gz``."""
 
@@ -50,7 +72,7 @@ class ByteStream:
         """
         self._size = 0 if path == STDIN else Path(path).stat().st_size
         self._raw = cast("BinaryIO", sys.stdin.buffer) if path == STDIN else Path(path).open("rb")  # noqa: SIM115 - close() does
-        opened = gzip.GzipFile(fileobj=self._raw) if path.endswith(".gz") else self._raw
+        opened = _Unzipped(fileobj=self._raw) if path.endswith(".gz") else self._raw
         self.buffered = io.BufferedReader(cast("io.RawIOBase", opened), 1 << 20)
         with closing_on_failure(self):
             self._check()
@@ -79,6 +101,27 @@ def closing_on_failure(thing: Closable) -> Iterator[None]:
     except BaseException:
         thing.close()
         raise
+
+
+@contextmanager
+def alone_with(path: str) -> Iterator[None]:
+    """Be the only delivery of a file on this machine; the lock ends with the process, however that ends.
+
+    Raises:
+        OSError: when another delivery of it is under way, or it cannot be opened.
+    """
+    if path == STDIN or fcntl is None:
+        yield
+        return
+    with Path(path).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"{path} is being delivered by another process: wait for it to end"
+            raise OSError(msg) from None
+        except OSError:  # a file system without such locks
+            pass
+        yield
 
 
 def format_of(path: str, told: str | None) -> str:

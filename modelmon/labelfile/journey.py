@@ -6,7 +6,8 @@ Rules:
    Whoever is killed in between delivers that batch again, which changes nothing: a label delivered twice is a
    duplicate.
 2. A file is known by its name, size, first and last bytes, and by what the command line said about its meaning.
-3. What may pass (a locked file, a server that restarts) is tried again for some seconds.
+3. Names that the first lines of a file decided hold for the rest of it, in later runs too.
+4. What may pass (a locked file, a server that restarts) is tried again for some seconds.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class Journey:
         """
         rejects.begin(self.tally.line + 1)
         shown.update(self.tally.rows, 0.0)
+        source.names = self.tally.names
         for batch in source.batches(self.begun_at, size):
+            self.tally.names = source.names
             self._deliver(batch, rejects)
             shown.update(self.tally.rows, source.progress())
         self.tally.finished = True

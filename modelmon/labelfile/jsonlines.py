@@ -14,6 +14,7 @@ from modelmon.written.strict import read_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from modelmon.labelfile.batches import Names
     from modelmon.labelfile.columns import Wanted
 
 _LONGEST_LINE: Final = 1 << 20
@@ -34,7 +35,7 @@ class JsonLines:
         """
         self._stream = ByteStream(path)
         self._wanted = wanted
-        self._names: dict[str, tuple[str, ...]] = {}
+        self.names: Names = {}
         self._line = 0
 
     def batches(self, skip: int, size: int) -> Iterator[Batch]:
@@ -85,10 +86,10 @@ class JsonLines:
         if not isinstance(found, dict):
             msg = "no object"
             raise ValueError(msg)  # noqa: TRY004  (a bad line among many, which is counted)
-        if not self._names:
-            self._names = self._named(found)
+        if not self.names:
+            self.names = self._named(found)
         item = {name: found[name] for name in _PASSED_ON if name in found}
-        for role, names in self._names.items():
+        for role, names in self.names.items():
             name = next((name for name in names if name in found), None)
             if name is not None:
                 item[role] = found[name]
@@ -97,7 +98,7 @@ class JsonLines:
             item.pop("label")
         return item
 
-    def _named(self, first: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    def _named(self, first: dict[str, Any]) -> Names:
         """Return the names under which each role may stand; a line need not have times because the first one has."""
         there = [*first]
         if first.get("retract") is True and not self._wanted.label:

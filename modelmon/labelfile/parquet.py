@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from modelmon.labelfile.batches import Batch
+from modelmon.labelfile.batches import Batch, Reject
 from modelmon.labelfile.bytestreams import closing_on_failure
 from modelmon.labelfile.columns import choose
-from modelmon.moments import instants
-from modelmon.written.items import as_truth
+from modelmon.written.items import as_truth, is_flat
 from modelmon.written.rows import Rows
 
 try:
@@ -25,7 +24,12 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from modelmon.labelfile.batches import Names
     from modelmon.labelfile.columns import Wanted
+
+_PER_SECOND: Final = {"s": (1, 1), "ms": (1, 1000), "us": (1, 1_000_000), "ns": (1000, 1_000_000)}
+_UNREADABLE: Final = (ValueError, OverflowError, LookupError, pa.ArrowException)
+"""What reading a value raises that Python, or its calendar, cannot hold."""
 
 
 class Parquet:
@@ -45,6 +49,7 @@ class Parquet:
             self._file = _parquet_file(self._raw, path)
             self._columns = choose(self._file.schema_arrow.names, wanted)
         self._retract_value = wanted.retract_value
+        self.names: Names = {}
         self._done = 0
 
     def batches(self, skip: int, size: int) -> Iterator[Batch]:
@@ -77,21 +82,25 @@ class Parquet:
         self._raw.close()
 
     def _batch(self, found: Any, before: int) -> Batch:
-        columns = self._columns
+        columns, trouble = self._columns, dict[int, str]()
         label = found.column(columns.label)
         kind = label.type.value_type if pa.types.is_dictionary(label.type) else label.type
-        textual = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        truths = label.to_pylist()
+        truths = _truths(label, kind, trouble)
+        parts = [
+            _cells(found.column(columns.id), trouble),
+            truths,
+            None if columns.at is None else _times(found.column(columns.at), trouble),
+            None if columns.rev is None else _cells(found.column(columns.rev), trouble),
+        ]
+        lines = list(range(before + 1, before + 1 + len(found)))
+        batch = Batch(len(found), [line for place, line in enumerate(lines) if place not in trouble])
+        batch.unreadable = [Reject(lines[place], trouble[place]) for place in sorted(trouble)]
+        ids, truths, at, revs = (_without(part, trouble) for part in parts)
         retract = self._retract_value
-        rows = Rows(
-            ids=found.column(columns.id).to_pylist(),
-            truths=list(map(as_truth, truths)) if pa.types.is_nested(kind) else truths,
-            at=None if columns.at is None else _times(found.column(columns.at)),
-            revs=None if columns.rev is None else found.column(columns.rev).to_pylist(),
-            retracted=[] if retract is None else [place for place, value in enumerate(truths) if str(value) == retract],
-            textual=textual,
-        )
-        return Batch(len(found), list(range(before + 1, before + 1 + len(found))), rows)
+        taken_back = [] if retract is None else [place for place, value in enumerate(truths) if str(value) == retract]
+        textual = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        batch.rows = Rows(ids, truths, at, revs, taken_back, textual)
+        return batch
 
 
 def _parquet_file(raw: Any, path: str) -> Any:
@@ -102,10 +111,51 @@ def _parquet_file(raw: Any, path: str) -> Any:
         raise OSError(msg) from None
 
 
-def _times(column: Any) -> list[Any]:
-    """Return seconds since the epoch (a time without a zone is UTC, as numpy and pandas write it), None where null."""
-    if not pa.types.is_timestamp(column.type):
+def _cells(column: Any, trouble: dict[int, str]) -> list[Any]:
+    """Return the values of a column; of one that cannot be read, None, and the reason by its place."""
+    try:
         found: list[Any] = column.to_pylist()
+    except _UNREADABLE:
+        found = [_cell(part, place, trouble) for place, part in enumerate(column)]
+    return found
+
+
+def _cell(part: Any, place: int, trouble: dict[int, str]) -> Any:
+    try:
+        return part.as_py()
+    except _UNREADABLE as error:
+        trouble.setdefault(place, "not UTF-8" if isinstance(error, UnicodeError) else f"out of range for {part.type}")
+        return None
+
+
+def _truths(column: Any, kind: Any, trouble: dict[int, str]) -> list[Any]:
+    """Return labels: a list of names is the set of those that hold, and a map is an object."""
+    found = _cells(column, trouble)
+    if not pa.types.is_nested(kind):
         return found
-    seconds = instants(column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False), len(column))
-    return [None if math.isnan(second) else second for second in seconds.tolist()]
+    for place, value in enumerate(found):
+        given = dict(value) if value is not None and pa.types.is_map(kind) else value
+        if is_flat(given):
+            found[place] = as_truth(given)
+        else:
+            found[place] = None
+            trouble.setdefault(place, "the label is nested too deeply")
+    return found
+
+
+def _times(column: Any, trouble: dict[int, str]) -> list[Any]:
+    """Return seconds since the epoch (a time without a zone is UTC, as numpy and pandas write it), None where null.
+
+    What is below a microsecond is cut off, as it is everywhere.
+    """
+    if not pa.types.is_timestamp(column.type):
+        return _cells(column, trouble)
+    whole, parts = _PER_SECOND[column.type.unit]
+    return [None if count is None else count // whole / parts for count in column.cast(pa.int64()).to_pylist()]
+
+
+def _without(column: list[Any] | None, trouble: dict[int, str]) -> Any:
+    """Return a column without the rows that are in trouble."""
+    if column is None or not trouble:
+        return column
+    return [value for place, value in enumerate(column) if place not in trouble]

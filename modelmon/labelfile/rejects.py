@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEADER: Final = list(Reject._fields)
+_DIGITS: Final = 18
 
 
 class Rejects:
@@ -22,16 +23,18 @@ class Rejects:
         """Prepare.
 
         Raises:
-            ConfigurationError: when the path holds a file that is not one of these.
+            ConfigurationError: when the path holds a file that is not one of these, or no file.
         """
         self.path = path
-        if path.exists() and self._read()[:1] not in ([], [HEADER]):
-            msg = f"{path} exists and holds no rejected rows: say --rejects with another name"
-            raise ConfigurationError(msg)
+        if path.exists() and (not path.is_file() or self._read()[:1] not in ([], [HEADER])):
+            raise self._foreign()
+
+    def _foreign(self) -> ConfigurationError:
+        return ConfigurationError(f"{self.path} exists and holds no rejected rows: say --rejects with another name")
 
     def begin(self, line: int) -> None:
         """Keep what an earlier run found before a line, and drop the rest, which comes again."""
-        kept = [row for row in self._read()[1:] if row[0].isdecimal() and int(row[0]) < line]
+        kept = [row for row in self._read()[1:] if row[0].isdecimal() and int(row[0][:_DIGITS]) < line]
         self.path.unlink(missing_ok=True)
         if kept:
             self._append(kept)
@@ -55,4 +58,7 @@ class Rejects:
         if not self.path.exists():
             return []
         with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
-            return list(csv.reader(file))
+            try:
+                return [row for row in csv.reader(file) if row]
+            except csv.Error:  # a field longer than any of ours
+                raise self._foreign() from None

@@ -22,6 +22,17 @@ class Shown(Protocol):
         ...
 
 
+def printable(text: str) -> str:
+    r"""Return a text as a terminal may be given it: what is no visible character is written as its code.
+
+    >>> printable("labels\x1b[2J.csv")
+    'labels\\x1b[2J.csv'
+    """
+    if text.isprintable():
+        return text
+    return "".join(part if part.isprintable() else part.encode("unicode_escape").decode() for part in text)
+
+
 @contextmanager
 def progress(name: str, *, quiet: bool) -> Iterator[Shown]:
     """Show progress on standard error while the block runs."""
@@ -75,7 +86,7 @@ def _bar(name: str) -> _Bar | None:
     except ImportError:
         return None
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[rows]:,} rows"),

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from modelmon.errors import ConfigurationError
 from modelmon.labelfile.batches import Batch, Reject
 from modelmon.labelfile.bytestreams import ByteStream, closing_on_failure
 from modelmon.labelfile.columns import choose
@@ -17,6 +18,7 @@ from modelmon.written.rows import Rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from modelmon.labelfile.batches import Names
     from modelmon.labelfile.columns import Wanted
 
 _DELIMITERS: Final = ",;\t|"
@@ -36,6 +38,7 @@ class Table:
             OSError: when it cannot be read.
             ConfigurationError: when the columns cannot be told.
         """
+        self.names: Names = {}
         self._stream = ByteStream(path)
         text = io.TextIOWrapper(self._stream.buffered, "utf-8-sig", errors="surrogateescape", newline="")
         with closing_on_failure(self):
@@ -43,7 +46,7 @@ class Table:
             delimiter = max(_DELIMITERS, key=first.count)
             lines = iter(partial(text.readline, _LONGEST_LINE), "")
             self._reader = csv.reader(chain([first], lines), delimiter=delimiter)
-            self._header = [name.strip() for name in next(self._reader, [])]
+            self._header = _header(self._reader)
             self._columns = choose(self._header, wanted)
         self._retract_value = wanted.retract_value
         self._text = text  # keeps the file open
@@ -113,6 +116,14 @@ class Table:
             revs=None if columns.rev is None else column(columns.rev),
             retracted=[] if retract is None else [place for place, text in enumerate(truths) if text == retract],
         )
+
+
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    try:
+        return [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        msg = f"the header line cannot be read: {error}"
+        raise ConfigurationError(msg) from None
 
 
 def _readable(found: list[list[str]], used: list[int], batch: Batch) -> list[list[str]]:

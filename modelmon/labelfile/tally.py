@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelmon.stores.states import LABEL_OUTCOMES
 
 if TYPE_CHECKING:
-    from modelmon.labelfile.batches import Batch
+    from modelmon.labelfile.batches import Batch, Names
     from modelmon.written.rows import Delivered
 
 UNREADABLE = "unreadable"
@@ -25,12 +25,14 @@ class Tally:
         line: the line up to which everything is committed.
         finished: whether that is all.
         outcomes: rows by what became of them.
+        names: under which names the rest of the file is read, as its first part decided.
     """
 
     records: int = 0
     line: int = 0
     finished: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
+    names: Names = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -54,6 +56,7 @@ class Tally:
     def to_note(self) -> bytes:
         """Return this as a small value."""
         state = {"records": self.records, "line": self.line, "finished": self.finished, "outcomes": self.outcomes}
+        state["names"] = self.names
         return json.dumps(state, separators=(",", ":")).encode()
 
     @classmethod
@@ -61,8 +64,9 @@ class Tally:
         """Return what ``to_note`` wrote; a fresh one where there is nothing to be read."""
         try:
             state = json.loads(note or b"")
-            return cls(state["records"], state["line"], state["finished"], Counter(state["outcomes"]))
-        except (ValueError, KeyError, TypeError):
+            names = {role: tuple(some) for role, some in state.get("names", {}).items()}
+            return cls(state["records"], state["line"], state["finished"], Counter(state["outcomes"]), names)
+        except (ValueError, KeyError, TypeError, AttributeError):
             return cls()
 
     def table(self) -> list[str]:

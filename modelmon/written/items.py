@@ -56,7 +56,12 @@ class _Columns:
 
 
 def deliver_items(
-    intake: Intake, items: Sequence[Any], *, model: str | None = None, version: str | None = None
+    intake: Intake,
+    items: Sequence[Any],
+    *,
+    model: str | None = None,
+    version: str | None = None,
+    permit: Callable[[int], object] = bool,
 ) -> Delivered:
     """Deliver items and say what became of each, in their order.
 
@@ -67,6 +72,8 @@ def deliver_items(
         items: parsed JSON.
         model: the scope of items that name none.
         version: with ``model``.
+        permit: told how many models and versions were found, at each new one and before each transaction; what it
+            raises ends the delivery.
 
     Raises:
         StoreError: when some were not committed; delivering all of them again is safe.
@@ -80,8 +87,12 @@ def deliver_items(
             reasons[place] = problem
             continue
         scope = (item["model"], item.get("version")) if item.get("model") is not None else (model, version)
-        scopes.setdefault(scope, _Columns()).add(place, item)
+        if scope not in scopes:
+            scopes[scope] = _Columns()
+            permit(len(scopes))
+        scopes[scope].add(place, item)
     for scope, columns in scopes.items():
+        permit(len(scopes))
         found = deliver(intake, columns.rows(), model=scope[0], version=scope[1])
         places = columns.places
         outcomes[places] = found.outcomes
@@ -114,7 +125,8 @@ def as_truth(value: Any) -> Any:
     return value
 
 
-def _is_flat(value: Any) -> bool:
+def is_flat(value: Any) -> bool:
+    """Return whether a label is a plain value, or a list or an object of plain ones."""
     if isinstance(value, dict):
         value = list(value.values())
     return not isinstance(value, list) or not any(isinstance(part, (list, dict)) for part in value)
@@ -130,6 +142,6 @@ _FAULTS: Final[dict[str, Callable[[dict[str, Any]], bool]]] = {
     "retract is neither true nor false": lambda item: not isinstance(item.get("retract", False), bool),
     "label and retract exclude each other": lambda item: item.get("retract") is True and item.get("label") is not None,
     "no label": lambda item: item.get("retract") is not True and item.get("label") is None,
-    "the label is nested too deeply": lambda item: not _is_flat(item.get("label")),
+    "the label is nested too deeply": lambda item: not is_flat(item.get("label")),
 }
 """What keeps an object from being an item, the first that holds."""
