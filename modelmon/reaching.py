@@ -8,6 +8,7 @@ One that waits for input and output is called without, after what was recorded b
 from __future__ import annotations
 
 import os
+from _thread import RLock
 from binascii import hexlify
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,6 +68,7 @@ class Reaching:
         self._process: ProcessCounts | None = None
         self._place: Callable[[], str | None] | None = place
         self._publication: Publication | None = None
+        self._making = RLock()  # a caller's first call and a thread of ours may need the same at once
 
     if TYPE_CHECKING:  # the recorder's own
 
@@ -77,9 +79,8 @@ class Reaching:
     def process(self) -> ProcessCounts:
         """What this process counted by itself."""
         if self._process is None:
-            from modelmon.process import ProcessCounts  # noqa: PLC0415  (numpy loads at the first drain)
-
-            self._process = ProcessCounts(hexlify(os.urandom(16)).decode(), self.settings)
+            counts = load("modelmon.process").ProcessCounts  # numpy loads at the first drain
+            self._process = counts(hexlify(os.urandom(16)).decode(), self.settings)
         return self._process
 
     def series(self, model: str, version: str) -> SeriesCounts:
@@ -140,17 +141,21 @@ class Reaching:
     def delivery(self) -> Delivery:
         """What writes to a store that waits for input and output."""
         if self._delivery is None:
-            self._delivery = load("modelmon.delivering").Delivery(self, self.settings.flush_interval)
+            with self._making:
+                if self._delivery is None:
+                    self._delivery = load("modelmon.delivering").Delivery(self, self.settings.flush_interval)
         return self._delivery
 
     @property
     def publication(self) -> Publication | None:
         """What shows this process's counts to the others of its machine, and theirs to it; None without a directory."""
         if self._place is not None:
-            place, self._place = self._place(), None
-            if place is not None:
-                made = load("modelmon.directory.publication").Publication
-                self._publication = made(self, place, self.settings.flush_interval, self.settings.history)
+            with self._making:
+                place = None if self._place is None else self._place()
+                if place is not None:
+                    made = load("modelmon.directory.publication").Publication
+                    self._publication = made(self, place, self.settings.flush_interval, self.settings.history)
+                self._place = None  # last, so that who comes meanwhile waits
         return self._publication
 
     def parts(self, *, shown: bool = False) -> tuple[Part, ...]:
