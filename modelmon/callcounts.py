@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from modelmon.identity import OTHER
 from modelmon.parts import SeriesPart
 from modelmon.tallies import Ledger, Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelmon.identity import ClassValue
     from modelmon.parts import Slice
     from modelmon.tasks import Task
 
 SLICE_BUDGET: Final = 100
 ERROR_TYPE_BUDGET: Final = 100
-OTHER: Final = "__other__"
+CLASS_BUDGET: Final = 256
 
 
 class SeriesCounts:
@@ -25,10 +29,10 @@ class SeriesCounts:
         ended: calls taken from the buffers.
         rejected: predictions that could not be read.
         news: those of them that nobody was told of yet, by reason.
-        overflowed: how often a budget of slices or error types was exceeded.
+        overflowed: how often a budget of slices, error types or undeclared classes was exceeded.
     """
 
-    __slots__ = ("_error_types", "_pages", "ended", "ledgers", "news", "overflowed", "rejected", "task")
+    __slots__ = ("_classes", "_error_types", "_pages", "ended", "ledgers", "news", "overflowed", "rejected", "task")
 
     def __init__(self) -> None:
         """Start at zero."""
@@ -40,6 +44,7 @@ class SeriesCounts:
         self.overflowed = 0
         self._pages: dict[Slice, Slice] = {(): ()}
         self._error_types: set[str] = set()
+        self._classes: set[ClassValue] = set()
 
     def part(self, active: int) -> SeriesPart:
         """Return a frozen view; ``active`` calls are running now."""
@@ -66,6 +71,19 @@ class SeriesCounts:
             return OTHER
         self._error_types.add(name)
         return name
+
+    def classes(self, values: Sequence[ClassValue]) -> Sequence[ClassValue]:
+        """Return what to count predicted classes under: themselves, or ``"__other__"`` if undeclared and too many."""
+        known = self._classes
+        if known.issuperset(values) or (self.task is not None and self.task.declared is not None):
+            return values
+        for value in values:
+            if len(known) >= CLASS_BUDGET:
+                break
+            known.add(value)
+        kept = [value if value in known else OTHER for value in values]
+        self.overflowed += kept.count(OTHER)
+        return kept
 
     def enter(self, page: Slice, slot: int, entry: Tally) -> None:
         """Add an entry to a slice's total and to one of its slots."""

@@ -149,7 +149,7 @@ def _count_predictions(
 ) -> None:
     if series.task is None:
         series.task = reading.task
-    count_predicted(reading, [entry for entry, _ in entries], groups.codes)
+    count_predicted(reading, series, [entry for entry, _ in entries], groups.codes)
     groups.enter(entries)
     if reading.rejected:
         series.reject(reading.rejected, groups.last_slot)
@@ -162,7 +162,9 @@ def _submit(seat: Seat, reading: Reading, wall: NDArray[np.int64], groups: Group
     store.predict(predictions(seat.site.model, seat.site.version, reading, times, groups.slices(reading.rows)))
 
 
-def count_predicted(reading: Reading, entries: Sequence[Tally], codes: NDArray[np.int64] | None) -> None:
+def count_predicted(
+    reading: Reading, series: SeriesCounts, entries: Sequence[Tally], codes: NDArray[np.int64] | None
+) -> None:
     """Count a reading's predictions by class into the entry of each call's group (all into the first without codes)."""
     n = len(reading)
     if not n:
@@ -174,7 +176,7 @@ def count_predicted(reading: Reading, entries: Sequence[Tally], codes: NDArray[n
                 entries[which].counts("predicted").add((), count)
                 _count_flags(reading, entries[which], group == which)
         return
-    values = reading.classes.values
+    values = series.classes(reading.classes.values)
     cells = np.bincount(group * len(values) + reading.classes.codes, minlength=len(entries) * len(values))
     for cell in np.flatnonzero(cells).tolist():
         which, code = divmod(cell, len(values))

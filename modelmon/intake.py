@@ -204,7 +204,7 @@ def _enter(
     slots, codes = np.unique(np.rint(counted * 1e9).astype(np.int64) // moment.window, return_inverse=True)
     entries = [Tally() for _ in slots]
     # Each row stands for itself here: one batch gave them all, but they may be of many slots.
-    count_predicted(replace(reading, rows=np.arange(len(times))), entries, codes)
+    count_predicted(replace(reading, rows=np.arange(len(times))), series, entries, codes)
     for slot, entry in zip(slots.tolist(), entries, strict=True):
         series.enter(page, slot, entry)
     if reading.ids is not None:
