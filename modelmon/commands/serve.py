@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from modelmon.directory.place import Place, checked
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from modelmon.serving.tokens import Tokens
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+_ENDING_S: Final = 4.5
 
 _ABOUT: Final = """\
 Serves a store, or the directory of a machine, over HTTP: POST /v1/labels takes labels, GET /metrics shows the numbers
@@ -83,9 +86,27 @@ def _run(chosen: argparse.Namespace) -> int:
         who = "anyone who can reach it" if tokens is None else "who shows a token"
         print(f"{client!r} at {where}: POST {where}/v1/labels, GET {where}/metrics, for {who}", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # comes again once the server has ended in good order
-        app = store_app(client, tokens, local=local and not chosen.insecure, directory=directory)
-        running.server_of(app).run(sockets=[listener])
+        ending = threading.Event()
+        local = local and not chosen.insecure
+        app = store_app(client, tokens, local=local, directory=directory, ending=ending)
+        running.server_of(app, partial(_end, ending)).run(sockets=[listener])
     return 0
+
+
+def _end(ending: threading.Event) -> None:
+    """Begin no delivery any more, and wait a few seconds, no longer, for the one under way."""
+    ending.set()
+    last = threading.Timer(_ENDING_S, _leave)
+    last.daemon = True
+    last.start()
+
+
+def _leave() -> None:
+    print(
+        "modelmon: the store did not answer in time; what was under way there is committed whole or not",
+        file=sys.stderr,
+    )
+    os._exit(FAILED)
 
 
 def _directory(chosen: argparse.Namespace) -> str | None:

@@ -31,6 +31,7 @@ from modelmon.serving.tokens import Tokens
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+    from threading import Event
 
     import numpy as np
     from numpy.typing import NDArray
@@ -68,7 +69,14 @@ def label_app(
     return Starlette(routes=_label_routes(posting))
 
 
-def store_app(client: LabelClient, tokens: Tokens | None, *, local: bool, directory: str | None = None) -> Starlette:
+def store_app(
+    client: LabelClient,
+    tokens: Tokens | None,
+    *,
+    local: bool,
+    directory: str | None = None,
+    ending: Event | None = None,
+) -> Starlette:
     """Return the application that ``modelmon serve`` runs: label intake, metrics, health, description.
 
     Args:
@@ -76,9 +84,10 @@ def store_app(client: LabelClient, tokens: Tokens | None, *, local: bool, direct
         tokens: who may come in; None for everybody.
         local: without tokens, let only requests in that name a loopback host.
         directory: of the machine whose processes are shown too, or None.
+        ending: once it is set, no delivery begins.
     """
     guard = Guard(tokens, local=local)
-    posting, metrics = Posting(client, guard), StoreMetrics(client, directory)
+    posting, metrics = Posting(client, guard, ending=ending), StoreMetrics(client, directory)
 
     async def show(request: Request) -> Response:
         wanted = wanted_format(request.headers.get("accept", ""))

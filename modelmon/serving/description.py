@@ -6,7 +6,8 @@ from importlib import metadata
 from typing import Any, Final
 
 from modelmon.identity import MAXIMUM_NAME_BYTES
-from modelmon.serving.bodies import CAP, MOST_ITEMS
+from modelmon.serving.bodies import CAP, MOST_ITEMS, MOST_VALUES
+from modelmon.serving.posting import MOST_SCOPES
 from modelmon.stores.states import LABEL_OUTCOMES
 
 _TIME: Final = {
@@ -73,11 +74,11 @@ _REPORT: Final = {
     "examples": [{"total": 2, "outcomes": {"joined": 1, "early": 1}, "items": ["joined", "early"]}],
 }
 _REFUSALS: Final = {
-    "400": "No valid JSON, or a damaged body.",
+    "400": f"No valid JSON, a damaged body, or more than {MOST_SCOPES} models and versions.",
     "401": "No valid bearer token.",
     "403": "Without a token: the request does not name a loopback host.",
     "408": "The body took too long to arrive.",
-    "413": f"More than {CAP >> 20} MiB after decompression, or more than {MOST_ITEMS:,} labels.",
+    "413": f"More than {CAP >> 20} MiB after decompression, {MOST_ITEMS:,} labels, or {MOST_VALUES:,} values in all.",
     "415": "A media type or content encoding that is none of ours.",
     "429": "Too many requests without a valid token from this address.",
     "503": "Not committed: the store cannot be reached, or too many requests at once. Send the same again.",

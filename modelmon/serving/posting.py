@@ -3,17 +3,24 @@
 Rules:
 
 1. Who may not come in gets an answer before a byte of the body is read.
-2. A body has 30 seconds to arrive, and 8 MiB; sixteen are handled at a time, more are told to come again.
-3. The answer is sent after the commit; after any other answer, sending the same body again is safe.
-4. Everything that takes time happens in a worker thread, never on the event loop.
+2. A body has 30 seconds to arrive, and 8 MiB; sixteen are handled at a time and hold 32 MiB together, more are told to
+   come again.
+   They arrive side by side, but one at a time is unpacked, read and delivered, so that memory stays bounded.
+3. Each model and version in a body is a transaction, so there are at most 64; before each it is asked whether the
+   client still waits and the service goes on.
+4. The answer is sent after the commit; after any other answer, sending the same body again is safe.
+5. Everything that takes time happens in a worker thread, never on the event loop.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from anyio.lowlevel import RunVar
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
@@ -25,6 +32,8 @@ from modelmon.stores.states import LABEL_OUTCOMES
 from modelmon.written.items import deliver_items
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -32,8 +41,12 @@ if TYPE_CHECKING:
     from modelmon.written.rows import Delivered, Intake
 
 AT_ONCE: Final = 16
+MOST_HELD: Final = 32 << 20
+MOST_SCOPES: Final = 64
 BODY_S: Final = 30.0
 MOST_PROBLEMS: Final = 100
+_limiter: Final[RunVar[anyio.CapacityLimiter]] = RunVar("modelmon_deliveries")
+"""Of the event loop, as locks of event loops are."""
 
 
 class Posting:
@@ -44,12 +57,21 @@ class Posting:
         refused: requests refused so far, by (reason,).
     """
 
-    def __init__(self, intake: Intake, guard: Guard, *, body_seconds: float = BODY_S) -> None:
-        """Deliver to ``intake`` what ``guard`` lets in."""
+    def __init__(
+        self,
+        intake: Intake,
+        guard: Guard,
+        *,
+        body_seconds: float = BODY_S,
+        ending: threading.Event | None = None,
+    ) -> None:
+        """Deliver to ``intake`` what ``guard`` lets in, until ``ending`` is set."""
         self._intake = intake
         self._guard = guard
         self._body_seconds = body_seconds
+        self._ending = ending or threading.Event()
         self._busy = 0
+        self._held = 0
         self.labels: Counter[tuple[str, str]] = Counter()
         self.refused: Counter[tuple[str]] = Counter()
 
@@ -61,11 +83,14 @@ class Posting:
             if self._busy >= AT_ONCE:
                 refuse(503, "too many requests at once", retry_after=1)
             self._busy += 1
+            body = bytearray()
             try:
-                body = await self._read(request)
-                delivered = await anyio.to_thread.run_sync(self._deliver, body, kind, encoding)
+                await self._read(request, body)
+                deliver = partial(self._deliver, body, kind, encoding, request.is_disconnected)
+                delivered = await anyio.to_thread.run_sync(deliver, limiter=_one_by_one())
             finally:
                 self._busy -= 1
+                self._held -= len(body)
         except RefusedError as refused:
             return self.refuse(refused)
         return self._answer(source, delivered)
@@ -75,25 +100,42 @@ class Posting:
         self.refused[REASONS[refused.status],] += 1
         return JSONResponse({"error": refused.detail}, refused.status, refused.headers)
 
-    async def _read(self, request: Request) -> bytes:
-        body = bytearray()
+    async def _read(self, request: Request, body: bytearray) -> None:
         try:
             with anyio.fail_after(self._body_seconds):
                 async for chunk in request.stream():
                     body += chunk
+                    self._held += len(chunk)
                     if len(body) > CAP:
                         refuse(413, f"more than {CAP} bytes")
+                    if self._held > MOST_HELD:
+                        refuse(503, "too many bytes of requests at once", retry_after=1)
         except TimeoutError:
             refuse(408, "the body took too long to arrive")
         except ClientDisconnect:
             refuse(400, "the body ends too early")
-        return bytes(body)
 
-    def _deliver(self, body: bytes, kind: str, encoding: str) -> Delivered:
-        """Read a body and deliver what it holds; runs in a worker thread."""
-        items = items_of(body, kind, encoding)
+    def _deliver(
+        self, body: bytearray, kind: str, encoding: str, gone: Callable[[], Coroutine[Any, Any, bool]]
+    ) -> Delivered:
+        """Read a body and deliver what it holds; runs in a worker thread, one at a time."""
+
+        def permit(scopes: int) -> None:
+            if self._ending.is_set():
+                refuse(503, "not committed: this service ends; send the same again", retry_after=2)
+            if scopes > MOST_SCOPES:
+                refuse(400, f"more than {MOST_SCOPES} models and versions in one request: send several")
+            if anyio.from_thread.run(gone):
+                refuse(400, "the client did not wait for the answer")
+
+        permit(0)
+        return self._commit(items_of(body, kind, encoding), permit)
+
+    def _commit(self, items: list[Any], permit: Callable[[int], None]) -> Delivered:
         try:
-            return deliver_items(self._intake, items)
+            return deliver_items(self._intake, items, permit=permit)
+        except RefusedError:
+            raise
         except StoreError as error:
             warn("serving:store", f"labels over HTTP were not committed ({error.kind}): {error}")
             refuse(503, f"not committed ({error.kind}); send the same again", retry_after=2)
@@ -111,6 +153,16 @@ class Posting:
             found = sorted(delivered.reasons.items())[:MOST_PROBLEMS]
             answer["problems"] = [{"item": place, "reason": reason} for place, reason in found]
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def _one_by_one() -> anyio.CapacityLimiter:
+    """Return what makes deliveries wait for each other, and use one thread whose memory is used again."""
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(1)
+        _limiter.set(limiter)
+        return limiter
 
 
 def _form(request: Request) -> tuple[str, str]:
