@@ -221,7 +221,7 @@ def test_no_secret_is_shown(server: PostgresServer, caplog: pytest.LogCaptureFix
     away = f"postgresql://tester:{PASSWORD}@127.0.0.1:{free_port()}/postgres"
     wrong = f"postgresql://tester:{PASSWORD}-wrong@127.0.0.1:{server.port}/postgres"
     nowhere = f"postgresql://tester:{PASSWORD}@127.0.0.1:{server.port}/nowhere"
-    for url, kind in ((away, "down"), (wrong, "permission"), (nowhere, "permission")):
+    for url, kind in ((away, "down"), (wrong, "permission"), (nowhere, "schema")):
         database = PostgresDatabase(url, timeout=2.0)
         with pytest.raises(StoreError) as caught:
             database.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -27,8 +28,9 @@ _EXACT: Final = {
     "53300": "down",  # too_many_connections
     "58P02": "down",  # crash_shutdown
 }
-_CLASSES: Final = {"08": "down", "57": "down", "28": "permission", "3D": "permission", "53": "full", "XX": "corrupt"}
+_CLASSES: Final = {"08": "down", "57": "down", "28": "permission", "3D": "schema", "53": "full", "XX": "corrupt"}
 # A refused connection comes without a code, in the server's language
+_NO_DATABASE: Final = re.compile(r'database "[^"]*" does not exist')
 _REFUSED: Final = ("authentication failed", "no password", "does not exist", "permission denied", "pg_hba.conf")
 _LEAVE: Final = frozenset({"down", "timeout", "readonly", "schema", "corrupt", "permission"})
 
@@ -54,6 +56,8 @@ def kind_of(error: psycopg.Error) -> str:
     if isinstance(error, (Stalled, psycopg.errors.ConnectionTimeout)):
         return "timeout"
     if isinstance(error, psycopg.OperationalError):
+        if _NO_DATABASE.search(str(error)):
+            return "schema"
         return "permission" if any(words in str(error) for words in _REFUSED) else "down"
     return "other"
 
