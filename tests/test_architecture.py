@@ -14,7 +14,7 @@ PACKAGE = Path(modelmon.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # Lowest first; a room (a file or a folder) imports only rooms named before it; docs/architecture.md says what each is
 FLOORS = (
-    "errors faults clocks forking notices reports identity hashing timespans signing settings tasks",
+    "errors faults clocks forking memos notices reports identity hashing timespans signing settings tasks",
     "copies classcodes idtexts moments columns truths events accumulators",
     "tallies parts quality intervals probes issuing outputs stores receipts",
     "readings points snapshot",

@@ -12,13 +12,13 @@ from __future__ import annotations
 import errno
 from _thread import RLock
 from dataclasses import replace
-from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from modelmon.errors import BusyError, ConfigurationError
 from modelmon.exiting import at_exit, ending
 from modelmon.forking import load
+from modelmon.memos import memo
 from modelmon.notices import warn
 from modelmon.ticking import Keeper, Ticker
 
@@ -142,7 +142,7 @@ class Publication:
         added: tuple[Part, ...] = load("modelmon.directory.sums").added(parts, f"machine:{name}", living=True)
         return added
 
-    @cached_property
+    @memo
     def _machine(self) -> Machine:
         machine: Machine = load("modelmon.directory.machine").machine_of(self._root)  # and numpy, but not in a call
         return machine

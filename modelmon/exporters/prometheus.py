@@ -5,7 +5,6 @@ All of them show the same points under the same names.
 
 from __future__ import annotations
 
-import functools
 import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from modelmon.exporters.listening import certificate_of, is_loopback, ports_of
 from modelmon.exporters.mounts import make_asgi_app, make_wsgi_app
 from modelmon.exporters.renderings import Renderings
 from modelmon.exporters.wire import Request, Response, authorised, refusal, wanted_format
+from modelmon.memos import memo
 from modelmon.notices import warn
 from modelmon.points import CATALOGUE, points
 from modelmon.timespans import seconds
@@ -130,12 +130,12 @@ class PrometheusExporter:
         """The port that is listened on, or None."""
         return None if self._endpoint is None else self._endpoint.port
 
-    @functools.cached_property
+    @memo
     def asgi_app(self) -> Callable[..., Awaitable[None]]:
         """An ASGI application with the metrics, to be mounted anywhere."""
         return make_asgi_app(self._respond)
 
-    @functools.cached_property
+    @memo
     def wsgi_app(self) -> Callable[..., Iterable[bytes]]:
         """A WSGI application with the metrics, to be mounted anywhere."""
         return make_wsgi_app(self._respond)

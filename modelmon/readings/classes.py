@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 
 from modelmon.accumulators import Confusion, LabelMatrix
 from modelmon.identity import Missing, canonical_class
+from modelmon.memos import memo
 from modelmon.quality import matrix as quality
 from modelmon.quality import multilabel
 from modelmon.readings.calls import SeriesReadings
@@ -98,7 +98,7 @@ class ClassReadings(SeriesReadings):
             return ConfusionMatrix(self.classes, matrix)
         return ConfusionMatrix(self.classes, self._cells.matrix(size))
 
-    @cached_property
+    @memo
     def margins(self) -> quality.Margins:
         """Diagonal and margins of the confusion matrix, which stay small whatever the number of classes."""
         if isinstance(self.task, Multilabel):

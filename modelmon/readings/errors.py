@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from modelmon.accumulators import Residuals
+from modelmon.memos import memo
 from modelmon.quality import regression
 from modelmon.readings.calls import SeriesReadings
 
@@ -47,7 +46,7 @@ class ErrorReadings(SeriesReadings):
         """The mean of the error's magnitude over the truth's, as a ratio."""
         return regression.mean_absolute_percentage_error(self.error_sums)
 
-    @cached_property
+    @memo
     def error_sums(self) -> regression.Sums:
         """The exact sums behind the readings."""
         held = self.selection.gather("residuals", Residuals) or Residuals()

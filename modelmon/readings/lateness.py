@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from modelmon.accumulators import Histogram
+from modelmon.memos import memo
 from modelmon.quality import missing, survival
 from modelmon.readings.classes import ClassReadings
 from modelmon.readings.joins import JoinReadings, moves, singles, standing
@@ -117,7 +117,7 @@ class MissingLabels:
 class LatenessReadings(JoinReadings, ClassReadings):
     """Read how late labels come, and which ones are missing."""
 
-    @cached_property
+    @memo
     def label_delay_estimate(self) -> LabelDelayEstimate:
         """How long labels take, judged with regard to the predictions that still wait for theirs."""
         histogram = self.selection.gather("label_delay", Histogram) or Histogram(1e-9)

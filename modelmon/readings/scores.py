@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modelmon.accumulators import ClassScores, Losses, ScoreHistogram
 from modelmon.accumulators.losses import RANKS
+from modelmon.memos import memo
 from modelmon.quality import probability, ranking
 from modelmon.readings.classes import ClassReadings
 from modelmon.tasks import Binary
@@ -124,11 +124,11 @@ class ScoreReadings(ClassReadings):
         scores = self.selection.gather_shared("scores", ClassScores)
         return [] if scores is None else scores.codes()
 
-    @cached_property
+    @memo
     def _area(self) -> Triple:
         return self._ranked(ranking.roc_area)
 
-    @cached_property
+    @memo
     def _precision(self) -> Triple:
         return self._ranked(ranking.average_precision)
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from modelmon.accumulators import ClassScores, Confusion, LabelMatrix
 from modelmon.identity import class_order
+from modelmon.memos import memo
 from modelmon.tallies import Ledger, Tally
 
 if TYPE_CHECKING:
@@ -55,20 +55,20 @@ class Selection:
     pages: frozenset[Slice] | None = None
     _gathered: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
+    @memo
     def task(self) -> Task | None:
         """How the outputs are read; where origins disagree, the one that sorts last."""
         tasks = {source.part.task for source in self.sources if source.part.task is not None}
         return max(tasks, key=repr, default=None)
 
-    @cached_property
+    @memo
     def classes(self) -> tuple[ClassValue, ...]:
         """The classes in reading order: as declared, then numbers, then text, ``"__other__"`` last."""
         declared = (self.task.declared if self.task is not None else None) or ()
         seen = {value for source in self.sources for value in source.part.classes}
         return (*declared, *sorted(seen.difference(declared), key=class_order))
 
-    @cached_property
+    @memo
     def slices(self) -> tuple[Slice, ...]:
         """The slices there are within this selection, the one without attributes first."""
         found = {page for source in self.sources for page in source.part.ledgers if self._reads(page)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from modelmon.accumulators import Counts, Histogram
+from modelmon.memos import memo
 from modelmon.points import points as points_of
 from modelmon.readings import joins
 from modelmon.readings.distributions import Distribution
@@ -153,12 +153,12 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
         """
         return cls(text.read(document))
 
-    @cached_property
+    @memo
     def _models(self) -> dict[SeriesKey, ModelSnapshot]:
         # Whoever reads this snapshot next finds what was added up before.
         return {}
 
-    @cached_property
+    @memo
     def _sources(self) -> dict[SeriesKey, tuple[Source, ...]]:
         sources: dict[SeriesKey, list[Source]] = {}
         for part in self.parts:
