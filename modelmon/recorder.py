@@ -84,7 +84,11 @@ class Recorder(Reaching):
         """Drain a seat that holds much; monitored calls ask this every so often, and mostly there is nothing to do."""
         if self.wake is not None:
             wake, self.wake = self.wake, None
-            wake()
+            try:
+                wake()
+            except BaseException:  # a signal: the next call does it
+                self.wake = wake
+                raise
         if self._delivery is not None and self._delivery.pressed:
             sleep(_PATIENCE_S)
         high = waiting(seat)

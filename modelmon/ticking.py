@@ -145,8 +145,8 @@ class Ticker:
 
     @property
     def running(self) -> bool:
-        """Whether the thread is alive."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether the thread runs; a thread is never asked itself, since Ctrl-C amid its answer makes it lie."""
+        return self._thread is not None
 
     def start(self) -> bool:
         """Start the thread unless it runs; return whether it does."""
@@ -164,6 +164,9 @@ class Ticker:
             except RuntimeError:  # no more threads, or the interpreter is ending
                 self._thread = None
                 return False
+            except BaseException:  # a signal: it ends at once, if it began
+                self._thread = None
+                raise
         return True
 
     def ask(self, *, stop: bool = False) -> Asked:
@@ -175,8 +178,8 @@ class Ticker:
             stop: end the thread with it.
         """
         thread = self._thread
-        if thread is None or not thread.is_alive():
-            return Asked(here=self._act)
+        if thread is None:
+            return Asked(here=self._act_here)
         if thread is threading.current_thread() and not stop:
             return Asked(never=True)
         asked = Asked(stops=stop)
@@ -198,8 +201,7 @@ class Ticker:
     def stop(self, timeout: float) -> bool:
         """Run the action a last time and end the thread; return whether both were done within ``timeout`` seconds."""
         thread = self._thread
-        if thread is None or not thread.is_alive():
-            self._thread = None
+        if thread is None:
             return True
         asked = self._stopping or self.ask(stop=True)
         if thread is threading.current_thread():
@@ -220,6 +222,9 @@ class Ticker:
             if self.keeper is not None:
                 self.keeper.count("restarts", self._name.removeprefix("modelmon-"))
                 self.keeper.rouse()
+        finally:
+            if self._thread is threading.current_thread():
+                self._thread = None
 
     def _loop(self, wake: threading.Lock) -> None:
         due = self._clock() + self.seconds
@@ -238,7 +243,10 @@ class Ticker:
         self._nudged = False
         return [self._asked.popleft() for _ in range(len(self._asked))]
 
-    def _act(self) -> object:
+    def _act_here(self) -> object:
+        return self._act(here=True)
+
+    def _act(self, *, here: bool = False) -> object:
         try:
             with nullcontext() if self.keeper is None else self.keeper.section(self._part):
                 return self._action()
@@ -247,4 +255,6 @@ class Ticker:
             if self._failed is not None:
                 with suppress(BaseException):  # the thread must survive its own complaint
                     self._failed(error)
+            if here and isinstance(error, KeyboardInterrupt):
+                raise  # it was meant for whoever waits
             return False

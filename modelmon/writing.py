@@ -209,6 +209,9 @@ class Writing:
                 self.counts.failed(kind_of(error))
             self._cause = told(error)
             raise
+        except BaseException:  # of a signal handler, which struck anywhere
+            getattr(self.store, "interrupted", bool)()
+            raise
         finally:
             self._asked_at = None
             before, self._resets = self._resets, _resets(self.store)

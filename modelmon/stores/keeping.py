@@ -92,6 +92,12 @@ class DatabaseStore:
         self._session.forget()
         self._reading = Reading(self._database)
 
+    def interrupted(self) -> None:
+        """Leave nothing under way, and read anew what is known of the store: a signal struck amid a call."""
+        with self._lock:
+            self._session.forget()
+            getattr(self._database, "interrupted", self._database.abandon)()
+
     def open(self, settings: JoinSettings | None, clock: Clock) -> None:
         """Begin; nothing is connected before the first use.
 

@@ -58,6 +58,11 @@ class Access(Opening):
         finally:
             self._turn.give()
 
+    def free(self) -> None:
+        """Give the turn back wherever it was left, with nothing under way; no other thread may use the file now."""
+        if self._turn.claim():
+            self.give()
+
     @contextmanager
     def turn(self) -> Iterator[sqlite3.Connection]:
         """Have the connection for some statements that belong together; what fails is rolled back."""

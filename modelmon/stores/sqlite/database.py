@@ -123,6 +123,11 @@ class SQLiteDatabase(Beside):
             if self._access.is_held():
                 self._access.give()
 
+    def interrupted(self) -> None:
+        """End a transaction of which nobody knows how far it came, since a signal struck amid it."""
+        self._head = None
+        self._access.free()
+
     @contextmanager
     def _within(self) -> Iterator[sqlite3.Connection]:
         """Run statements of the transaction under way; whatever fails ends it."""

@@ -41,6 +41,14 @@ class Turn:
         self._taken_by = 0
         self._lock.release()
 
+    def claim(self) -> bool:
+        """Have it, whoever took it; return False where it was taken away for a fork."""
+        self._taken_by = threading.get_ident()
+        self._lock.acquire(blocking=False)
+        if self._resting:
+            self._taken_by = 0
+        return not self._resting
+
     def rest(self, timeout: float) -> bool:
         """Take it away until `wake`; return whether that was possible."""
         self._resting = self._taken_by != threading.get_ident() and self._lock.acquire(timeout=timeout)
