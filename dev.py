@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set up ``.venv`` and run what a developer runs: ``python3 dev.py demo | test | faults | check | bench``.
+"""Set up ``.venv`` and run what a developer runs: ``python3 dev.py demo | test | faults | check | bench | soak``.
 
 Needs the standard library only, and parses on Python 3.6, so that an old interpreter gets a message and no traceback.
 """
@@ -35,6 +35,11 @@ COMMANDS = {
         "lint, format, types, architecture, documentation",
     ),
     "bench": ("dev,bench", [[os.path.join("tests", "bench")]], "measure beside the peers; --quick for a first look"),
+    "soak": (
+        "dev,bench",
+        [[os.path.join("tests", "soak")]],
+        "load a service for --minutes 10 with all that goes wrong",
+    ),
 }
 
 
