@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="this system lacks the locks")
 
 
+@pytest.mark.fault("S2")
 def test_a_directory_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     """Calls go on, and within seconds everything is there again, what ended processes counted included."""
     out = run(
@@ -37,6 +38,7 @@ def test_a_directory_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     assert out == ["42", "45", "45 ['.live', '.part'] True {}"]
 
 
+@pytest.mark.fault("S1")
 def test_a_full_disk_costs_no_call_and_is_counted(tmp_path: Path) -> None:
     """The process is shown as it was last written, with the failures of today, until there is room again."""
     out = run(
@@ -57,6 +59,7 @@ def test_a_full_disk_costs_no_call_and_is_counted(tmp_path: Path) -> None:
     assert out == ["5 {('directory', 'full')} ['.live', '.part']", "11"]
 
 
+@pytest.mark.fault("Z11")
 def test_a_directory_in_whose_place_a_link_was_put_is_left_alone(tmp_path: Path) -> None:
     """Nothing is written through the link, and that is counted."""
     out = run(
@@ -76,6 +79,7 @@ def test_a_directory_in_whose_place_a_link_was_put_is_left_alone(tmp_path: Path)
     assert out == ["False []", "11 True"]
 
 
+@pytest.mark.fault("S3", "S7")
 @pytest.mark.parametrize(
     ("spoil", "reason", "kept"),
     [
@@ -109,6 +113,7 @@ def test_a_file_that_cannot_be_read_is_passed_over_and_counted_once(
     assert out == ["5", f"5 {1 + kept} {{('directory', '{reason}'): 1}}"]
 
 
+@pytest.mark.fault("S7")
 def test_a_sum_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     """This version shows what it last knew of it, and adds nothing up."""
     out = run(
@@ -130,6 +135,7 @@ def test_a_sum_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     assert out == ["8", "17", "117 2 True"]
 
 
+@pytest.mark.fault("F14")
 def test_a_kill_between_the_sum_and_the_removal_counts_nothing_twice(tmp_path: Path) -> None:
     """The sum names those whose files still lie there; the next process to add up removes them."""
     out = run(
@@ -151,6 +157,7 @@ def test_a_kill_between_the_sum_and_the_removal_counts_nothing_twice(tmp_path: P
     assert out == ["12 ['.live', '.live', '.live', '.part', '.part', '.part']", "12 ['.live', '.part']"]
 
 
+@pytest.mark.fault("Z11")
 def test_directories_that_others_could_change_are_refused(tmp_path: Path) -> None:
     """Set-up names the reason: a link, a file, everybody's, somebody else's."""
     (tmp_path / "real").mkdir()
@@ -173,6 +180,7 @@ def test_directories_that_others_could_change_are_refused(tmp_path: Path) -> Non
             Monitor(directory=wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.fault("Z11")
 def test_only_the_owner_may_enter_and_read(tmp_path: Path) -> None:
     """Directories are 0700 and files 0600, whatever the umask says."""
     run(tmp_path / "deep" / "m", "os.umask(0); call(5); publish(); fold()")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
+@pytest.mark.fault("F5")
 def test_any_process_shows_all_of_them(tmp_path: Path) -> None:
     """Parent and workers each show the exact sum, calls that run now included, and the store's part once."""
     out = run(
@@ -36,6 +37,7 @@ def test_any_process_shows_all_of_them(tmp_path: Path) -> None:
     assert out == ["407 1"] * 4 + ["407 407"]
 
 
+@pytest.mark.fault("C17", "F14")
 def test_a_killed_worker_loses_what_it_had_not_written_and_its_calls_in_flight(tmp_path: Path) -> None:
     """What it published stays; its calls that ran are gone at the next scrape, before anything is added up."""
     out = run(
@@ -59,6 +61,7 @@ def test_a_killed_worker_loses_what_it_had_not_written_and_its_calls_in_flight(t
     assert out == ["50 1", "50 0 ['.live', '.live', '.part', '.part']", "50 0 ['.live', '.part']"]
 
 
+@pytest.mark.fault("F14")
 def test_a_thousand_recycled_workers_leave_a_constant_number_of_files(tmp_path: Path) -> None:
     """Counts stay exact, files stay two for each process that lives, and a scrape then reads no more than those."""
     out = run(
@@ -102,6 +105,7 @@ def test_workers_that_end_add_up_those_before_them(tmp_path: Path) -> None:
     assert out == ["True 24"]
 
 
+@pytest.mark.fault("X9", "F14")
 def test_counters_never_step_back_while_workers_come_go_and_are_added_up(tmp_path: Path) -> None:
     """Three readers scrape all the while; each sees sums that only grow, and the last is exact."""
     out = run(
@@ -132,6 +136,7 @@ def test_counters_never_step_back_while_workers_come_go_and_are_added_up(tmp_pat
     assert out == ["grew True"] * 3 + [str(1 + 20 * 3 * 15)]
 
 
+@pytest.mark.fault("F1", "F5")
 def test_forks_while_the_directory_is_read_and_written(tmp_path: Path) -> None:
     """A child that is forked at any moment keeps nobody alive, hangs nowhere, and counts for itself alone."""
     out = run(

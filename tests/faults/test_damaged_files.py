@@ -181,6 +181,7 @@ def test_random_bytes_at_random_offsets(template: Path, tmp_path: Path, part: in
         path.unlink()
 
 
+@pytest.mark.fault("S3")
 def test_a_damaged_document_is_lost_alone(template: Path, tmp_path: Path) -> None:
     """What cannot be read of one prediction takes no other with it: it is gone, counted, and its id is free again."""
     path = tmp_path / "labels.db"
@@ -201,6 +202,7 @@ def test_a_damaged_document_is_lost_alone(template: Path, tmp_path: Path) -> Non
         assert dict(read.counts("self:dropped").items()) == {("damaged",): 1}
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize("table", ["entries", "journal", "pages"])
 def test_what_concerns_all_of_a_store_is_put_aside_with_it(template: Path, tmp_path: Path, table: str) -> None:
     """A file whose catalogue or counts cannot be read is put aside as a damaged one is, and a new store begins."""

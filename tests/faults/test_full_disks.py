@@ -23,6 +23,7 @@ def run(line: list[str], **options: object) -> str:
     return done.stdout
 
 
+@pytest.mark.fault("S1")
 def test_a_full_disk(tmp_path: Path) -> None:
     """A file system of 4 MB fills up twice; nothing that was confirmed is lost, and nothing else either."""
     mount = f"mount -t tmpfs -o size=4m none {tmp_path}"
@@ -35,11 +36,13 @@ def test_a_full_disk(tmp_path: Path) -> None:
     run([unshare, "-rm", "sh", "-c", f"{mount} && exec {sys.executable} {PROGRAM} tmpfs {tmp_path}"])
 
 
+@pytest.mark.fault("S2")
 def test_files_that_may_not_grow(tmp_path: Path) -> None:
     """The same with a bound on the size of files."""
     run([sys.executable, PROGRAM, "limited", str(tmp_path)])
 
 
+@pytest.mark.fault("S2")
 @pytest.mark.parametrize("what", ["closed", "readonly"])
 def test_what_may_not_be_written(tmp_path: Path, what: str) -> None:
     """A directory or a file that turns writable later is used from then on, without a restart."""

@@ -48,6 +48,7 @@ def hung() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@pytest.mark.fault("E4")
 @pytest.mark.parametrize("named", ["argument", "environment"])
 def test_a_program_of_one_call(store: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends right after its first call: its prediction arrives all the same, and nothing is imported at its end."""
@@ -61,6 +62,7 @@ def test_a_program_of_one_call(store: str, named: str, monkeypatch: pytest.Monke
         assert client.snapshot()["digit"].awaiting == 1
 
 
+@pytest.mark.fault("E1")
 @pytest.mark.parametrize("scheme", ["redis", "postgresql"])
 def test_servers_that_never_answer(scheme: str, hung: int) -> None:
     """The end of the program waits its two seconds; the log says how many predictions are lost, and which server."""
@@ -110,6 +112,7 @@ def test_a_port_that_is_none_in_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert "5 prediction(s) not written to the store: store: a port is a number" in ended.error
 
 
+@pytest.mark.fault("Z12")
 def test_a_redis_that_is_away_is_named() -> None:
     """The error names host, port and cause, and no secret."""
     with socket.socket() as taken:

@@ -33,6 +33,7 @@ def rejected(file: Path) -> list[str]:
         return [f"{row['line']}: {row['reason']}" for row in csv.DictReader(rejects)]
 
 
+@pytest.mark.fault("Z5")
 @pytest.mark.parametrize("name", ["labels.csv.gz", "labels.jsonl.gz"])
 @pytest.mark.parametrize("how", ["damaged", "cut off"])
 def test_damaged_compression_is_told(name: str, how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,6 +80,7 @@ def test_a_side_file_that_somebody_edited(text: str, status: int, tmp_path: Path
     assert (side.read_text("utf-8") == text) is (status == 2)
 
 
+@pytest.mark.fault("Z8")
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFO here")
 def test_a_side_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
     """A FIFO is not waited for, and a device not deleted."""
@@ -115,6 +117,7 @@ ODD: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.mark.fault("L13")
 @pytest.mark.parametrize("name", ODD)
 def test_odd_values_of_parquet_are_bad_rows(name: str, tmp_path: Path) -> None:
     """One value that cannot be read costs its own row and no other."""
@@ -174,6 +177,7 @@ def test_names_are_chosen_once_for_a_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert found[0] == found[1] == (["2: no label"], 2)
 
 
+@pytest.mark.fault("S10")
 @pytest.mark.skipif(sys.platform == "win32", reason="no such locks here")
 def test_one_delivery_of_a_file_at_a_time(tmp_path: Path) -> None:
     """While a file is being delivered, a second run ends with status 1 and touches nothing; later it may run."""
@@ -188,6 +192,7 @@ def test_one_delivery_of_a_file_at_a_time(tmp_path: Path) -> None:
     assert main(line[3:]) == 0
 
 
+@pytest.mark.fault("Z16")
 @pytest.mark.skipif(os.name != "posix", reason="no such names here")
 def test_names_of_files_cannot_command_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Escape sequences in names are shown as text, in the table and in messages; so are bytes that are no text."""

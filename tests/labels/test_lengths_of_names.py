@@ -19,6 +19,7 @@ FITS, LONG = "é" * (MAXIMUM_NAME_BYTES // 2), "é" * (MAXIMUM_NAME_BYTES // 2) 
 SCOPES: list[dict[str, Any]] = [{"model": LONG}, {"model": "m", "version": LONG}]
 
 
+@pytest.mark.fault("X13")
 @pytest.mark.parametrize("scope", SCOPES, ids=["model", "version"])
 def test_labels_of_long_names_are_refused(scope: dict[str, Any]) -> None:
     """In process a name of more than 256 bytes is a ValueError before any effect; one of 256 is taken."""
@@ -37,6 +38,7 @@ def test_labels_of_long_names_are_refused(scope: dict[str, Any]) -> None:
         monitor.assume_label(0, after="1d", **scope)
 
 
+@pytest.mark.fault("X13")
 @pytest.mark.parametrize("scope", SCOPES, ids=["model", "version"])
 def test_models_of_long_names_cannot_be_watched(scope: dict[str, Any]) -> None:
     """Setting up a model says so at once, and never a call."""
@@ -53,6 +55,7 @@ def test_models_of_long_names_cannot_be_watched(scope: dict[str, Any]) -> None:
     assert monitor.snapshot()[FITS].occupancy["pending"] == 1
 
 
+@pytest.mark.fault("X13")
 @pytest.mark.parametrize("scope", SCOPES, ids=["model", "version"])
 def test_items_of_long_names_are_invalid(scope: dict[str, Any]) -> None:
     """Such an item of a request or file is invalid by itself, and says why without repeating it."""

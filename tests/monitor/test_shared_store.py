@@ -156,6 +156,7 @@ def test_who_serves_a_store_goes_before_its_monitors(tmp_path: Path) -> None:
     monitor.close()
 
 
+@pytest.mark.fault("S4")
 def test_a_locked_file_costs_no_call_and_no_prediction(tmp_path: Path) -> None:
     """While another program locks the file, calls go on and labels raise; afterwards everything is there, exactly."""
     path = tmp_path / "labels.db"
