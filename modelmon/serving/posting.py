@@ -91,8 +91,8 @@ class Posting:
             finally:
                 self._busy -= 1
                 self._held -= len(body)
-        except RefusedError as refused:
-            return self.refuse(refused)
+        except RefusedError as refused:  # whose frames hold what was read, and each other
+            return self.refuse(refused.with_traceback(None))
         return self._answer(source, delivered)
 
     def refuse(self, refused: RefusedError) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import http.client
 import json
@@ -103,6 +104,21 @@ def test_bytes_of_all_requests_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
             answer = service.post(b" " * 1001)
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")
             assert service.post(b"[]".ljust(900)).status == 200
+
+
+def test_refusals_keep_nothing() -> None:
+    """What was refused is let go of with the answer, not whenever cycles are collected."""
+    body = gzip.compress(b" " * CAP)
+    with served(label_app(empty_client(), token=TOKEN)) as service:
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            assert [service.post(body, Content_Encoding="gzip").status for _ in range(6)] == [400] * 6
+            assert tracemalloc.get_traced_memory()[0] < 12 << 20
+        finally:
+            tracemalloc.stop()
+            gc.enable()
 
 
 class Gate(MemoryStore):
