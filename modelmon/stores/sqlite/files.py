@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import ConfigurationError, StoreError
+from modelmon.stores.sqlite.schema import APPLICATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,8 @@ try:
 except ImportError:  # no such locks on Windows
     fcntl = None  # type: ignore[assignment]
 
+_MAGIC: Final = b"SQLite format 3\0"
+_TRACES: Final = 1 << 16
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 _POLL_S: Final = 0.01
 Identity = tuple[int, int]
@@ -92,6 +95,29 @@ def make_directory(directory: Path) -> None:
         message = (
             f"everybody may write to {directory}, so anyone could put another file in the store's place: chmod o-w"
         )
+        raise ConfigurationError(message)
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse a file that never was a store, before anything is done to it; what is damaged may have been one.
+
+    Raises:
+        ConfigurationError: when it holds something else.
+    """
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode) or Path(f"{path}{_BESIDE[0]}").exists():
+            return
+        with path.open("rb") as file:
+            start = file.read(_TRACES)
+    except OSError:  # it is not there, or whoever opens it is told more
+        return
+    whose = start[68:72]
+    if start[:16] == _MAGIC:
+        foreign = whose not in {APPLICATION_ID.to_bytes(4, "big"), bytes(4)}
+    else:
+        foreign = bool(start[:16].strip(b"\0")) and b"CREATE TABLE documents" not in start
+    if foreign:
+        message = f"{path} is a file of something else, and was never a store: give the store a file of its own"
         raise ConfigurationError(message)
 
 

@@ -23,6 +23,8 @@ _FATE: Final = {
     False: "nothing was lost",
     True: "others have begun new ones, and what was confirmed lately may be lost",
 }
+_OPENED: Final[set[Path]] = set()
+"""Files that were stores when this process opened them."""
 
 
 class Opening:
@@ -70,6 +72,8 @@ class Opening:
     def _open(self) -> None:
         files.make_directory(self._path.parent)
         with files.alone(self._path.parent, self._timeout):
+            if self._path not in _OPENED:  # else reading it here would drop the locks that this process has on it
+                files.refuse_foreign(self._path)
             files.make_file(self._path)
             found = self._tried = files.identity(self._path)
             connection = sqlite3.connect(
@@ -84,6 +88,7 @@ class Opening:
             except BaseException:
                 connection.close()
                 raise
+        _OPENED.add(self._path)
         self.resets += anew or (made and self._identity is not None)
         self._beside.remember()
         self._connection, self._identity, self._origin, self._lost = connection, found, origin, False

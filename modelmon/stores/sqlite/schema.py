@@ -47,7 +47,8 @@ def version_of(connection: sqlite3.Connection) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     owner: int = connection.execute("PRAGMA application_id").fetchone()[0]
     if owner != APPLICATION_ID and (version or owner or connection.execute("SELECT 1 FROM sqlite_master").fetchone()):
-        message = "the file is an SQLite database of something else; give the store a file of its own"
+        path = connection.execute("PRAGMA database_list").fetchone()[2]
+        message = f"{path} is an SQLite database of something else; give the store a file of its own"
         raise ConfigurationError(message)
     if version > len(STEPS):
         message = (
