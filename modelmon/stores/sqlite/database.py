@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from modelmon.errors import ConfigurationError, StoreError
 from modelmon.stores.database import Changes, Head, Reminder
@@ -165,8 +165,9 @@ class SQLiteDatabase(Beside):
 
     def apply(self, changes: Changes) -> bool:
         """Write changes and commit; a writer is alone, so nothing can have changed meanwhile."""
+        head = self._head
         with self._within() as connection:
-            self._write(connection, changes)
+            self._write(connection, cast("Head", head), changes)
             connection.execute("COMMIT")
             if not self._access.is_same():
                 message = f"{self._path}, or a file beside it, was deleted or replaced while it was being written to"
@@ -176,9 +177,7 @@ class SQLiteDatabase(Beside):
         self.abandon()
         return True
 
-    def _write(self, connection: sqlite3.Connection, changes: Changes) -> None:
-        head = self._head
-        assert head is not None  # noqa: S101 - `_within` has seen it
+    def _write(self, connection: sqlite3.Connection, head: Head, changes: Changes) -> None:
         mark = self._log.write(connection, changes.keys, changes.after)
         if changes.reminded:
             connection.executemany("DELETE FROM reminders WHERE number = ?", [(number,) for number in changes.reminded])
