@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from modelmon.clocks import StoreClock, SystemClock
 from modelmon.errors import ConfigurationError
 from modelmon.forking import load, load_counting
-from modelmon.notices import AHEAD, INVALID, warn
 from modelmon.reports import JoinReport
 from modelmon.signing import Keys
 from modelmon.stores.connection import Connection
@@ -137,7 +136,7 @@ class LabelClient(Connection):
             redeeming = load("modelmon.redeeming")
             return JoinReport(redeeming.redeem_at(self._hold, self._now.now(), receipts, truths, self._keys, at, revs))
         model, version = self._reach(model, version)
-        return _report(self, delivery(ids, truths, at=at, revs=revs, model=model, version=version, textual=textual))
+        return self._report(delivery(ids, truths, at=at, revs=revs, model=model, version=version, textual=textual))
 
     def retract(
         self,
@@ -157,7 +156,7 @@ class LabelClient(Connection):
         from modelmon.intake import retraction  # noqa: PLC0415  (loaded already)
 
         model, version = self._reach(model, version)
-        return _report(self, retraction(ids, at=at, rev=rev, model=model, version=version))
+        return self._report(retraction(ids, at=at, rev=rev, model=model, version=version))
 
     def forget(self, ids: Any) -> int:
         """Erase everything kept under one id or many, for privacy, and return how much that was; counts stay."""
@@ -185,30 +184,33 @@ class LabelClient(Connection):
         Raises:
             StoreError: when they were not committed; repeating the call is safe.
         """
-        from modelmon.intake import timely  # noqa: PLC0415  (loaded already)
+        return self._outcomes(labels)[0]
+
+    def _outcomes(self, labels: Labels) -> tuple[NDArray[np.uint8], int]:
+        """Return the outcome of each label, and how many were refused because they are dated ahead."""
+        from modelmon.intake import say_ahead, timely  # noqa: PLC0415  (loaded already)
 
         labels, ahead = timely(labels, self._now.now())
         found: NDArray[np.uint8] = self._hold(lambda store: store.outcomes(labels))
-        if ahead:
-            warn("label:at", f"{ahead} label(s) refused: {AHEAD}")
-        return found
+        say_ahead(ahead)
+        return found, ahead
+
+    def _report(self, labels: Labels) -> JoinReport:
+        import numpy as np  # noqa: PLC0415  (loaded already)
+
+        from modelmon.intake import say_invalid  # noqa: PLC0415  (loaded already)
+        from modelmon.stores.states import LABEL_OUTCOMES  # noqa: PLC0415  (loaded already)
+
+        outcomes, ahead = self._outcomes(labels)
+        counts = np.bincount(outcomes, minlength=len(LABEL_OUTCOMES)).tolist()
+        report = JoinReport(dict(zip(LABEL_OUTCOMES, counts, strict=True)))
+        say_invalid(labels, report["invalid"], ahead)
+        return report
 
     def _reach(self, model: str | None, version: str | None) -> tuple[str | None, str | None]:
         if model is None and version is not None and self.scope[0] is not None:
             return self.scope[0], version
         return self.scope if model is None and version is None else (model, version)
-
-
-def _report(client: LabelClient, labels: Labels) -> JoinReport:
-    import numpy as np  # noqa: PLC0415  (loaded already)
-
-    from modelmon.stores.states import LABEL_OUTCOMES  # noqa: PLC0415  (loaded already)
-
-    counts = np.bincount(client.outcomes(labels), minlength=len(LABEL_OUTCOMES)).tolist()
-    report = JoinReport(dict(zip(LABEL_OUTCOMES, counts, strict=True)))
-    if report["invalid"]:
-        warn("label:invalid", f"{report['invalid']} label(s) were invalid: {INVALID}")
-    return report
 
 
 def _opened(store: Any) -> Any:

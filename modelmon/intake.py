@@ -12,7 +12,7 @@ from modelmon.copies import PLAIN, Rejection, keep
 from modelmon.draining import count_predicted, predictions
 from modelmon.events import Labels
 from modelmon.identity import MAXIMUM_NAME_BYTES, attribute_text, is_short
-from modelmon.notices import AHEAD, INVALID, warn
+from modelmon.notices import ABSENT, AHEAD, UNKNOWN, UNREADABLE, UNUSABLE, warn
 from modelmon.outputs import read
 from modelmon.tallies import Tally
 from modelmon.truths import NOTHING, instants, retractions, revisions, truths
@@ -99,12 +99,34 @@ def commit(recorder: Recorder, labels: Labels) -> dict[str, int]:
         return dict(store.label(usable)), ahead
 
     report, ahead = recorder.reach("label", deliver)
-    if ahead:
-        warn("label:at", f"{ahead} label(s) refused: {AHEAD}")
-    invalid = report.get("invalid", 0) - ahead
-    if invalid > 0:
-        warn("label:invalid", f"{invalid} label(s) were invalid: {INVALID}")
+    say_ahead(ahead)
+    say_invalid(labels, report.get("invalid", 0), ahead)
     return report
+
+
+def say_ahead(n: int) -> None:
+    """Say that labels were refused because they are dated ahead."""
+    if n:
+        warn("label:at", f"{n} label(s) refused: {AHEAD}")
+
+
+def say_invalid(labels: Labels, invalid: int, ahead: int) -> None:
+    """Say how many labels were invalid, and why.
+
+    Args:
+        labels: as they were read.
+        invalid: how many of them the store found invalid.
+        ahead: how many of these are dated ahead, which is said elsewhere.
+    """
+    if invalid <= ahead:
+        return
+    nothing = labels.ids.valid & (labels.truths.kind == NOTHING)
+    absent = int(np.count_nonzero(nothing & (labels.truths.codes == -1)))
+    causes = {UNUSABLE: int(np.count_nonzero(~labels.ids.valid)), ABSENT: absent}
+    causes[UNREADABLE] = int(np.count_nonzero(nothing)) - absent
+    causes[UNKNOWN] = invalid - ahead - sum(causes.values())
+    told = ", ".join(f"{n} {cause}" for cause, n in causes.items() if n > 0)
+    warn("label:invalid", f"{invalid - ahead} label(s) were invalid: {told}; snapshot().label_events counts them")
 
 
 def timely(labels: Labels, now: float) -> tuple[Labels, int]:

@@ -12,10 +12,13 @@ from typing import Final
 from modelmon.forking import Gate
 
 AHEAD: Final = "at= lies more than an hour ahead; it takes seconds since the epoch: are these milliseconds?"
-INVALID: Final = (
-    "a truth that is missing or that the task does not know (the text '1' is not the number 1), or an unusable id; "
-    "snapshot().label_events counts them"
+UNUSABLE: Final = "with an unusable id (text or a whole number, at most 256 bytes)"
+ABSENT: Final = "without a truth"
+UNREADABLE: Final = "with a truth that is no class and no finite number"
+UNKNOWN: Final = (
+    "that the task does not know (the text '1' is not the number 1), or whose id belongs to a model of another task"
 )
+"""Why labels are invalid."""
 REASONS: Final = {
     "task_undeclared": "floats may be scores or values: declare task=Binary(...), Multiclass(...) or Regression()",
     "nan": "the output is nan",

@@ -86,7 +86,15 @@ class Journey:
     def _deliver(self, batch: Batch, rejects: Rejects) -> None:
         delivered = self._patiently(lambda: self._commit(batch))
         invalid = [batch.reject(place, reason) for place, reason in delivered.reasons.items()]
-        rejects.add(sorted([*invalid, *batch.unreadable], key=lambda reject: reject.line))
+        try:
+            rejects.add(sorted([*invalid, *batch.unreadable], key=lambda reject: reject.line))
+        except OSError as error:
+            done = self.tally.rows + len(delivered.outcomes)
+            msg = (
+                f"the bad rows cannot be written to {rejects.path}: {error.strerror or type(error).__name__}; "
+                f"{done:,} rows are committed: run the same line again with --rejects and a file that can be written"
+            )
+            raise OSError(msg) from error
         self.tally.add(batch, delivered)
         self._note()
 
