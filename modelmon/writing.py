@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from _thread import RLock
+import threading
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -77,7 +77,7 @@ class Writing:
         self.backoff = Backoff()
         self.called_at = monotonic()
         self._owner = owner
-        self._turn = RLock()
+        self._turn = threading.RLock()  # of the kind that greenlets may wait for, where gevent is patched in
         self._strikes = self._resets = 0
         self._asked_at: float | None = None
         self._cause = ""

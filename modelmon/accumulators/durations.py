@@ -129,12 +129,14 @@ class Histogram:
             values = np.maximum(values, 0)
             lowest, highest = 0, max(highest, 0)
         bins, counts = count_keys(bins_of(values, lowest, highest))
-        self._bins, self._counts = add_tables(self._bins, self._counts, bins, counts[None, :])
-        self.count += values.size
         whole = highest * values.size <= _LARGEST
-        self.sum += int(values.sum()) if whole else sum(values.tolist())
-        self.minimum = min(self.minimum, lowest)
-        self.maximum = max(self.maximum, highest)
+        total = int(values.sum()) if whole else sum(values.tolist())
+        minimum, maximum = min(self.minimum, lowest), max(self.maximum, highest)
+        self._bins, self._counts = add_tables(self._bins, self._counts, bins, counts[None, :])
+        # No call from here on: what a signal handler raises strikes at calls, and would leave half of it counted.
+        self.count += values.size
+        self.sum += total
+        self.minimum, self.maximum = minimum, maximum
 
     def add(self, value: int, n: int = 1) -> None:
         """Count one value ``n`` times; a negative one counts as 0."""
@@ -142,14 +144,15 @@ class Histogram:
         place = bin_of(value)
         at = int(self._bins.searchsorted(place))
         if at < self._bins.size and self._bins[at] == place:
-            self._counts[0, at] += n
+            bins, counts = self._bins, self._counts.copy()
+            counts[0, at] += n
         else:
-            self._bins = np.insert(self._bins, at, place)
-            self._counts = np.insert(self._counts, at, n, axis=1)
+            bins, counts = np.insert(self._bins, at, place), np.insert(self._counts, at, n, axis=1)
+        minimum, maximum = min(self.minimum, value), max(self.maximum, value)
+        self._bins, self._counts = bins, counts  # no call from here on, as above
         self.count += n
         self.sum += n * value
-        self.minimum = min(self.minimum, value)
-        self.maximum = max(self.maximum, value)
+        self.minimum, self.maximum = minimum, maximum
 
     @property
     def is_empty(self) -> bool:

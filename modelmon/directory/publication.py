@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import errno
-from _thread import RLock
+import threading
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -84,7 +84,7 @@ class Publication:
         self._owner = owner
         self._root = root
         self._history = history
-        self._turn = RLock()
+        self._turn = threading.RLock()
         self._published: Part | None = None
         self._due = 0.0
         self._written = False

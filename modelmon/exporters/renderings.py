@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from _thread import RLock
+import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +38,7 @@ class Renderings:
 
     def renew(self) -> None:
         """Forget all, and the lock that another thread may hold in the parent."""
-        self._lock = RLock()
+        self._lock = threading.RLock()
         self._kept: dict[Format, tuple[float, Response]] = {}
         self._left = float(BURST)
         self._filled_at = self._clock()

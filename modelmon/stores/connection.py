@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _thread import RLock
+import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelmon.errors import BusyError, ConfigurationError, StoreError
@@ -22,7 +22,7 @@ class Connection:
 
     def __init__(self, store: Any) -> None:
         """Take over an open store."""
-        self._lock = RLock()
+        self._lock = threading.RLock()
         self._store: Any = store
         renew_in_child(self)
 
@@ -65,7 +65,7 @@ class Connection:
 
     def renew(self) -> None:
         """Take a lock that no thread of the parent can hold; runs in a forked child."""
-        self._lock = RLock()
+        self._lock = threading.RLock()
 
     def _hold(self, act: Callable[[Any], T]) -> T:
         """Return what ``act`` makes of the store, with the lock held.

@@ -15,8 +15,8 @@ Rules:
 from __future__ import annotations
 
 import os
+import threading
 import time
-from _thread import RLock
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,7 @@ class DatabaseStore:
 
     def renew(self) -> None:
         """Forget what this process knows of the store; a forked child begins so."""
-        self._lock = RLock()
+        self._lock = threading.RLock()
         self._swept = 0.0
         self._session.forget()
         self._reading = Reading(self._database)

@@ -44,9 +44,9 @@ class Ended(NamedTuple):
     leaving: float
 
 
-def run(script: str, *arguments: str, seconds: float = 30, options: tuple[str, ...] = STRICT) -> Ended:
-    """Run a script after the common beginning until it ends."""
-    process = start(script, *arguments, seconds=seconds, options=options)
+def run(script: str, *arguments: str, seconds: float = 30, options: tuple[str, ...] = STRICT, first: str = "") -> Ended:
+    """Run a script after the common beginning, and a line before that, until it ends."""
+    process = start(script, *arguments, seconds=seconds, options=options, first=first)
     out, at = [], time.monotonic()
     assert process.stdout is not None
     assert process.stderr is not None
@@ -62,9 +62,9 @@ def run(script: str, *arguments: str, seconds: float = 30, options: tuple[str, .
 
 
 def start(
-    script: str, *arguments: str, seconds: float = 30, options: tuple[str, ...] = STRICT
+    script: str, *arguments: str, seconds: float = 30, options: tuple[str, ...] = STRICT, first: str = ""
 ) -> subprocess.Popen[str]:
-    """Start a script after the common beginning."""
-    text = BEGIN.format(seconds=seconds) + textwrap.dedent(script)
+    """Start a script after the common beginning, and a line before that."""
+    text = first + BEGIN.format(seconds=seconds) + textwrap.dedent(script)
     line = [sys.executable, *options, "-c", text, *arguments]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
