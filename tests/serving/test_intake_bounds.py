@@ -207,8 +207,8 @@ def test_a_signal_ends_it_whatever_is_under_way(tmp_path: Path) -> None:
         time.sleep(0.5)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
-        assert time.monotonic() - begun < 7
+        process.wait(30)
+        assert time.monotonic() - begun < 10  # waiting for each in turn would take four times as long
         for connection in waiting:
             connection.close()
         blocking.close()
