@@ -6,6 +6,8 @@ Run it with ``uvicorn fastapi_service:app``; as a program it sends itself two re
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import httpx
 from fastapi import FastAPI
@@ -13,7 +15,18 @@ from fastapi import FastAPI
 from modelmon import Binary, monitor
 from modelmon.exporters.prometheus import PrometheusExporter
 
-app = FastAPI()
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Write what is left when the server stops: uvicorn ends by SIGTERM itself, so nothing else runs at its end."""
+    yield
+    monitor.close(timeout=2)
+
+
+app = FastAPI(lifespan=lifespan)
 exporter = monitor.add(PrometheusExporter(port=None))
 app.mount("/metrics", exporter.asgi_app)
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import httpx
 from fastapi import FastAPI
@@ -14,12 +16,23 @@ from fastapi import FastAPI
 from modelmon import Binary, monitor
 from modelmon.serving import label_app
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 TOKENS = {
     "shop": os.environ.get("SHOP_TOKEN", "an example of a token"),
     "reviewers": os.environ.get("REVIEW_TOKEN", "another example of one"),
 }
 
-app = FastAPI()
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Write what is left when the server stops: uvicorn ends by SIGTERM itself, so nothing else runs at its end."""
+    yield
+    monitor.close(timeout=2)
+
+
+app = FastAPI(lifespan=lifespan)
 app.mount("/labels", label_app(monitor, token=TOKENS))
 
 
