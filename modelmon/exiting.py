@@ -113,7 +113,11 @@ class _Exit:
         """Have it done in a worker of multiprocessing, which ends without what is registered in ``atexit``.
 
         A worker forgets what was registered before it began to work, which may be done once more then.
+        A process of Celery's pool ends without either, but says so before.
         """
+        celery = sys.modules.get("celery.signals")
+        if celery is not None:
+            celery.worker_process_shutdown.connect(self.finish_work, weak=False)
         workers = sys.modules.get("multiprocessing.util")
         if workers is None:
             return
@@ -127,6 +131,10 @@ class _Exit:
 
     def run(self) -> None:
         self.begun = True
+        self.finish()
+
+    def finish_work(self, **_: object) -> None:
+        """Do all of it, as Celery calls what it has to tell."""
         self.finish()
 
     def finish(self) -> None:
