@@ -39,6 +39,7 @@ class Monitor(Watching, Labelling):
 
     ``modelmon.monitor`` is the one most programs use; others are private.
     A forked child begins anew, from zero.
+    One with a durable store or exporters keeps their threads and connections until it is closed.
 
     Attributes:
         settings: what ``configure`` was given.
