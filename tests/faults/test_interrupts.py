@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 @pytest.mark.fault("E7")
 @pytest.mark.parametrize("act", ["call", "flush", "label", "read", "close"])
 def test_interrupts_leave_nothing_held(act: str, tmp_path) -> None:
-    """Ctrl-C strikes two hundred times amid one thing, and passes; afterwards everything works, from other threads too."""
+    """Ctrl-C strikes two hundred times amid one thing, and passes; then everything works, from other threads too."""
     ended = programs.run(
         f"""
         import random
