@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from outside import Scraper
     from truths import Truth
 
-WARM = 0.25  # the first quarter warms up
+WARM, FULL = 0.25, 240.0  # the first quarter warms up, and in a long run as long as it takes to fill what is bounded
 APART = 5  # seconds between the samples that a slope is fitted to
-SHORT = 5 * 60.0
+SHORT = 8 * 60.0
 LIMIT = 32.0  # KiB a minute
 
 
@@ -48,9 +48,15 @@ class Slope(NamedTuple):
     n: int
 
 
+def warm(at: np.ndarray) -> np.ndarray:
+    """Say which moments lie after the warm-up."""
+    end = float(at.max())
+    return at >= max(WARM * end, FULL if end >= SHORT - 5 else 0.0)
+
+
 def slope(samples: np.ndarray) -> Slope:
-    """Fit a line to resident memory after the first quarter, by least squares."""
-    kept = samples[:, samples[0] >= WARM * samples[0].max()][:, ::APART]
+    """Fit a line to resident memory after the warm-up, by least squares."""
+    kept = samples[:, warm(samples[0])][:, ::APART]
     line = stats.linregress(kept[0] / 60, kept[1])
     n = kept.shape[1]
     return Slope(float(line.slope), float(stats.t.ppf(0.975, n - 2) * line.stderr), n)
@@ -61,14 +67,14 @@ def figures(
 ) -> list[Figure]:
     """Return all figures of a run."""
     samples = columns["samples"]
-    line, warm = slope(samples), samples[:, samples[0] >= WARM * samples[0].max()]
+    line, held = slope(samples), samples[:, warm(samples[0])]
     steady = seconds >= SHORT
     rate = sum(done["calls"].values()) / seconds
     off = {name: pair for name, pair in truth.calls.items() if pair[0] != pair[1]}
     forks = done["forks"]
     told = ", ".join(f"{outcome} {n:,}" for outcome, n in sorted(done["labels"]["outcomes"].items()))
-    memory = f"{line.kib:+.1f} ± {line.half:.1f} KiB/min ({line.n} samples; {warm[1].min() / 1024:.1f} to "
-    memory += f"{warm[1].max() / 1024:.1f} MiB)"
+    memory = f"{line.kib:+.1f} ± {line.half:.1f} KiB/min ({line.n} samples; {held[1].min() / 1024:.1f} to "
+    memory += f"{held[1].max() / 1024:.1f} MiB)"
     return [
         Figure("calls", f"{rate:,.0f} a second", f"{CALLS:,} a second", rate >= 0.98 * CALLS),
         Figure("errors of ours in calls", f"{done['raised']}", "0", done["raised"] == 0),
@@ -84,8 +90,8 @@ def figures(
         ),
         Figure("conservation laws", truth.laws or "hold", "hold", not truth.laws),
         Figure("resident memory", memory, f"at most {LIMIT:.0f}", line.kib + line.half <= LIMIT if steady else None),
-        _constant("threads", warm[2], steady=steady),
-        _constant("descriptors", warm[3], steady=steady),
+        _constant("threads", held[2], steady=steady),
+        _constant("descriptors", held[3], steady=steady),
         *_scrapes(scraper),
         Figure(
             "forks",
@@ -94,6 +100,7 @@ def figures(
             forks["good"] == forks["begun"],
         ),
         Figure("time of a fork", _spread(columns["forks"])),
+        Figure("time of a bare sleep of 1 ms just before", _spread(columns["naps"])),
         *_latency(columns["took"]),
         Figure("directory at the end", f"{truth.kept[0] / 2**20:.1f} MiB in {truth.kept[1]} files"),
         Figure(

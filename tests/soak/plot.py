@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from figures import warm
 
 if TYPE_CHECKING:
     from figures import Slope
@@ -32,8 +33,8 @@ class Panel(NamedTuple):
 def panels(samples: np.ndarray, at: list[float], took: list[float], line: Slope) -> list[Panel]:
     """Return what is drawn."""
     seconds, kib, threads, descriptors, made = samples
-    warm = seconds >= 0.25 * seconds.max()
-    fit = np.where(warm, kib[warm].mean() + line.kib * (seconds - seconds[warm].mean()) / 60, np.nan)
+    after = warm(seconds)
+    fit = np.where(after, kib[after].mean() + line.kib * (seconds - seconds[after].mean()) / 60, np.nan)
     rate = np.diff(made) / np.diff(seconds)
     memory = f"resident memory, MiB ({line.kib:+.1f} ± {line.half:.1f} KiB/min)"
     return [
