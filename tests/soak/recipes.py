@@ -133,6 +133,7 @@ WORKERS = {
 import sys, urllib.request
 from modelmon.exporters.prometheus import PrometheusExporter
 own, work = watched(directory=sys.argv[1])
+own.snapshot()  # loads in the parent what every child would else load
 end = own.close
 def ready():
     global exporter
