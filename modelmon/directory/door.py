@@ -1,12 +1,12 @@
-"""The door: many read what lies in a directory, or one adds up; whoever waits too long goes away."""
+"""The door: one process at a time adds up what lies in a directory; whoever waits too long goes away."""
 
 from __future__ import annotations
 
 import os
 import time
-from _thread import allocate_lock
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.directory.lives import FLAGS
 
@@ -32,39 +32,50 @@ class Door:
         """Prepare; nothing is opened."""
         self._path = path
         self._descriptor: int | None = None
-        self._turn = allocate_lock()
+        self._turn = RLock()  # of the kind that gevent wants by now
 
     @contextmanager
-    def passed(self, *, alone: bool) -> Iterator[bool]:
-        """Try to go in for at most 50 milliseconds; yield whether that worked.
+    def turn(self, patience: float) -> Iterator[bool]:
+        """Try to be the only thread of this process that reads or adds up; yield whether that worked.
 
         Args:
-            alone: let nobody else in, to change what lies there.
+            patience: seconds.
+        """
+        if _owned(self._turn):  # a signal handler, while this thread reads
+            yield False
+            return
+        try:
+            yield self._turn.acquire(timeout=patience)
+        finally:  # also where a signal strikes before that has returned
+            if _owned(self._turn):
+                self._turn.release()
+
+    @contextmanager
+    def passed(self) -> Iterator[bool]:
+        """Try to go in alone, for at most 50 milliseconds; yield whether that worked.
 
         Raises:
             OSError: when there is no such directory, or it cannot be written.
         """
         until = time.monotonic() + PATIENCE_S
-        if not self._turn.acquire(timeout=PATIENCE_S):
-            yield False
-            return
-        try:
-            yield self._locked(fcntl.LOCK_EX if alone else fcntl.LOCK_SH, until)
-        finally:
-            self._unlock()
-            self._turn.release()
+        with self.turn(PATIENCE_S) as ours:
+            try:
+                yield ours and self._locked(until)
+            finally:
+                if ours:
+                    self._unlock()
 
     def forget(self) -> None:
         """Begin anew in a forked child; what the parent locked stays locked."""
         descriptor, self._descriptor = self._descriptor, None
-        self._turn = allocate_lock()
+        self._turn = RLock()
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
 
-    def _locked(self, kind: int, until: float) -> bool:
+    def _locked(self, until: float) -> bool:
         descriptor = self._open()
-        while not _try(descriptor, kind):
+        while not _try(descriptor):
             if time.monotonic() >= until:
                 return False
             time.sleep(_POLL_S)
@@ -88,9 +99,13 @@ class Door:
         return self._descriptor
 
 
-def _try(descriptor: int, kind: int) -> bool:
+def _owned(lock: Any) -> bool:
+    return bool(lock._is_owned())  # noqa: SLF001  (as the recorder asks of its lock)
+
+
+def _try(descriptor: int) -> bool:
     try:
-        fcntl.lockf(descriptor, kind | fcntl.LOCK_NB)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
     return True

@@ -5,6 +5,7 @@ Rules:
 1. A process writes its own file only. What it shows of itself is what it wrote, so no other process ever shows less.
 2. Parts of processes that ended are added up into one file, alone behind the door. That file names those whose own
    files may still lie there, so a kill between writing the sum and removing them counts nothing twice.
+   A reader waits at no door: it reads again where that file was changed meanwhile.
 3. What cannot be read now is shown as it was last read; what a newer version wrote is left alone.
 4. There is one of these in a process for each directory, because of its locks.
 """
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 64
 READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+PATIENCE_S: Final = 2.0
+"""How long a reader waits for others of its process, and for a moment in which nobody adds up."""
 _STRAY_S: Final = 60.0
 _Stamp = tuple[int, int, int]
 
@@ -103,9 +106,9 @@ class Machine:
         Args:
             own: what this process published last, to be taken as it is.
         """
-        with suppress(OSError), self._door.passed(alone=False) as inside:
-            if inside and (self.place.ended.exists() or not self._ended.name):  # else somebody deleted it all just now
-                self._known = {part.origin: part for part in self._all(own)}
+        with suppress(OSError), self._door.turn(PATIENCE_S) as ours:
+            if ours:
+                self._known = self._all_at_once(own) or self._known
         known = dict(self._known)
         if own is not None:
             known[own.origin] = own
@@ -134,7 +137,7 @@ class Machine:
         self._living = found.keys() - over
         over = over[:most]
         while over:
-            with self._door.passed(alone=True) as inside:
+            with self._door.passed() as inside:
                 if not inside or not self._fold(over[:AT_ONCE], keep):
                     return
             over = over[AT_ONCE:]
@@ -145,8 +148,27 @@ class Machine:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
+    def _all_at_once(self, own: Part | None) -> dict[str, Part] | None:
+        """Return every part, read again where somebody added up meanwhile; None where that cannot be had."""
+        until = time.monotonic() + PATIENCE_S
+        stamp = self._stamp()
+        while stamp is not None or not self._ended.name:  # else somebody deleted it all just now
+            found = {part.origin: part for part in self._all(own)}
+            before, stamp = stamp, self._stamp()
+            if before == stamp:
+                return found
+            if time.monotonic() > until:
+                break
+        return None
+
+    def _stamp(self) -> _Stamp | None:
+        try:
+            return _stamp_of(os.lstat(self.place.ended))
+        except FileNotFoundError:
+            return None
+
     def _all(self, own: Part | None) -> Iterator[Part]:
-        """Yield every part; the door is passed."""
+        """Yield every part; who adds up changes the sum before it removes what it added, so this can be told."""
         found = self.place.found()
         self._ended = self._sheet(self.place.ended) or self._ended
         yield from self._ended.parts
@@ -177,8 +199,7 @@ class Machine:
         """
         known = self._read.get(path.stem) or _Copy()
         try:
-            at = os.lstat(path)
-            stamp = (at.st_ino, at.st_mtime_ns, at.st_size)
+            stamp = _stamp_of(os.lstat(path))
             if known.stamp == stamp:
                 return known.says
             with open(os.open(path, READ), "rb") as file:  # noqa: PTH123  (no link is followed)
@@ -233,7 +254,7 @@ class Machine:
 
     def _begin(self) -> None:
         """Write the sum of those that ended, as last known: nothing at first, all of it where somebody removed it."""
-        with self._door.passed(alone=True) as inside:
+        with self._door.passed() as inside:
             if inside and not self.place.ended.exists():
                 self._write_ended(self._ended if self._ended.name else Sheet(_new_name()))
 
@@ -259,6 +280,10 @@ class _Machines:
 
 
 _machines: Final = _Machines()
+
+
+def _stamp_of(at: os.stat_result) -> _Stamp:
+    return at.st_ino, at.st_mtime_ns, at.st_size
 
 
 def _new_name() -> str:
