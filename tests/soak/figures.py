@@ -16,6 +16,7 @@ WARM, FULL = 0.25, 240.0  # the first quarter warms up, and in a long run as lon
 APART = 5  # seconds between the samples that a slope is fitted to
 SHORT = 8 * 60.0
 LIMIT = 32.0  # KiB a minute
+BEGIN, END = "<!-- soak -->", "<!-- end of soak -->"
 
 
 class Figure(NamedTuple):
@@ -95,9 +96,9 @@ def figures(
         *_scrapes(scraper),
         Figure(
             "forks",
-            f"{forks['good']} of {forks['begun']} children well, {forks['hung']} hung",
-            "all well, 0 hung",
-            forks["good"] == forks["begun"],
+            f"{forks['good']} of {forks['begun']} well, {forks['refused']} told to repeat, {forks['hung']} hung",
+            "none lost, 0 hung",
+            forks["good"] + forks["refused"] == forks["begun"],
         ),
         Figure("time of a fork", _spread(columns["forks"])),
         Figure("time of a bare sleep of 1 ms just before", _spread(columns["naps"])),
@@ -147,3 +148,13 @@ def table(found: list[Figure]) -> str:
         told = f" (promised: {promised}{'' if kept is not None else '; too short to say'})" if promised else ""
         lines.append(f"{name:{width}}  {words[kept]:7} {measured}{told}")
     return "\n".join(lines)
+
+
+def written(page: str, found: list[Figure], how: str) -> str:
+    """Return a Markdown page with the figures between its two marks replaced."""
+    words = {True: "kept", False: "**broken**", None: ""}
+    rows = [f"| {name} | {measured} | {promised} | {words[kept]} |" for name, measured, promised, kept in found]
+    head = ["| | measured | promised | |", "|---|---|---|---|"]
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return "\n".join([before + BEGIN, how, "", *head, *rows, END]) + after

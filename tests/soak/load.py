@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CALLS_OF_A_CHILD = 5
 _TICK = 0.01
 _LOT = 1000
-_HUNG = 15.0
+_HUNG, _REFUSED = 15.0, 5
 
 
 class Caller:
@@ -147,6 +147,7 @@ class Forks:
 
     Attributes:
         begun, good, hung: children begun, those that said all went well, those that had to be killed.
+        refused: children that were told that the store could not take their label, and ended well but for that.
         took: seconds that each fork took.
         naps: seconds that a sleep of a millisecond took just before, on the same thread, which tells of the machine.
     """
@@ -154,7 +155,7 @@ class Forks:
     def __init__(self, service: Service, most: int) -> None:
         """Prepare."""
         self._service, self._alive = service, dict[int, float]()
-        self.begun, self.good, self.hung = 0, 0, 0
+        self.begun, self.good, self.hung, self.refused = 0, 0, 0, 0
         self.took, self.naps = np.full(most, -1.0, np.float32), np.full(most, -1.0, np.float32)
 
     def fork(self) -> None:
@@ -178,9 +179,11 @@ class Forks:
             number, output = f"forked-{self.begun}", self.begun % 4
             for _ in range(CALLS_OF_A_CHILD):
                 self._service.forked(number, output)
-            report = self._service.monitor.labels([number], [output])
+            try:
+                code = 0 if self._service.monitor.labels([number], [output])["joined"] == 1 else 4
+            except StoreError:
+                code = _REFUSED
             self._service.monitor.close()
-            code = 0 if report["joined"] == 1 else 4
         finally:
             os._exit(code)
 
@@ -191,6 +194,7 @@ class Forks:
             if found:
                 del self._alive[pid]
                 self.good += status == 0
+                self.refused += os.waitstatus_to_exitcode(status) == _REFUSED
                 self.hung += os.WIFSIGNALED(status)
 
 
@@ -259,7 +263,7 @@ def serve(folder: Path, collector: int, seconds: float, seed: int) -> int:
         "calls": {"orders": sum(c.calls[0] for c in callers), "handled": 1 + sum(c.calls[1] for c in callers)},
         "raised": sum(caller.raised for caller in callers),
         "labels": {"outcomes": feeder.outcomes, "refused": feeder.refused},
-        "forks": {"begun": forks.begun, "good": forks.good, "hung": forks.hung},
+        "forks": {"begun": forks.begun, "good": forks.good, "hung": forks.hung, "refused": forks.refused},
     }
     (folder / "done.json").write_text(json.dumps(done), "utf-8")
     _say("leaving")

@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default: 10)")
     parser.add_argument("--seed", type=int, default=_SEED, help="of what happens")
     parser.add_argument("--out", default="build/soak", help="folder for soak.json, soak.svg and peers.json")
+    parser.add_argument("--page", default="", help="a Markdown page whose figures to replace (docs/reliability.md)")
     parser.add_argument("--peers", action="store_true", help="instead, try exits, forks and dead workers beside peers")
     parser.add_argument("--workers", type=int, default=1000, help="dead workers, with --peers (default: 1000)")
     parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _soak(options: argparse.Namespace) -> int:
-    from figures import figures, slope, table  # noqa: PLC0415  (not in the service's process)
+    from figures import figures, slope, table, written  # noqa: PLC0415  (not in the service's process)
     from plot import draw, panels  # noqa: PLC0415
 
     out = Path(options.out)
@@ -77,6 +78,11 @@ def _soak(options: argparse.Namespace) -> int:
         "scrapes": {"at": scraper.at, "took": scraper.took},
     }
     (out / "soak.json").write_text(json.dumps(state, default=str), "utf-8")
+    if options.page:
+        how = f"{options.minutes:g} minutes, {state['machine']}, Python {state['python']}, "
+        how += f"load {state['load']:.1f} at the end (the soak's own is about 1)."
+        page = Path(options.page)
+        page.write_text(written(page.read_text("utf-8"), found, how), "utf-8")
     broken = [figure.name for figure in found if figure.kept is False]
     print(f"\n{'; '.join(broken) or 'nothing'} broken; {kills} collectors killed; {out}/soak.json, soak.svg")  # noqa: T201
     return 1 if broken else 0

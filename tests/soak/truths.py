@@ -58,7 +58,7 @@ def find(folder: Path, program: Program, done: dict[str, Any], acknowledged: np.
     except InvariantError as error:
         laws = str(error)
     calls = {name: (made, shown[name, "1"].calls) for name, made in done["calls"].items()}
-    calls["forked"] = (CALLS_OF_A_CHILD * good, forked.calls)
+    calls["forked"] = (CALLS_OF_A_CHILD * (good + done["forks"]["refused"]), forked.calls)
     events = {"predictions": dict(orders.prediction_events), "labels": dict(orders.label_events)}
     events["rejected"] = dict(orders.rejected)
     files = [path for path in directory.rglob("*") if path.is_file()]
