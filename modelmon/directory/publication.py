@@ -99,7 +99,7 @@ class Publication:
         """Start the thread that writes, unless it runs, and have the last part written when the program ends."""
         if not self._registered:
             self._registered = True
-            at_exit(self._begin_exit)  # type: ignore[arg-type]  # a bound method
+            at_exit(self._begin_exit, self._missed)  # type: ignore[arg-type]  # bound methods
         if not self._ticker.start() and not ending():
             warn("directory:no_thread", "no thread could be started: counts reach the directory when somebody reads")
 
@@ -191,6 +191,9 @@ class Publication:
     def _begin_exit(self) -> Waiter:
         self._ending = True
         return self.begin()
+
+    def _missed(self) -> None:
+        warn("directory:exit", f"the program ended with its last counts not written to {self._root}")
 
     def _in_turn(self, timeout: float, act: Callable[[], T]) -> tuple[bool, T | None]:
         """Return whether the turn came in time, and what ``act`` returned in it."""
