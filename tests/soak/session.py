@@ -76,6 +76,7 @@ def _soak(options: argparse.Namespace) -> int:
         "truth": truth._asdict(),
         "samples": columns["samples"].tolist(),
         "scrapes": {"at": scraper.at, "took": scraper.took},
+        "forks": columns["forks"].tolist(),
     }
     (out / "soak.json").write_text(json.dumps(state, default=str), "utf-8")
     if options.page:
