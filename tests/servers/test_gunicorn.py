@@ -61,7 +61,7 @@ def test_workers_that_are_recycled_lose_nothing(server: tuple[str, ...], tmp_pat
         calls, labelled = len(service.truth.answers), len(service.truth.numbers & labels.numbers)
         assert service.settled(calls, labelled) == (calls, labelled)
         assert labelled > 200  # a server of uvicorn that ends drops connections that nobody has looked at
-        assert len(service.truth.pids) >= 10
+        assert len(service.truth.pids) > 4
         _few_files(tmp_path, service)
 
 
