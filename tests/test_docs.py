@@ -66,6 +66,8 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     """Every example runs as a program and ends by itself."""
     if "import FastAPI" in example.read_text("utf-8"):
         pytest.importorskip("fastapi")
+    if "gunicorn" in example.name:
+        pytest.importorskip("gunicorn")
     done = run(example, tmp_path)
     assert done.returncode == 0, done.stderr
 
