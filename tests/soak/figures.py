@@ -111,7 +111,7 @@ def figures(
 
 
 def _constant(what: str, held: np.ndarray, *, steady: bool) -> Figure:
-    """Compare what is held at the quiet moments (a fifth of them) of each fifth: requests that run come and go, a leak stays."""
+    """Compare what is held at quiet moments, by fifths of the time: requests that run come and go, a leak stays."""
     fifths = [fifth for fifth in np.array_split(held, 5) if len(fifth)]
     lowest = [int(np.percentile(fifth, 20, method="lower")) for fifth in fifths]
     text = f"{lowest[0]} after the warm-up, {lowest[-1]} at the end, {held.min():.0f} to {held.max():.0f} between"
