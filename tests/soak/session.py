@@ -81,7 +81,7 @@ def _soak(options: argparse.Namespace) -> int:
     (out / "soak.json").write_text(json.dumps(state, default=str), "utf-8")
     if options.page:
         how = f"{options.minutes:g} minutes, {state['machine']}, Python {state['python']}, "
-        how += f"load {state['load']:.1f} at the end (the soak's own is about 1)."
+        how += f"load {state['load']:.1f} at the end."
         page = Path(options.page)
         page.write_text(written(page.read_text("utf-8"), found, how), "utf-8")
     broken = [figure.name for figure in found if figure.kept is False]
