@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors  # noqa: F401  (on Python 3.10 its first import opens and closes a selector)
 import sys
 import time
 from collections import Counter
@@ -115,7 +116,7 @@ class Host:
 
     def unharmed(self) -> None:
         """Check that calls waited for nothing: not for files, servers or databases, nor noticeably for anything."""
-        assert not self.touched
+        assert not self.touched, dict(self.touched)
         assert self.slow <= 2, "a busy machine may stop a process for a moment now and then"
 
     def close(self) -> None:

@@ -164,6 +164,9 @@ def test_sigterm_ends_at_once_and_its_handler_stays_the_programs_own(tmp_path) -
 
 @pytest.mark.fault("E4")
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="Python 3.10 runs handlers between any two instructions, and may tear one record"
+)
 def test_closing_in_a_handler_of_sigterm() -> None:
     """A handler that closes and exits, as documented, loses nothing, wherever it strikes."""
     ended = programs.run("""

@@ -215,8 +215,10 @@ def test_an_exporter_does_not_wait_long_for_the_store(world: World) -> None:
     """Where the store hangs in somebody else's call, an exporter shows this process alone."""
     world.call(0, 10)
     world.store.gate.clear()
+    world.store.entered.clear()
     thread = threading.Thread(target=lambda: world.monitor.label("order-1", 1))
     thread.start()
+    assert world.store.entered.wait(10)
     begun = time.monotonic()
     assert world.source.snapshot()["digit"].calls == 10
     assert time.monotonic() - begun < 5

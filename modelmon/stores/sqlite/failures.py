@@ -49,10 +49,10 @@ _REFUSALS: Final = {
 def told(error: Exception, path: Path) -> StoreError:
     """Return the store's error for one of SQLite's; its ``kind`` says what is wrong.
 
-    SQLite quotes a damaged schema in its messages, which the module may then fail to decode.
+    SQLite quotes a damaged schema in its messages, which the module may then fail to decode, or gives none at all.
     """
-    decoding = isinstance(error, UnicodeDecodeError)
-    text = "the schema is malformed" if decoding else str(error)
+    speechless = isinstance(error, UnicodeDecodeError) or (type(error) is sqlite3.DatabaseError and not str(error))
+    text = "the schema is malformed" if speechless else str(error)
     kind = next((kind for part, kind in _KINDS if part in text), "other")
     if kind == "permission" and os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK):
         kind = "other"  # too many open files, say
