@@ -172,7 +172,11 @@ def test_random_bytes_at_random_offsets(template: Path, tmp_path: Path, part: in
                 monitor.labels([f"n{n}" for n in numbers], [actual(n) for n in numbers])
                 monitor.snapshot()
             except StoreError as error:
-                told = f"{error.kind}" if error.kind in {"", "unreadable"} else f"{error.kind}: {error} {error.__cause__!r}"
+                told = (
+                    f"{error.kind}"
+                    if error.kind in {"", "unreadable"}
+                    else f"{error.kind}: {error} {error.__cause__!r}"
+                )
             if not told:
                 break
         assert told in {"", "unreadable"}, seed
