@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from modelmon.errors import StoreError
 from modelmon.notices import warn
 from modelmon.stores.sqlite import files, forks
+from modelmon.stores.sqlite.connection import QuietConnection
 from modelmon.stores.sqlite.failures import TROUBLE, refused, told
 from modelmon.stores.sqlite.pragmas import set_up
 from modelmon.stores.sqlite.schema import is_current, is_sound, migrate, origin_of
@@ -77,7 +78,11 @@ class Opening:
             files.make_file(self._path)
             found = self._tried = files.identity(self._path)
             connection = sqlite3.connect(
-                str(self._path), timeout=self._timeout, isolation_level=None, check_same_thread=False
+                str(self._path),
+                timeout=self._timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=QuietConnection,
             )
             try:
                 set_up(connection, self._path)
