@@ -102,7 +102,8 @@ def test_an_interrupt_ends_a_program_with_one_traceback(times: int, tmp_path) ->
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=20)
         if process.returncode:
-            assert process.returncode == -signal.SIGINT, error
+            # 1 where the end still had modules to load: CPython forgets its note of the signal at any exec of a text
+            assert process.returncode in {-signal.SIGINT, 1}, error
             assert error.count("Traceback (most recent call last)") <= 1, error  # none, where the end was reached
             assert error.count("KeyboardInterrupt") <= 2, error
         else:

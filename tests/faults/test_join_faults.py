@@ -165,7 +165,17 @@ def test_scores_that_are_no_probabilities() -> None:
 @pytest.mark.fault("L11")
 def test_labels_that_are_missing() -> None:
     """Of labels a fifth of which are missing, in every way there is to say so, no class is made and none is counted."""
-    ways = [None, math.nan, np.nan, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.ma.masked, np.datetime64("NaT")]
+    ways = [
+        None,
+        math.nan,
+        np.nan,
+        float("nan"),
+        np.float32("nan"),
+        pd.NA,
+        pd.NaT,
+        np.ma.masked,
+        np.datetime64("NaT", "s"),
+    ]
     own = Monitor()
     own.predictions(range(10_000), np.arange(10_000) % 3, model="m", task=Multiclass())
     truths = [ways[n // 5 % len(ways)] if n % 5 == 0 else n % 3 for n in range(10_000)]

@@ -271,7 +271,7 @@ def test_closing_writes_and_calls_still_count_afterwards() -> None:
     world.call(0, 10)
     world.monitor.close()
     assert sum(world.store.batches) == 10
-    assert not any(thread.name == "modelmon-store" for thread in threading.enumerate())
+    assert until(lambda: not any(thread.name == "modelmon-store" for thread in threading.enumerate()))
     world.call(10, 2000)
     assert until(lambda: sum(world.store.batches) >= 1000)
     assert world.monitor.label("order-11", 1) == {"joined": 1}
