@@ -211,7 +211,7 @@ def test_without_shared_memory_another_journal_serves(
             return super().execute(statement.replace("journal_mode = WAL", "journal_mode"), *given)
 
     real = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: real(*given, **named, factory=Refusing))
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: real(*given, **{**named, "factory": Refusing}))
     database, other = SQLiteDatabase(path), SQLiteDatabase(path)
     for key in range(5):
         put(database, {key: b"x"}, journal=b"j")
