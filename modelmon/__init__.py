@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from modelmon.probes.auto_ids import current_prediction_ids as current_prediction_ids
     from modelmon.readers import every as every
     from modelmon.reports import JoinReport as JoinReport
+    from modelmon.rules import Burn as Burn
+    from modelmon.rules import Objective as Objective
+    from modelmon.rules import Rule as Rule
     from modelmon.snapshot import ModelSnapshot as ModelSnapshot
     from modelmon.snapshot import Snapshot as Snapshot
     from modelmon.stores.memory import MemoryStore as MemoryStore
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Binary": "tasks",
     "BusyError": "errors",
+    "Burn": "rules",
     "ConfigurationError": "errors",
     "InvariantError": "errors",
     "JoinReport": "reports",
@@ -52,7 +56,9 @@ _HOMES = {
     "Multiclass": "tasks",
     "Multilabel": "tasks",
     "Regression": "tasks",
+    "Objective": "rules",
     "RejectedError": "errors",
+    "Rule": "rules",
     "SQLiteStore": "stores.sqlite",
     "Snapshot": "snapshot",
     "StoreError": "errors",

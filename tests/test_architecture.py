@@ -17,10 +17,10 @@ FLOORS = (
     "errors faults clocks forking memos notices reports identity hashing timespans signing settings tasks",
     "copies classcodes idtexts moments columns truths events accumulators devices fakedriver",
     "tallies parts quality intervals probes issuing outputs stores receipts",
-    "readings points snapshot",
+    "readings points snapshot rules",
     "callcounts grouping draining process spending seating troubles exiting ticking readers",
     "spool storecounts pausing leasing writing delivering directory reaching recorder redeeming intake written",
-    "watching labelling monitoring client sklearn exporters",
+    "sources watching labelling monitoring client sklearn exporters",
     "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",
 )
 ROOMS = " ".join(FLOORS).split()

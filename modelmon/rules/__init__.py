@@ -1,0 +1,8 @@
+"""Rules: when somebody is to be told, declared once; evaluated in this process, or written out for Prometheus."""
+
+from __future__ import annotations
+
+from modelmon.rules.objective import Burn, Objective
+from modelmon.rules.rule import Rule
+
+__all__ = ["Burn", "Objective", "Rule"]

@@ -1,0 +1,93 @@
+"""Checks of what rules are given; what cannot work is refused at the line that declares it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+from modelmon.errors import ConfigurationError
+from modelmon.identity import attribute_text
+
+Result = TypeVar("Result")
+
+
+def checked(name: str, check: Callable[[], Result]) -> Result:
+    """Return what a check returns; what it refuses is said with the rule's name.
+
+    Raises:
+        ConfigurationError: when it refuses.
+    """
+    try:
+        return check()
+    except ConfigurationError as error:
+        msg = f"rule {name!r}: {error}"
+        raise ConfigurationError(msg) from None
+
+
+def refuse(message: str) -> NoReturn:
+    """Raise.
+
+    Raises:
+        ConfigurationError: always.
+    """
+    raise ConfigurationError(message)
+
+
+def text(value: object, name: str) -> str:
+    """Return text that is not empty.
+
+    Raises:
+        ConfigurationError: when it is none.
+    """
+    if not isinstance(value, str) or not value.strip():
+        refuse(f"{name}={value!r} must be text")
+    return value
+
+
+def number(value: Any, name: str) -> float:
+    """Return a finite number.
+
+    Raises:
+        ConfigurationError: when it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        refuse(f"{name}={value!r} must be a finite number")
+    return float(value)
+
+
+def share(value: Any, name: str) -> float:
+    """Return a number from 0 to 1.
+
+    Raises:
+        ConfigurationError: when it is none.
+    """
+    if not 0 <= number(value, name) <= 1:
+        refuse(f"{name}={value!r} must lie between 0 and 1")
+    return float(value)
+
+
+def fraction(value: Any, name: str) -> float:
+    """Return a number between 0 and 1, neither of them.
+
+    Raises:
+        ConfigurationError: when it is none.
+    """
+    if not 0 < number(value, name) < 1:
+        refuse(f"{name}={value!r} must lie between 0 and 1, and be neither")
+    return float(value)
+
+
+def pairs(value: Any, name: str) -> tuple[tuple[str, str], ...]:
+    """Return attributes as pairs of text, sorted, from a mapping or pairs.
+
+    Raises:
+        ConfigurationError: when a value has no text.
+    """
+    found = {}
+    for key, raw in value.items() if isinstance(value, Mapping) else value:
+        known = attribute_text(raw)
+        if known is None:
+            refuse(f"{name}: {key!r} is {raw!r}, which is no text, number or bool")
+        found[text(key, name)] = known
+    return tuple(sorted(found.items()))
