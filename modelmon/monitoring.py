@@ -11,6 +11,7 @@ from modelmon.forking import load, renew_in_child
 from modelmon.labelling import Labelling, assumption_of
 from modelmon.recorder import Recorder
 from modelmon.settings import Settings, setting_names
+from modelmon.sources import Source
 from modelmon.watching import Watching, disabled
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from modelmon.probes.seats import Site
     from modelmon.readers import Reader
     from modelmon.settings import Options
-    from modelmon.snapshot import Snapshot
-    from modelmon.spending import Section, Share
     from modelmon.stores.contract import Store
     from modelmon.tasks import Task
 
@@ -221,53 +220,6 @@ class Monitor(Watching, Labelling):
             return self.memory_store()
         store: Store = load("modelmon.stores.addresses").open_store(chosen)
         return store
-
-
-class Source:
-    """What readers read: the monitor's own recorder, also while a test captures the monitor."""
-
-    __slots__ = ("_monitor",)
-
-    def __init__(self, monitor: Monitor) -> None:
-        """Read this monitor."""
-        self._monitor = monitor
-
-    @property
-    def strict(self) -> bool:
-        """Whether trouble raises where it would otherwise be counted."""
-        return self._monitor.settings.strict
-
-    def snapshot(self) -> Snapshot:
-        """Return all that is known now, frozen."""
-        from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
-
-        return Snapshot(self._monitor.home.parts(shown=True))
-
-    def scraped(self) -> Snapshot:
-        """Return all that is known now, frozen; with a directory, all that its machine knows."""
-        from modelmon.snapshot import Snapshot  # noqa: PLC0415  (numpy loads at the first read)
-
-        return Snapshot(self._monitor.home.scraped())
-
-    def count_failure(self, exporter: str, reason: str) -> None:
-        """Count an export that failed."""
-        self._monitor.home.fail_export(exporter, reason)
-
-    def count(self, name: str, what: str) -> None:
-        """Count a trouble of the library's own, such as a thread that was started again."""
-        self._monitor.home.count(name, what)
-
-    def succeeded(self, exporter: str) -> None:
-        """Note that an exporter did its work, or begins to."""
-        self._monitor.home.succeeded(exporter)
-
-    def section(self, part: Share) -> Section:
-        """Return a context within which this thread's CPU time is the library's own."""
-        return self._monitor.home.section(part)
-
-    def rouse(self) -> None:
-        """Have readers attached again at the next call: a thread of theirs ended that should not have."""
-        self._monitor.home.rouse()
 
 
 def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
