@@ -27,19 +27,31 @@ class SeriesCounts:
         task: how outputs are read, once known.
         ledgers: counts by slice.
         ended: calls taken from the buffers.
+        lost: those of them whose outcome was not counted, because something struck amid it.
         rejected: predictions that could not be read.
         news: those of them that nobody was told of yet, by reason.
         overflowed: how often a budget of slices, error types or undeclared classes was exceeded.
     """
 
-    __slots__ = ("_classes", "_error_types", "_pages", "ended", "ledgers", "news", "overflowed", "rejected", "task")
+    __slots__ = (
+        "_classes",
+        "_error_types",
+        "_pages",
+        "ended",
+        "ledgers",
+        "lost",
+        "news",
+        "overflowed",
+        "rejected",
+        "task",
+    )
 
     def __init__(self) -> None:
         """Start at zero."""
         self.news: dict[str, int] = {}
         self.task: Task | None = None
         self.ledgers: dict[Slice, Ledger] = {(): Ledger()}
-        self.ended = 0
+        self.ended = self.lost = 0
         self.rejected = 0
         self.overflowed = 0
         self._pages: dict[Slice, Slice] = {(): ()}
@@ -106,6 +118,10 @@ class SeriesCounts:
         """Return the calls that ended by (outcome, error type), slice by slice."""
         totals = [ledger.total for ledger in self.ledgers.values()]
         return [pair for total in totals if "calls" in total for pair in total["calls"].items()]
+
+    def miss(self) -> None:
+        """Note how many calls have no outcome, after something struck amid a count."""
+        self.lost = self.ended - sum(n for _, n in self.calls())
 
     def fold(self, first_kept: int) -> None:
         """Forget the slots before the first one kept; the totals keep their counts."""

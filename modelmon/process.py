@@ -75,7 +75,7 @@ class ProcessCounts:
             gauges=dict(gauges or {}),
         )
 
-    def check(self, started: Mapping[SeriesKey, int], dropped: int) -> None:
+    def check(self, started: Mapping[SeriesKey, int]) -> None:
         """Check that every call begun has one outcome, was dropped, or runs.
 
         Raises:
@@ -84,8 +84,9 @@ class ProcessCounts:
         for key, begun in started.items():
             held = self.series(key)
             counted = sum(n for _, n in held.calls())
-            if held.ended > begun or not held.ended - dropped <= counted <= held.ended:
-                msg = f"calls of {key}: {begun} started, {held.ended} ended, {counted} counted by outcome"
+            if held.ended > begun or counted + held.lost != held.ended:
+                ended = f"{held.ended} ended, {counted} counted by outcome, {held.lost} dropped"
+                msg = f"calls of {key}: {begun} started, {ended}"
                 raise InvariantError(msg)
 
     def _tally(self, own: Mapping[tuple[str, str], int], failures: Mapping[tuple[str, str], int]) -> Tally:

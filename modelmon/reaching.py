@@ -270,7 +270,7 @@ class Reaching:
         """
 
         def check(_: Any) -> None:
-            self.process.check(self.seating.started(), self.troubles.counted("dropped", "internal_error"))
+            self.process.check(self.seating.started())
 
         self.hold(check)
         self.reach("read", lambda store, _: store.check_invariants())

@@ -203,6 +203,7 @@ class Recorder(Reaching):
             drain_seat(seat, limit, self.moment(), series, store=self.sink, wait=wait)
         except BaseException as error:
             self.count("internal_errors", f"drain:{type(error).__name__}")
+            series.miss()
             self.count("dropped", "internal_error", max(series.ended - ended, 0))
             self.troubles.say("drain", f"modelmon could not count records of {site.model!r}: {error!r}")
             if self.settings.strict or not isinstance(error, Exception) or is_signalled(error):

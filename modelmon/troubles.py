@@ -41,10 +41,6 @@ class Troubles:
         """Count a trouble of our own, such as a drop."""
         self._own[name, what] = self._own.get((name, what), 0) + n
 
-    def counted(self, name: str, what: str) -> int:
-        """Return how often that happened."""
-        return self._own.get((name, what), 0)
-
     def counts(self, lost: int, unspooled: int, steps: int) -> dict[tuple[str, str], int]:
         """Return all troubles by (name, what).
 
