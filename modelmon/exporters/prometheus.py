@@ -19,6 +19,7 @@ from modelmon.exporters.wire import Request, Response, authorised, refusal, want
 from modelmon.memos import memo
 from modelmon.notices import warn
 from modelmon.points import CATALOGUE, points
+from modelmon.points.families import Family, family_of
 from modelmon.timespans import seconds
 
 try:
@@ -246,7 +247,7 @@ class _Collector:
 
     def describe(self) -> list[Metric]:
         """Return all families without samples, so that a registry knows the names."""
-        return [_metric(exposition.family_of(name)) for name in CATALOGUE]
+        return [_metric(family_of(name)) for name in CATALOGUE]
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families that have points; a failure is counted and yields nothing."""
@@ -266,14 +267,14 @@ class _Collector:
         windows = dict.fromkeys(window for exporter in exporters for window in exporter._windows)  # noqa: SLF001
         families: dict[str, Metric] = {}
         for point in points(snapshots[0].merge(*snapshots[1:]), windows=tuple(windows)):
-            family = exposition.family_of(point.name)
+            family = family_of(point.name)
             metric = families.setdefault(point.name, _metric(family))
             for name, labels, value in exposition.samples(point):
                 metric.add_sample(name, dict(labels), value)
         return list(families.values())
 
 
-def _metric(family: exposition.Family) -> Metric:
+def _metric(family: Family) -> Metric:
     return Metric(family.name, family.help, family.type, family.unit)
 
 

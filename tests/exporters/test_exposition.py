@@ -15,9 +15,10 @@ from prometheus_client.openmetrics import parser as openmetrics
 from servers import needs
 from small_worlds import WORLDS
 
-from modelmon.exporters.exposition import Exposition, describe, number
+from modelmon.exporters.exposition import Exposition
 from modelmon.points import CATALOGUE, HistogramValue, Point, points
 from modelmon.points.attributes import safe_text
+from modelmon.points.families import describe, number
 from modelmon.points.instruments import DELAY_BOUNDS, DURATION_BOUNDS
 
 
