@@ -24,6 +24,29 @@ SeriesKey: TypeAlias = "tuple[str, str]"
 
 
 @dataclass(frozen=True, slots=True)
+class Exemplar:
+    """Hold one call or prediction that stands for its like, and the trace that it was part of.
+
+    Attributes:
+        about: what it is an example of: ``"duration"`` or ``"confusion"``.
+        page: the slice of the call.
+        own: which of those: the outcome of the call, or the true and the predicted class.
+        value: the duration in seconds; 1 where something was counted.
+        at: when the call ended, seconds since the epoch.
+        trace_id: 32 hexadecimal digits.
+        span_id: 16 hexadecimal digits.
+    """
+
+    about: Literal["duration", "confusion"]
+    page: Slice
+    own: tuple[ClassValue, ...]
+    value: float
+    at: float
+    trace_id: str
+    span_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesPart:
     """Hold what one origin knows of one model and version.
 
@@ -33,6 +56,7 @@ class SeriesPart:
         ledgers: counts by slice, each row in exactly one; slices are sorted by attribute name.
         shared: counts kept for the whole series only (score histograms).
         active: calls running now, by slice.
+        exemplars: a few recent calls whose traces are worth a look.
     """
 
     task: Task | None = None
@@ -40,6 +64,7 @@ class SeriesPart:
     ledgers: Mapping[Slice, Ledger] = field(default_factory=dict)
     shared: Ledger = field(default_factory=Ledger)
     active: Mapping[Slice, int] = field(default_factory=dict)
+    exemplars: tuple[Exemplar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ def fill_calls(sheet: Sheet, model: ModelSnapshot) -> None:
         sheet.add("modelmon.calls", n, outcome, error)
     sheet.add("modelmon.call.active", model.in_flight)
     for outcome, duration in model.durations.items():
-        sheet.distribute("modelmon.call.duration", duration, outcome)
+        sheet.distribute(
+            "modelmon.call.duration", duration, outcome, exemplars=model.selection.exemplars("duration", outcome)
+        )
     for name, values in (
         ("modelmon.call.batch_size", model.batch_size),
         ("modelmon.stream.time_to_first_item", model.time_to_first_item),

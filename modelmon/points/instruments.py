@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from modelmon.parts import Exemplar
+    from modelmon.readings.distributions import Distribution
 
 Kind = Literal["counter", "updown", "gauge", "histogram"]
 Attributes = tuple[tuple[str, str], ...]
@@ -18,12 +22,14 @@ class HistogramValue:
         counts: ``k + 1`` cumulative counts: at most each bound, then all.
         sum: the sum of all values, in the point's unit.
         count: how many values there are; equals ``counts[-1]``.
+        distribution: the same values under far finer bounds, for who wants quantiles or other bounds.
     """
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     sum: float
     count: int
+    distribution: Distribution | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Point:
         help: the instrument's help.
         attributes: (name, value) pairs of text, in the instrument's order; attributes without a value are left out.
         value: an integer for what is counted, a finite float for what is measured, or a distribution.
+        exemplars: a few calls that stand for their like, oldest first; of several in one bucket the last is to be shown.
     """
 
     name: str
@@ -68,6 +75,7 @@ class Point:
     help: str
     attributes: Attributes
     value: float | HistogramValue
+    exemplars: tuple[Exemplar, ...] = field(default=(), repr=False, compare=False)
 
 
 def _steps(steps: tuple[str, ...], exponents: range, last: float) -> tuple[float, ...]:

@@ -52,9 +52,12 @@ def _fill_cells(sheet: Sheet, model: ModelSnapshot, counted: Confusion) -> None:
     size, texts = len(model.classes), class_texts(model.classes)
     for side, matrix in zip(_SIDES, (counted.added_matrix(size), counted.removed_matrix(size)), strict=True):
         name = f"modelmon.confusion{side}"
-        for actual, row in zip(texts, matrix.tolist(), strict=True):
-            for predicted, n in zip(texts, row, strict=True):
-                sheet.add(name, n, actual, predicted, "true" if actual == predicted else "false")
+        wrong = {} if side else {exemplar.own: exemplar for exemplar in model.selection.exemplars("confusion")}
+        for actual, row in enumerate(matrix.tolist()):
+            for predicted, n in enumerate(row):
+                found = wrong.get((model.classes[actual], model.classes[predicted])) if wrong else None
+                own = (texts[actual], texts[predicted], "true" if actual == predicted else "false")
+                sheet.add(name, n, *own, exemplars=() if found is None else (found,))
 
 
 def _fill_sums(sheet: Sheet, model: ModelSnapshot, counted: Confusion) -> None:

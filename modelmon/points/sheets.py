@@ -10,6 +10,7 @@ from modelmon.points.attributes import safe_text, slice_attributes
 from modelmon.points.catalogue import CATALOGUE, HistogramValue, Point
 
 if TYPE_CHECKING:
+    from modelmon.parts import Exemplar
     from modelmon.points.catalogue import Attributes
     from modelmon.readings.distributions import Distribution
 
@@ -28,7 +29,7 @@ class Sheet:
         self._base = base
         self.points: list[Point] = []
 
-    def add(self, name: str, value: float | HistogramValue, *own: str) -> None:
+    def add(self, name: str, value: float | HistogramValue, *own: str, exemplars: tuple[Exemplar, ...] = ()) -> None:
         """Add a point; ``own`` are the values of its instrument's attributes, in order, empty where there is none.
 
         A float that is not finite says that a number is undefined; it gives no point.
@@ -37,13 +38,14 @@ class Sheet:
             return
         row = CATALOGUE[name]
         attributes = extended(self._base, row.attributes, own)
-        self.points.append(Point(row.name, row.kind, row.unit, row.help, attributes, value))
+        self.points.append(Point(row.name, row.kind, row.unit, row.help, attributes, value, exemplars))
 
-    def distribute(self, name: str, values: Distribution, *own: str) -> None:
+    def distribute(self, name: str, values: Distribution, *own: str, exemplars: tuple[Exemplar, ...] = ()) -> None:
         """Add a distribution under the bounds of its instrument."""
         row = CATALOGUE[name]
         counts = (*values.cumulative(row.bounds), values.count)
-        self.add(name, HistogramValue(row.bounds, counts, float(values.sum), values.count), *own)
+        value = HistogramValue(row.bounds, counts, float(values.sum), values.count, values)
+        self.add(name, value, *own, exemplars=exemplars)
 
 
 @lru_cache(maxsize=32_768)

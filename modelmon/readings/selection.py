@@ -19,7 +19,7 @@ from modelmon.tallies import Ledger, Tally
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from modelmon.parts import ClassValue, SeriesPart, Slice
+    from modelmon.parts import ClassValue, Exemplar, SeriesPart, Slice
     from modelmon.tasks import Task
 
     Spans = Mapping[float, tuple[int, int]]
@@ -85,6 +85,19 @@ class Selection:
     def active(self) -> int:
         """Calls running when the snapshot was taken."""
         return sum(n for source in self.sources for page, n in source.part.active.items() if self._reads(page))
+
+    def exemplars(self, about: str, *own: ClassValue) -> tuple[Exemplar, ...]:
+        """Return the calls that stand for their like, oldest first; of slots there are none.
+
+        Args:
+            about: what they are examples of.
+            own: the first of what tells these apart.
+        """
+        if self.spans is not None:
+            return ()
+        held = (exemplar for source in self.sources for exemplar in source.part.exemplars)
+        found = [one for one in held if one.about == about and one.own[: len(own)] == own and self._reads(one.page)]
+        return tuple(sorted(found, key=lambda one: one.at))
 
     def gather(self, name: str, kind: type[Kind]) -> Kind | None:
         """Add up one accumulator over slices, slots and origins; None if nobody has it.

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
-from modelmon.parts import Part, SeriesPart
+from modelmon.parts import Exemplar, Part, SeriesPart
 from modelmon.tallies import Ledger, Tally
 from modelmon.tasks import task_from_state
 from modelmon.tasks import to_state as task_state
@@ -87,6 +88,7 @@ def _series_state(series: SeriesPart) -> dict[str, Any]:
         "ledgers": [[page, ledger.to_state()] for page, ledger in sorted(series.ledgers.items())],
         "shared": series.shared.to_state(),
         "active": [[page, n] for page, n in sorted(series.active.items())],
+        "exemplars": [list(astuple(exemplar)) for exemplar in series.exemplars],
     }
 
 
@@ -97,7 +99,12 @@ def _series(state: dict[str, Any]) -> SeriesPart:
         ledgers={_page(page): Ledger.from_state(ledger) for page, ledger in state["ledgers"]},
         shared=Ledger.from_state(state["shared"]),
         active={_page(page): int(n) for page, n in state["active"]},
+        exemplars=tuple(_exemplar(*row) for row in state.get("exemplars", ())),  # older texts have none
     )
+
+
+def _exemplar(about: Any, page: Any, own: Any, *rest: Any) -> Exemplar:
+    return Exemplar(about, _page(page), tuple(own), *rest)
 
 
 def _page(pairs: list[list[str]]) -> Slice:
