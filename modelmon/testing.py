@@ -1,4 +1,4 @@
-"""Doubles for users' own tests: a clock that stands still, and a capture of everything a monitor sees."""
+"""Doubles for users' own tests: a clock that stands still, a driver without a GPU, a capture of what a monitor sees."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import ConfigurationError
+from modelmon.fakedriver.gpus import FakeGpu
+from modelmon.fakedriver.installing import FakeNvml, fake_nvml
 from modelmon.labelling import Labelling
 from modelmon.monitoring import Monitor
 from modelmon.monitoring import monitor as default_monitor
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-__all__ = ["Captured", "FakeClock", "capture"]
+__all__ = ["Captured", "FakeClock", "FakeGpu", "FakeNvml", "capture", "fake_nvml"]
 
 _NANOSECONDS = 1_000_000_000
 

@@ -1,0 +1,1 @@
+"""NVIDIA's processors, through the library that its driver brings."""
