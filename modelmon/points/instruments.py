@@ -66,7 +66,7 @@ class Point:
         help: the instrument's help.
         attributes: (name, value) pairs of text, in the instrument's order; attributes without a value are left out.
         value: an integer for what is counted, a finite float for what is measured, or a distribution.
-        exemplars: a few calls that stand for their like, oldest first; of several in one bucket the last is to be shown.
+        exemplars: a few calls that stand for their like, oldest first; of several in a bucket show the last.
     """
 
     name: str
