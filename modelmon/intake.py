@@ -180,6 +180,7 @@ def record_predictions(
 
     recorder.hold(enter)
     recorder.entered_many()
+    recorder.begin_once()
     return given.reading.rejected
 
 

@@ -31,6 +31,8 @@ STORE_VARIABLE: Final = "MODELMON_STORE"
 """The store of the default monitor, where the program chooses none."""
 DIRECTORY_VARIABLE: Final = "MODELMON_DIRECTORY"
 """The directory of the default monitor, where the program chooses none."""
+EXPORTERS_VARIABLE: Final = "MODELMON_EXPORTERS"
+"""Exporters that are added to the default monitor, beside those of the program."""
 
 
 class Monitor(Watching, Labelling):
@@ -45,7 +47,17 @@ class Monitor(Watching, Labelling):
         home: the recorder that exporters read, also while a test captures the monitor.
     """
 
-    __slots__ = ("__weakref__", "_assumptions", "_contexts", "_readers", "_recorder", "_tasks", "home", "settings")
+    __slots__ = (
+        "__weakref__",
+        "_assumptions",
+        "_contexts",
+        "_readers",
+        "_recorder",
+        "_tasks",
+        "_wires",
+        "home",
+        "settings",
+    )
 
     def __init__(self, **settings: Unpack[Options]) -> None:
         """Take the settings of ``configure``.
@@ -57,6 +69,7 @@ class Monitor(Watching, Labelling):
         self._tasks: dict[tuple[str, str], Task | None] = {}
         self._readers: list[Any] = []
         self._assumptions: dict[tuple[str, str | None], Any] = {}
+        self._wires: list[Any] | None = None
         self.settings = changed(Settings(), settings)
         self._recorder = self.home = Recorder(self.settings, self._make_store, self._place)
         self.home.wake, self.home.starter = self._wake, self._begin_again
@@ -186,8 +199,19 @@ class Monitor(Watching, Labelling):
             reader.attach(Source(self))
         self._wake()
 
+    def _site(self, model: str, options: dict[str, Any]) -> Site:
+        """Return a site; with the first one, make the exporters that the environment names."""
+        if self._wires is None and self is globals().get("monitor"):
+            self._wires = []
+            if os.environ.get(EXPORTERS_VARIABLE):
+                self._wires = load("modelmon.wiring").make_all()
+        return super()._site(model, options)
+
     def _wake(self) -> None:
-        """Start what writes to the machine's directory, and to the store where that waits for input and output."""
+        """Add exporters that wait for it; start what writes to the machine's directory, and to a store that waits."""
+        while self._wires:
+            load("modelmon.wiring").connect(self, self._wires[0])
+            del self._wires[0]
         publication = self.home.publication
         if publication is not None:
             publication.start()

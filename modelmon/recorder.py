@@ -83,12 +83,7 @@ class Recorder(Reaching):
     def relieve(self, seat: Seat) -> None:
         """Drain a seat that holds much; monitored calls ask this every so often, and mostly there is nothing to do."""
         if self.wake is not None:
-            wake, self.wake = self.wake, None
-            try:
-                wake()
-            except BaseException:  # a signal: the next call does it
-                self.wake = wake
-                raise
+            self.begin_once()
         if self._delivery is not None and self._delivery.pressed:
             sleep(_PATIENCE_S)
         high = waiting(seat)
@@ -110,6 +105,16 @@ class Recorder(Reaching):
         if self.settings.strict and rejected:
             msg = f"{rejected} prediction(s) of {seat.site.model!r} could not be read; snapshot().rejected says why"
             raise RejectedError(msg)
+
+    def begin_once(self) -> None:
+        """Start what there is to start; once, until there is more."""
+        wake, self.wake = self.wake, None
+        try:
+            if wake is not None:
+                wake()
+        except BaseException:  # a signal: the next call does it
+            self.wake = wake
+            raise
 
     # -- the reader's side -------------------------------------------------------------------------------------------
 

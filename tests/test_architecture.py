@@ -14,13 +14,13 @@ PACKAGE = Path(modelmon.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # Lowest first; a room (a file or a folder) imports only rooms named before it; docs/architecture.md says what each is
 FLOORS = (
-    "errors faults clocks forking memos notices reports identity hashing timespans signing settings tasks",
+    "errors faults clocks forking memos notices reports identity hashing timespans signing settings suppression tasks",
     "copies classcodes idtexts moments columns truths events accumulators devices fakedriver",
     "tallies parts quality intervals probes issuing outputs stores receipts",
     "readings points snapshot rules",
     "callcounts grouping draining process spending seating troubles exiting ticking readers",
     "spool storecounts pausing leasing writing delivering directory reaching recorder redeeming intake written",
-    "sources watching labelling monitoring client sklearn exporters",
+    "sources wiring watching labelling monitoring client sklearn exporters",
     "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",
 )
 ROOMS = " ".join(FLOORS).split()

@@ -5,10 +5,13 @@ The logger's level, handlers and propagation are the application's own and never
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from modelmon.errors import ConfigurationError
 from modelmon.identity import class_texts
 from modelmon.points.attributes import safe_text
 from modelmon.points.qualities import SCALARS
@@ -18,36 +21,77 @@ if TYPE_CHECKING:
     from modelmon.readings.distributions import Distribution
     from modelmon.snapshot import ModelSnapshot, Snapshot
 
+Form = Literal["line", "json"]
+
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _CLASSES = 32
+_FORMS: Final = ("line", "json")
+_EVENT: Final = "modelmon"
 
 
 class LogExporter(Periodic):
     """Log what is known of every model and version, once per period, at level INFO.
 
-    The message is for people; the same numbers stand in the record's attribute ``modelmon``, a dict that ``json.dumps``
-    takes as it is (undefined is None).
+    The message is for people, or the record as JSON; the same numbers stand in the record's attribute ``modelmon``, a
+    dict that ``json.dumps`` takes as it is (undefined is None).
     """
 
-    def __init__(self, every: float | str = 60, logger: str = "modelmon") -> None:
+    def __init__(self, every: float | str = 60, logger: Any = "modelmon", *, form: Form = "line") -> None:
         """Prepare; the first records come one period after the exporter was added.
 
         Args:
             every: the period, in seconds or as text such as ``"5m"``.
-            logger: the name of the logger.
+            logger: the name of a logger, a logger, or one of structlog, which gets the numbers as its event's fields.
+            form: what the message is: ``"line"`` for people, or ``"json"`` for machines, whatever the handlers do.
 
         Raises:
-            ConfigurationError: when the period is not a positive span of time.
+            ConfigurationError: when the period is not a positive span of time, or one of the others is unknown.
         """
         super().__init__(every, self.export, name="log")
-        self._logger = logging.getLogger(logger)
+        if form not in _FORMS:
+            msg = f"form={form!r} is unknown; there are {', '.join(map(repr, _FORMS))}"
+            raise ConfigurationError(msg)
+        if not isinstance(logger, str) and not callable(getattr(logger, "info", None)):
+            msg = f"logger={logger!r} is no logger: give a name, a logger, or one of structlog"
+            raise ConfigurationError(msg)
+        self._form = form
+        self._logger: Any = logging.getLogger(logger) if isinstance(logger, str) else logger
 
     def export(self, snapshot: Snapshot) -> None:
         """Log a snapshot now."""
-        if self._logger.isEnabledFor(logging.INFO):
-            for model in snapshot.values():
-                record = summarise(model)
-                self._logger.info("%s", sentence(record), extra={"modelmon": record})
+        logger = self._logger
+        plain = isinstance(logger, (logging.Logger, logging.LoggerAdapter))
+        if plain and not logger.isEnabledFor(logging.INFO):
+            return
+        for model in snapshot.values():
+            record = summarise(model)
+            if plain:
+                logger.info("%s", self._said(record), extra={"modelmon": record})
+            else:
+                logger.info(_EVENT, **record)
+
+    def _said(self, record: dict[str, Any]) -> str:
+        return sentence(record) if self._form == "line" else json.dumps(record, allow_nan=False)
+
+
+class JSONFormatter(logging.Formatter):
+    """Format every record of a handler as one line of JSON; those of ours carry their numbers under ``modelmon``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line: time, level, logger and message, and what there is besides."""
+        made = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
+        line: dict[str, Any] = {
+            "time": made,
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        numbers = getattr(record, "modelmon", None)
+        if isinstance(numbers, dict):
+            line["modelmon"] = numbers
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
 
 
 def summarise(model: ModelSnapshot) -> dict[str, Any]:
