@@ -1,0 +1,9 @@
+"""Make the small worlds of the points' tests, and the servers of the exporters' tests, importable by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+for room in ("points", "exporters"):
+    sys.path.insert(0, str(Path(__file__).parent.parent / room))
