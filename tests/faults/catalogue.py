@@ -23,7 +23,6 @@ PARTS = {
 }
 _GPU = "watching graphics processors"
 _OTEL = "exporting to OpenTelemetry"
-_PUSH = "exporters that push over HTTP"
 
 
 class Row(NamedTuple):
@@ -83,7 +82,7 @@ CATALOGUE = (
     Row("X1", "an exporter that raises anything whatever"),
     Row("X2", "an exporter slower than its period"),
     Row("X3", "a collector that is away for an hour"),
-    Row("X4", "answers of a collector: busy, refused, broken off, slow, elsewhere", _PUSH),
+    Row("X4", "answers of a collector: busy, refused, broken off, slow, elsewhere"),
     Row("X5", "a report that arrives twice"),
     Row("X6", "an exporter whose own log or requests make it export again"),
     Row("X7", "a log on a full disk, a closed stream, a broken pipe, a handler that raises"),
