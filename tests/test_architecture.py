@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Lowest first; a room (a file or a folder) imports only rooms named before it; docs/architecture.md says what each is
 FLOORS = (
     "errors faults clocks forking memos notices reports identity hashing timespans signing settings suppression tasks",
-    "copies classcodes idtexts moments columns truths events accumulators devices fakedriver",
+    "copies classcodes idtexts moments columns truths events accumulators devices fakedriver attribution",
     "tallies parts quality intervals probes issuing outputs stores receipts",
     "readings points snapshot rules",
     "callcounts grouping draining process spending seating troubles exiting ticking readers",

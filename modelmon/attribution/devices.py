@@ -1,0 +1,294 @@
+"""One device: its counter, the calls that ran, and what each model is given for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from modelmon.attribution.exposures import Calls, exposures
+from modelmon.attribution.learning import IdlePower, Learner, Power, differ
+from modelmon.attribution.splitting import split
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+Key: TypeAlias = "Hashable"
+Method: TypeAlias = Literal["exclusive", "power_weighted", "time_share"]
+Source: TypeAlias = Literal["utilization", "calls"]
+
+MODELS: Final = 16
+"""Models whose power is learnt apart; further ones are learnt as if they were one."""
+LIMIT_W: Final = 10_000.0
+"""More than this is no power of a device, but a fault of its counter."""
+_SLACK_NS: Final = 200_000_000
+_STILL_NS: Final = 2_000_000_000
+_WINDOW_NS: Final = 1_500_000_000
+_IDLE: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of the energy and time between the last settlement and this one.
+
+    Attributes:
+        until_ns: the end of what is settled.
+        energy: microjoules by (model, method).
+        busy: nanoseconds in which the device worked, by (model, source).
+        unattributed: microjoules that no call was given.
+        drawn: microjoules that the device drew; what is given and what is not add up to it.
+        resets: how often the counter went back.
+        glitches: how often it jumped further than a device can draw.
+        powers: what each model draws, as far as that is known.
+    """
+
+    until_ns: int
+    energy: Mapping[tuple[Key, Method], int] = field(default_factory=dict)
+    busy: Mapping[tuple[Key, Source], int] = field(default_factory=dict)
+    unattributed: int = 0
+    drawn: int = 0
+    resets: int = 0
+    glitches: int = 0
+    powers: Mapping[Key, Power] = field(default_factory=dict)
+
+
+class _Interval(NamedTuple):
+    """What was read between two moments; ``energy`` None where it is not known."""
+
+    end: int
+    energy: int | None
+    util: float | None
+
+
+class Attribution:
+    """Give each model its part of one device; one thread at a time."""
+
+    __slots__ = (
+        "_begin",
+        "_calls",
+        "_columns",
+        "_energy",
+        "_glitches",
+        "_idle",
+        "_intervals",
+        "_keys",
+        "_learner",
+        "_limit",
+        "_resets",
+        "_utils",
+    )
+
+    def __init__(self, *, limit_w: float = LIMIT_W) -> None:
+        """Start with nothing known; ``limit_w`` is what no device can draw."""
+        self._limit = limit_w
+        self._keys: list[Key] = []
+        self._columns: dict[Key, int] = {}
+        self._calls: list[Calls] = []
+        self._begin: int | None = None
+        self._energy: tuple[int, int] | None = None
+        self._intervals: list[_Interval] = []
+        self._utils: list[tuple[int, float]] = []
+        self._idle = IdlePower()
+        self._learner = Learner(MODELS + 1)
+        self._resets = self._glitches = 0
+
+    def sample(self, t_ns: int, energy_uj: int | None, util: float | None = None) -> None:
+        """Take a reading; one whose counter stands where it stood tells nothing yet, and ends no interval.
+
+        Args:
+            t_ns: the moment that it tells of.
+            energy_uj: what the counter of energy shows, if there is one.
+            util: the share of the time before in which the device worked, from 0 to 1, if known.
+        """
+        edge = self._intervals[-1].end if self._intervals else self._begin
+        if edge is None:
+            self._begin = t_ns
+            self._energy = None if energy_uj is None else (t_ns, energy_uj)
+            return
+        if t_ns <= edge:
+            return
+        if util is not None:
+            self._utils.append((t_ns, util))
+        still = self._energy is not None and (energy_uj is None or energy_uj == self._energy[1])
+        if still and t_ns - edge < _STILL_NS:
+            return
+        drawn = self._drawn(t_ns, energy_uj)
+        self._intervals.append(_Interval(t_ns, drawn, self._mean_util(edge)))
+
+    def calls(self, key: Key, starts_ns: ArrayLike, ends_ns: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Take calls of one model; what lies before the last settlement changes nothing any more.
+
+        Args:
+            key: the model.
+            starts_ns: when they began.
+            ends_ns: when they ended.
+            weights: how much of a moment each takes, beside others; 1 if left out.
+        """
+        starts, ends = np.asarray(starts_ns, np.int64), np.asarray(ends_ns, np.int64)
+        shares = np.ones(len(starts)) if weights is None else np.asarray(weights, np.float64)
+        useful = (ends > starts) & (shares > 0) & (ends > (starts if self._begin is None else self._begin))
+        if useful.any():
+            columns = np.full(len(starts), self._column(key), np.int64)
+            self._calls.append(Calls(columns, starts, ends, shares).chosen(useful))
+
+    def settle(self, until_ns: int, running: Iterable[tuple[Key, int, int]] = ()) -> Settlement:
+        """Settle all intervals that ended by ``until_ns``; every call of theirs is known by now.
+
+        Args:
+            until_ns: the moment.
+            running: calls of which only this is known: the model, about when they began, how many.
+        """
+        n = next((i for i, held in enumerate(self._intervals) if held.end > until_ns), len(self._intervals))
+        resets, self._resets = self._resets, 0
+        glitches, self._glitches = self._glitches, 0
+        if not n or self._begin is None:
+            begin = until_ns if self._begin is None else self._begin
+            return Settlement(begin, resets=resets, glitches=glitches, powers=self._powers())
+        taken, self._intervals = self._intervals[:n], self._intervals[n:]
+        edges = np.array([self._begin, *(held.end for held in taken)], np.int64)
+        self._begin = taken[-1].end
+        exposed = self._exposed(edges, running)
+        book = _Book()
+        for held, lasting, row in zip(taken, np.diff(edges).tolist(), exposed, strict=True):
+            self._give(book, held, lasting, row)
+        keys = self._keys
+        return Settlement(
+            until_ns=self._begin,
+            energy={(keys[column], method): n for (column, method), n in book.energy.items()},
+            busy={(keys[column], source): n for (column, source), n in book.busy.items()},
+            unattributed=book.unattributed,
+            drawn=book.drawn,
+            resets=resets,
+            glitches=glitches,
+            powers=self._powers(),
+        )
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _drawn(self, t_ns: int, energy_uj: int | None) -> int | None:
+        """Return what was drawn since the counter was last known; None where that is not known."""
+        if energy_uj is None:
+            return None
+        before, self._energy = self._energy, (t_ns, energy_uj)
+        if before is None:
+            return None
+        drawn = energy_uj - before[1]
+        if drawn < 0:
+            self._resets += 1
+        elif drawn > self._limit * (t_ns - before[0] + _SLACK_NS) / 1000:
+            self._glitches += 1
+        else:
+            return drawn
+        return None
+
+    def _mean_util(self, edge: int) -> float | None:
+        read, self._utils = self._utils, []
+        weighed, known = 0.0, 0
+        for at, util in read:
+            weighed, known, edge = weighed + util * (at - edge), known + at - edge, at
+        return weighed / known if known else None
+
+    def _exposed(self, edges: NDArray[np.int64], running: Iterable[tuple[Key, int, int]]) -> NDArray[np.float64]:
+        """Return exposures, and keep those calls that run on."""
+        calls = Calls.joined(self._calls)
+        lasting = calls.ends > edges[-1]
+        self._calls = [calls.chosen(lasting)] if lasting.any() else []
+        provisional = [
+            Calls(np.array([self._column(key)]), np.array([since]), edges[-1:], np.array([float(n)]))
+            for key, since, n in running
+        ]
+        return exposures(edges, Calls.joined([calls, *provisional]), len(self._keys))
+
+    def _give(self, book: _Book, held: _Interval, lasting: int, row: NDArray[np.float64]) -> None:
+        """Give the models their parts of one interval."""
+        columns = np.flatnonzero(row > 0).tolist()
+        shares = row[columns].tolist()
+        ran = min(sum(shares), float(lasting))
+        book.work(columns, shares, held.util, lasting, ran)
+        if held.energy is None:
+            self._learner.skip()
+            return
+        book.drawn += held.energy
+        given = held.energy - self._idled(held.energy, lasting, ran) if columns else 0
+        book.unattributed += held.energy - given
+        if columns:
+            method, weighed = self._weighed(columns, shares)
+            for column, part in zip(columns, split(given, weighed), strict=True):
+                book.add(column, method, part)
+        self._idle.see(None if columns else held.energy * 1000 / lasting)
+        self._learn(held.energy, lasting - ran, columns, shares)
+
+    def _idled(self, energy: int, lasting: int, ran: float) -> int:
+        """Return what the device would have drawn anyway while no call ran."""
+        watts = self._idle.clean
+        if watts is None:
+            learnt = self._known().get(_IDLE)
+            watts = self._idle.doubtful if learnt is None or not learnt.is_sure else learnt.watts
+        if watts is None:
+            watts = energy * 1000 / lasting
+        return min(max(round(watts * (lasting - ran) / 1000), 0), energy)
+
+    def _weighed(self, columns: Sequence[int], shares: Sequence[float]) -> tuple[Method, Sequence[float]]:
+        if len(columns) == 1:
+            return "exclusive", shares
+        powers = self._known()
+        known = [powers[learnt] for learnt in map(_learnt, columns) if learnt in powers]
+        if len(known) == len(columns) and all(power.is_sure for power in known) and differ(known):
+            return "power_weighted", [share * power.watts for share, power in zip(shares, known, strict=True)]
+        return "time_share", shares
+
+    def _learn(self, energy: int, idle_ns: float, columns: Sequence[int], shares: Sequence[float]) -> None:
+        seconds = np.zeros(MODELS + 1)
+        seconds[_IDLE] = idle_ns / 1e9
+        for column, share in zip(columns, shares, strict=True):
+            seconds[_learnt(column)] += share / 1e9
+        self._learner.see(energy / 1e6, seconds)
+
+    def _known(self) -> dict[int, Power]:
+        return self._learner.powers(self._idle.clean)
+
+    def _powers(self) -> dict[Key, Power]:
+        known = self._known()
+        alone = self._keys[: MODELS - 1] if len(self._keys) > MODELS else self._keys
+        return {key: known[column + 1] for column, key in enumerate(alone) if column + 1 in known}
+
+    def _column(self, key: Key) -> int:
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = len(self._keys)
+            self._keys.append(key)
+        return column
+
+
+def _learnt(column: int) -> int:
+    """Return under which column of the learner a model is learnt."""
+    return min(column + 1, MODELS)
+
+
+class _Book:
+    """Add up what was given."""
+
+    __slots__ = ("busy", "drawn", "energy", "unattributed")
+
+    def __init__(self) -> None:
+        self.energy: dict[tuple[int, Method], int] = {}
+        self.busy: dict[tuple[int, Source], int] = {}
+        self.unattributed = self.drawn = 0
+
+    def add(self, column: int, method: Method, microjoules: int) -> None:
+        self.energy[column, method] = self.energy.get((column, method), 0) + microjoules
+
+    def work(
+        self, columns: Sequence[int], shares: Sequence[float], util: float | None, lasting: int, ran: float
+    ) -> None:
+        """Share the time in which the device worked: as it says itself, or else as long as calls ran."""
+        if not columns:
+            return
+        said = util is not None and lasting <= _WINDOW_NS  # it speaks of the last second at most
+        source: Source = "utilization" if said else "calls"
+        whole = round(util * lasting if said and util is not None else ran)
+        for column, part in zip(columns, split(whole, shares), strict=True):
+            self.busy[column, source] = self.busy.get((column, source), 0) + part
