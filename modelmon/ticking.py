@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from modelmon.exiting import ending
 from modelmon.forking import renew_in_child
+from modelmon.suppression import suppressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,7 +249,7 @@ class Ticker:
 
     def _act(self, *, here: bool = False) -> object:
         try:
-            with nullcontext() if self.keeper is None else self.keeper.section(self._part):
+            with suppressed(), nullcontext() if self.keeper is None else self.keeper.section(self._part):
                 return self._action()
         except BaseException as error:
             self.failures += 1

@@ -31,8 +31,8 @@ _SUMS = ("true_positives", "support", "predicted")
 _EDGES = (*(repr(float(edge)) for edge in SCORE_EDGES), "+Inf")
 
 
-def fill_matrices(sheet: Sheet, model: ModelSnapshot) -> None:
-    """Add the confusion matrix, as cells up to 32 classes and as sums of each class above."""
+def fill_matrices(sheet: Sheet, model: ModelSnapshot, most: int = CELL_CLASSES) -> None:
+    """Add the confusion matrix, as cells up to so many classes and as sums of each class above."""
     task = model.task
     if task is None or isinstance(task, Regression):
         return
@@ -42,7 +42,7 @@ def fill_matrices(sheet: Sheet, model: ModelSnapshot) -> None:
     counted = model.selection.gather("confusion", Confusion)
     if counted is not None or task.declared:
         counted = counted or Confusion()
-        if len(model.classes) <= CELL_CLASSES:
+        if len(model.classes) <= most:
             _fill_cells(sheet, model, counted)
         else:
             _fill_sums(sheet, model, counted)

@@ -19,7 +19,7 @@ from modelmon.points.joins import fill_coverage, fill_joins
 from modelmon.points.matrices import fill_matrices, fill_scores
 from modelmon.points.qualities import fill_quality
 from modelmon.points.selective import notice_missing
-from modelmon.points.sheets import Sheet, series_attributes
+from modelmon.points.sheets import CELL_CLASSES, Sheet, series_attributes
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -82,24 +82,27 @@ class Whole(Protocol):
         ...
 
 
-def points(snapshot: Whole, *, windows: Sequence[str] = ()) -> list[Point]:
+def points(snapshot: Whole, *, windows: Sequence[str] = (), slices: bool = True, cells: bool = True) -> list[Point]:
     """Return every exported number of a snapshot.
 
     Args:
         snapshot: what to read.
         windows: spans such as ``"1h"``, newest first; quality and coverage are shown for each beside the total.
+        slices: show a sliced model slice by slice; else as a whole, for back ends that take few attributes.
+        cells: show the cells of small confusion matrices; else the sums of each class alone.
     """
     # Undefined is nan by design; an application that turns warnings into errors shall not lose a scrape over it.
     with np.errstate(all="ignore"):
-        return [*_model_points(snapshot, windows), *_process_points(snapshot)]
+        most = CELL_CLASSES if cells else 0
+        return [*_model_points(snapshot, windows, slices=slices, most=most), *_process_points(snapshot)]
 
 
-def _model_points(snapshot: Whole, windows: Sequence[str]) -> list[Point]:
+def _model_points(snapshot: Whole, windows: Sequence[str], *, slices: bool, most: int) -> list[Point]:
     found: list[Point] = []
     for (model, version), whole in snapshot.items():
-        for page, view in _views(whole).items():
+        for page, view in (_views(whole) if slices else {(): whole}).items():
             sheet = Sheet(series_attributes(model, version, page))
-            _fill(sheet, view, windows)
+            _fill(sheet, view, windows, most)
             found += sheet.points
         sheet = Sheet(series_attributes(model, version, ()))
         fill_scores(sheet, whole)
@@ -122,11 +125,11 @@ def _windows(model: ModelSnapshot, windows: Sequence[str]) -> Iterator[tuple[str
         yield window, model.window(window)
 
 
-def _fill(sheet: Sheet, model: ModelSnapshot, windows: Sequence[str]) -> None:
+def _fill(sheet: Sheet, model: ModelSnapshot, windows: Sequence[str], most: int) -> None:
     fill_calls(sheet, model)
     fill_predictions(sheet, model)
     fill_joins(sheet, model)
-    fill_matrices(sheet, model)
+    fill_matrices(sheet, model, most)
     for window, seen in _windows(model, windows):
         fill_coverage(sheet, seen, window)
         fill_quality(sheet, seen, window=window, shared=False)

@@ -46,6 +46,18 @@ class Distribution:
         """The greatest value, exactly; nan without values."""
         return math.nan if not self.count or self._histogram is None else self._scaled(self._histogram.maximum)
 
+    @property
+    def bins(self) -> list[tuple[float, float, int]]:
+        """How many values lie above one number and up to another, ascending, for the bins that hold any.
+
+        A bin spans at most 1 % of its values; zeros are in one that spans nothing.
+        """
+        held = self._histogram
+        if held is None:
+            return []
+        ends = zip(held.floors, held.bounds, held.counts.tolist(), strict=True)
+        return [(self._scaled(above), self._scaled(upto), n) for above, upto, n in ends]
+
     def quantile(self, q: float) -> float:
         """Return the value that a share ``q`` of the values does not exceed; nan without values.
 
