@@ -1,4 +1,4 @@
-"""The command line: ``modelmon demo``, ``label`` and ``serve``, also ``python -m modelmon …``."""
+"""The command line: ``modelmon demo``, ``label``, ``serve`` and ``dashboard``, also ``python -m modelmon …``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from modelmon.commands import label, serve
+from modelmon.commands import dashboard, label, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=int, default=9464, help="the port of --serve (default: 9464)")
     label.add(commands)
     serve.add(commands)
+    dashboard.add(commands)
     return parser
 
 

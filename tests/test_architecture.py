@@ -17,7 +17,7 @@ FLOORS = (
     "errors faults clocks forking memos notices reports identity hashing timespans signing settings suppression tasks",
     "copies classcodes idtexts moments columns truths events accumulators devices fakedriver attribution",
     "tallies parts quality intervals probes issuing outputs stores receipts",
-    "readings points snapshot rules",
+    "readings points snapshot rules dashboards",
     "callcounts grouping draining process spending seating troubles exiting ticking readers",
     "spool storecounts pausing leasing writing delivering directory reaching recorder redeeming intake written",
     "sources wiring watching labelling monitoring client sklearn exporters",

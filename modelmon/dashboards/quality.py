@@ -1,0 +1,115 @@
+"""PromQL of quality: from counters that add up over replicas and slices, over the labels that came within ``$span``.
+
+What corrections took back is subtracted after ``increase``, so restarts of a process do no harm.
+Without labels in the span there is no series, and a panel shows a gap: quality of yesterday is not shown as today's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from modelmon.dashboards.promql import SPAN, gained, share, total
+
+if TYPE_CHECKING:
+    from modelmon.dashboards.promql import By
+    from modelmon.dashboards.selectors import Scope
+
+Z: Final = 1.959964  # of 95 %
+_GROSS: Final = "modelmon.confusion"
+
+
+def _net(scope: Scope, name: str, by: By, **matchers: str) -> str:
+    """Return what a counter with a counterpart for retractions gained within the span, retractions taken off."""
+    added = gained(scope.of(name, **matchers), by)
+    return f"({added} - {gained(scope.of(f'{name}.retracted', **matchers), by)})"
+
+
+def labelled(scope: Scope, by: By = ()) -> str:
+    """Return how many labels of tasks with one class per row came within the span."""
+    return f"({_net(scope, _GROSS, by)} or {_net(scope, 'modelmon.class.support', by)})"
+
+
+def right(scope: Scope, by: By = ()) -> str:
+    """Return how many of them the model had right."""
+    return f"({_net(scope, _GROSS, by, correct='true')} or {_net(scope, 'modelmon.class.true_positives', by)})"
+
+
+def accuracy(scope: Scope, by: By = ()) -> str:
+    """Return the share of right answers; with several labels per row, F1 over all labels.
+
+    Both are one formula: where a row has one class, micro F1 is accuracy.
+    """
+    cells = share(_net(scope, _GROSS, by, correct="true"), _net(scope, _GROSS, by))
+    sides = (f"modelmon.class.{side}" for side in ("support", "predicted"))
+    sums = " + ".join(_net(scope, side, by) for side in sides)
+    hits = _net(scope, "modelmon.class.true_positives", by)
+    return f"clamp({cells} or {share(f'2 * {hits}', sums)}, 0, 1)"
+
+
+def wilson(scope: Scope, end: str, by: By = ()) -> str:
+    """Return the lower (``-``) or upper (``+``) end of Wilson's 95 % interval of accuracy.
+
+    It exists for cells only: with several labels per row, the labels of a row are not independent of each other.
+    """
+    n = f"({_net(scope, _GROSS, by)} > 0)"
+    k = _net(scope, _GROSS, by, correct="true")
+    half = f"{Z:g} * sqrt(clamp_min({k} * ({n} - {k}) / {n}, 0) + {Z**2 / 4:.6g})"
+    return f"clamp(({k} + {Z**2 / 2:.6g} {end} {half}) / ({n} + {Z**2:.6g}), 0, 1)"
+
+
+def of_class(scope: Scope, metric: str, by: By = ()) -> str:
+    """Return precision, recall or F1 of each class, under the label ``class``."""
+    hits, true, said = (_marginal(scope, side, by) for side in ("correct", "actual", "predicted"))
+    whole = {"precision": said, "recall": true, "f1": f"({true} + {said})"}[metric]
+    factor = 2 if metric == "f1" else 1
+    return f"clamp({share(f'{factor} * {hits}', whole)}, 0, 1)"
+
+
+_SUMS: Final = {"correct": "true_positives", "actual": "support", "predicted": "predicted"}
+
+
+def _marginal(scope: Scope, side: str, by: By) -> str:
+    """Return cells added up to one class each, or the sums of classes where there are too many for cells."""
+    label = "predicted" if side == "predicted" else "actual"
+    only = {"correct": "true"} if side == "correct" else {}
+    cells = f'label_replace({_net(scope, _GROSS, (*by, label), **only)}, "class", "$1", "{label}", "(?s:(.*))")'
+    sums = _net(scope, f"modelmon.class.{_SUMS[side]}", (*by, "class"))
+    return total(f"{cells} or {sums}", (*by, "class"))
+
+
+def matrix(scope: Scope) -> str:
+    """Return the confusion matrix of the labels within the span; corrections of older labels may leave less than 0."""
+    return f"round({_net(scope, _GROSS, ('actual', 'predicted'))})"
+
+
+def joined(scope: Scope, by: By = (), span: str = SPAN) -> str:
+    """Return how many predictions met their first label within the span, whatever the task."""
+    return gained(scope.of("modelmon.join.transitions", **{"from": "~none|pending", "to": "joined"}), by, span=span)
+
+
+def accepted(scope: Scope, by: By = (), span: str = SPAN) -> str:
+    """Return how many predictions with an id came within the span."""
+    return gained(scope.of("modelmon.prediction.events", outcome="~pending|joined_early"), by, span=span)
+
+
+def coverage(scope: Scope, by: By = ()) -> str:
+    """Return labelled predictions as a share of those accepted with an id, since counting began.
+
+    The addends have different labels, so that ``or`` puts them side by side; what was assumed is no label.
+    """
+    addends = (
+        scope.of("modelmon.join.occupancy", state="~joined|closed"),
+        scope.of("modelmon.join.transitions", **{"from": "~joined|closed", "to": "forgotten"}),
+        "-" + scope.of("modelmon.label.assumed", event="~made|restored"),
+        scope.of("modelmon.label.assumed", event="~confirmed|corrected"),
+    )
+    whole = total(scope.of("modelmon.join.transitions", **{"from": "none"}), by)
+    return share(total(" or ".join(addends), by), whole)
+
+
+def without_labels(scope: Scope) -> str:
+    """Return how many models took predictions with ids within the span but no label."""
+    by = ("model", "version")
+    expecting = f"({accepted(scope, by)} > 0)"
+    blind = f"count({expecting} unless ({joined(scope, by)} > 0))"
+    return f"{blind} or 0 * count({expecting})"
