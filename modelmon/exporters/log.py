@@ -51,7 +51,7 @@ class LogExporter(Periodic):
         if form not in _FORMS:
             msg = f"form={form!r} is unknown; there are {', '.join(map(repr, _FORMS))}"
             raise ConfigurationError(msg)
-        if not isinstance(logger, str) and not callable(getattr(logger, "info", None)):
+        if not isinstance(logger, (str, logging.Logger)) and not callable(getattr(logger, "bind", None)):
             msg = f"logger={logger!r} is no logger: give a name, a logger, or one of structlog"
             raise ConfigurationError(msg)
         self._form = form
@@ -60,7 +60,7 @@ class LogExporter(Periodic):
     def export(self, snapshot: Snapshot) -> None:
         """Log a snapshot now."""
         logger = self._logger
-        plain = isinstance(logger, (logging.Logger, logging.LoggerAdapter))
+        plain = isinstance(logger, logging.Logger)
         if plain and not logger.isEnabledFor(logging.INFO):
             return
         for model in snapshot.values():

@@ -7,10 +7,12 @@ import json
 import logging
 
 import pytest
+import structlog
 from fake_sources import FakeSource
 from small_worlds import WORLDS, of_parts, process_ledger
 
-from modelmon.exporters.log import LogExporter, one_line
+from modelmon.errors import ConfigurationError
+from modelmon.exporters.log import JSONFormatter, LogExporter, one_line
 from modelmon.parts import SeriesPart
 
 
@@ -149,3 +151,71 @@ def test_a_plain_handler_gets_a_plain_line():
     logger.addHandler(logging.StreamHandler(stream))
     LogExporter(logger=logger.name).export(WORLDS["multiclass"])
     assert len(stream.getvalue().splitlines()) == 1
+
+
+@pytest.fixture
+def lines():
+    """Return a logger of its own, and a function that returns what was written to its one handler so far."""
+    stream, logger = io.StringIO(), logging.Logger("apart", logging.INFO)  # noqa: LOG001 - in no tree of loggers
+    logger.addHandler(logging.StreamHandler(stream))
+    return logger, lambda: stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_messages_of_json(lines, world):
+    """With ``form="json"`` every message is one line of strict JSON that holds the record's numbers."""
+    logger, written = lines
+    LogExporter(logger=logger, form="json").export(WORLDS[world])
+    found = [json.loads(line, parse_constant=pytest.fail) for line in written()]
+    assert [record["model"] for record in found] == [model for model, _ in WORLDS[world]]
+
+
+def test_a_formatter_of_json(lines):
+    """The formatter makes one line of JSON of every record of a handler, with our numbers where there are some."""
+    logger, written = lines
+    logger.handlers[0].setFormatter(JSONFormatter())
+    LogExporter(logger=logger).export(WORLDS["binary"])
+    try:
+        {}["x"]
+    except KeyError:
+        logger.exception("two\nlines of %s", "the host")
+    ours, theirs = (json.loads(line) for line in written())
+    assert (ours["level"], ours["logger"], ours["modelmon"]["calls"]) == ("INFO", "apart", 100)
+    assert ours["message"].startswith("fraud 2026.10: 100 calls")
+    assert ours["time"].endswith("+00:00")
+    assert theirs["message"] == "two\nlines of the host"
+    assert theirs["exception"].endswith("KeyError")
+    assert "modelmon" not in theirs
+
+
+def test_a_logger_of_structlog():
+    """A logger of structlog gets one event per model and version, with the numbers as its fields."""
+    with structlog.testing.capture_logs() as events:
+        LogExporter(logger=structlog.get_logger()).export(WORLDS["binary"])
+    (event,) = events
+    assert (event["event"], event["log_level"], event["calls"]) == ("modelmon", "info", 100)
+    assert event["quality"]["accuracy"] == WORLDS["binary"]["fraud"].accuracy
+    assert json.loads(json.dumps(event)) == event
+
+
+def test_structlog_over_the_standard_library(lines):
+    """Where structlog formats the standard library's records, it finds the numbers among what was added to them."""
+    logger, written = lines
+    processors = [
+        structlog.stdlib.ExtraAdder(),
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.JSONRenderer(),
+    ]
+    logger.handlers[0].setFormatter(structlog.stdlib.ProcessorFormatter(processors=processors))
+    LogExporter(logger=logger).export(WORLDS["binary"])
+    (line,) = (json.loads(line) for line in written())
+    assert line["event"].startswith("fraud 2026.10: 100 calls")
+    assert line["modelmon"]["calls"] == 100
+
+
+@pytest.mark.fault("X10")
+def test_what_is_no_logger():
+    """X10: what is no logger, an adapter, or an unknown form, is an error at set-up."""
+    for settings in ({"logger": 7}, {"logger": logging.LoggerAdapter(logging.getLogger("x"), {})}, {"form": "xml"}):
+        with pytest.raises(ConfigurationError):
+            LogExporter(**settings)
