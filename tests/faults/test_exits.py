@@ -151,7 +151,7 @@ def test_sigterm_ends_at_once_and_its_handler_stays_the_programs_own(tmp_path) -
     """
     ended = programs.run(script)
     assert (ended.code, ended.out, ended.error) == (-signal.SIGTERM, ["leaving"], "")
-    assert ended.leaving < GRACE
+    assert ended.leaving < LIMIT
     after = programs.run(f"""
         own = Monitor(store={url!r})
         @own(model="m", id="key")

@@ -81,7 +81,7 @@ def test_who_has_waited_at_close_waits_no_more_at_the_end(scheme: str, hung: int
     """After ``close`` was in vain, the program ends at once, and the log still says what is lost and why."""
     script = SHORT + "for n in range(5): digit(n)\nwatched.close(timeout=0.5)\ntold('leaving')"
     ended = programs.run(script, f"{scheme}://127.0.0.1:{hung}/0")
-    assert ended.leaving < GRACE
+    assert ended.leaving < LIMIT
     last = ended.error.splitlines()[-1]
     assert "5 prediction(s) not written" in last
     assert f"127.0.0.1:{hung}" in last

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from outside import Scraper
     from truths import Truth
 
-WARM, FULL = 0.25, 240.0  # the first quarter warms up, and in a long run as long as it takes to fill what is bounded
+WARM, FULL = 0.25, 300.0  # the first quarter warms up, and in a long run as long as it takes to fill what is bounded
 APART = 5  # seconds between the samples that a slope is fitted to
 SHORT = 8 * 60.0
 LIMIT = 32.0  # KiB a minute
