@@ -184,7 +184,7 @@ def test_a_formatter_of_json(lines):
     assert ours["message"].startswith("fraud 2026.10: 100 calls")
     assert ours["time"].endswith("+00:00")
     assert theirs["message"] == "two\nlines of the host"
-    assert theirs["exception"].endswith("KeyError")
+    assert theirs["exception"].endswith("KeyError: 'x'")
     assert "modelmon" not in theirs
 
 
