@@ -17,6 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelmon.alerting import Alert as Alert
+    from modelmon.alerting import Alerts as Alerts
     from modelmon.client import LabelClient as LabelClient
     from modelmon.errors import BusyError as BusyError
     from modelmon.errors import ConfigurationError as ConfigurationError
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from modelmon.tasks import Regression as Regression
 
 _HOMES = {
+    "Alert": "alerting",
+    "Alerts": "alerting",
     "Binary": "tasks",
     "BusyError": "errors",
     "Burn": "rules",

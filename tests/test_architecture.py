@@ -20,7 +20,7 @@ FLOORS = (
     "readings points snapshot rules dashboards",
     "callcounts grouping draining process spending seating troubles exiting ticking readers",
     "spool storecounts pausing leasing writing delivering directory reaching recorder redeeming intake written",
-    "sources wiring watching labelling monitoring client sklearn exporters",
+    "sources wiring watching labelling monitoring client sklearn exporters alerting",
     "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",
 )
 ROOMS = " ".join(FLOORS).split()

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelmon.accumulators.increments import grown
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,6 +70,12 @@ class Distribution:
             msg = f"quantile {q!r} must lie between 0 and 1"
             raise ValueError(msg)
         return math.nan if not self.count or self._histogram is None else float(self._histogram.quantile(q))
+
+    def since(self, older: Distribution | None) -> Distribution:
+        """Return what came in after an older reading of the same; all of it where that counts more than this."""
+        if self._histogram is None or older is None:
+            return self
+        return Distribution(grown(self._histogram, older._histogram))  # noqa: SLF001  (of the same class)
 
     def cumulative(self, bounds: Sequence[float]) -> list[int]:
         """Return how many values are at most each bound; exact for bounds of three significant digits."""

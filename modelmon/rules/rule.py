@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelmon.errors import ConfigurationError
+from modelmon.points import CATALOGUE
 from modelmon.readings.classes import AVERAGES
-from modelmon.readings.metrics import metric_named
+from modelmon.readings.metrics import METRICS, metric_named
+from modelmon.readings.uncertainty import unknown
 from modelmon.rules.checks import checked, fraction, number, pairs, refuse, share, text
 from modelmon.rules.subjects import Subject, subject_named
 from modelmon.timespans import seconds
@@ -119,6 +121,21 @@ class Rule:
         """On which side of the threshold the rule fires."""
         return "below" if self.above is None else "above"
 
+    @property
+    def subject_text(self) -> str:
+        """What the rule looks at, in words.
+
+        >>> Rule("slow", "duration", quantile=0.99, above=0.25).subject_text
+        '0.99 quantile of duration'
+        """
+        spread = self.subject.kind == "histogram"
+        said = f"mean {self.metric}" if spread and self.quantile is None else self.metric
+        said = said if self.quantile is None else f"{self.quantile:g} quantile of {self.metric}"
+        said = f"{self.average} {said}" if self.average else said
+        said += "" if self.of is None else f" of {self.of!r}"
+        said += f" ({', '.join(f'{name}={value}' for name, value in self.where)})" if self.where else ""
+        return f"{said} per {self.per}" if self.per else said
+
     def changed(self, **changes: Any) -> Rule:
         """Return this rule with some of it replaced.
 
@@ -179,13 +196,17 @@ def _check_quality(rule: Rule) -> None:
         metric_named(rule.metric, rule.of, rule.average or "default")
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
+    if rule.confidence is not None and METRICS[rule.metric].interval is unknown:
+        refuse(f"confidence= needs an interval, and none is known of {rule.metric}")
 
 
 def _check_numbers(rule: Rule, subject: Subject) -> None:
     spread, added = subject.kind == "histogram", subject.kind == "counter"
-    unknown = sorted({name for name, _ in rule.where} & {"model", "version"})
-    if unknown:
-        refuse(f"where= names {unknown[0]}; use {unknown[0]}=")
+    taken = sorted({name for name, _ in rule.where} & {"model", "version"})
+    if taken:
+        refuse(f"where= names {taken[0]}; use {taken[0]}=")
+    if rule.model is not None and not CATALOGUE[subject.point].per_model:
+        refuse(f"{rule.metric} belongs to no model, so model= does not apply")
     if rule.quantile is not None and not spread:
         refuse(f"quantile= is for distributions, and {rule.metric} is none")
     if rule.per is not None and not (added and _subject(rule.per).kind == "counter"):
