@@ -67,11 +67,20 @@ def warn(site: str, message: str, *, once: bool = False) -> None:
         return
     if once:
         _said[site] = _EVER
+    _log("warning", message)
+
+
+def inform(message: str) -> None:
+    """Log at level INFO what is worth knowing and no trouble; never raise."""
+    _log("info", message)
+
+
+def _log(level: str, message: str) -> None:
     try:
         import logging  # noqa: PLC0415  (loaded at the first notice, not at import)
 
         with _gate.enter():
-            logging.getLogger("modelmon").warning("%s", message)
+            getattr(logging.getLogger("modelmon"), level)("%s", message)
     except Exception:  # noqa: S110  (a broken log handler of the host is not ours to report)
         pass
 

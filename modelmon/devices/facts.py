@@ -103,7 +103,7 @@ class BackendState:
 
     Attributes:
         driver_calls: calls made into the driver, however they ended.
-        errors: errors of the driver by (function, code), such as ``("DeviceGetUtilizationRates", "GpuIsLost")``.
+        errors: errors of the driver by (function, code), such as ``("nvmlDeviceGetUtilizationRates", "GpuIsLost")``.
         sentinels: values that meant "not available", or could not be true, by field.
         reopened: how often the driver was opened again after somebody else had shut it down.
         driver_version: the driver's version, where known.
