@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from modelmon.exporters.exposition import describe
 from modelmon.points import CATALOGUE
+from modelmon.points.families import describe
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "points.md"
 KINDS = {"updown": "up-down counter"}
