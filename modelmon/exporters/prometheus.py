@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import ConfigurationError
-from modelmon.exporters import exposition
+from modelmon.exporters import exposition, series
 from modelmon.exporters.endpoint import Endpoint
 from modelmon.exporters.listening import certificate_of, is_loopback, ports_of
 from modelmon.exporters.mounts import make_asgi_app, make_wsgi_app
@@ -20,10 +20,11 @@ from modelmon.memos import memo
 from modelmon.notices import warn
 from modelmon.points import CATALOGUE, points
 from modelmon.points.families import Family, family_of
-from modelmon.timespans import seconds
+from modelmon.points.windows import window_of
 
 try:
     from prometheus_client import REGISTRY
+    from prometheus_client.core import Exemplar as Shown
     from prometheus_client.core import Metric
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] != "prometheus_client":
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from modelmon.exporters.exposition import Format
+    from modelmon.parts import Exemplar
     from modelmon.points import Point
     from modelmon.readers import Source
 
@@ -74,7 +76,8 @@ class PrometheusExporter:
                 first that is free, None for not at all.
             host: the address to listen on; any but the loopback ones needs a ``token``, or ``insecure=True``.
             registry: where to register as a collector; without a port, None means the default registry.
-            windows: spans such as ``"1h"``; quality and coverage are shown for each beside the total.
+            windows: windows such as ``"1h"`` or ``"1d:mature"``; quality and coverage are shown for each beside the
+                total.
             token: the bearer token that a scrape must carry, over HTTP of any kind.
             insecure: let everyone who can reach ``host`` read the metrics.
             certfile: a PEM file with the certificate and those that vouch for it; with it only TLS is served, 1.2 or
@@ -98,7 +101,7 @@ class PrometheusExporter:
             msg = f"windows={windows!r} is one text: give a tuple, ({windows!r},)"
             raise ConfigurationError(msg)
         for window in windows:
-            seconds(window, "windows")
+            window_of(window)
         self._windows = tuple(windows)
         self._token = token
         self._source: Source | None = None
@@ -269,9 +272,14 @@ class _Collector:
         for point in points(snapshots[0].merge(*snapshots[1:]), windows=tuple(windows)):
             family = family_of(point.name)
             metric = families.setdefault(point.name, _metric(family))
-            for name, labels, value in exposition.samples(point):
-                metric.add_sample(name, dict(labels), value)
+            shown = {place: _shown(one) for place, one in series.examples(point).items()} if point.exemplars else {}
+            for place, (name, labels, value) in enumerate(series.samples(point)):
+                metric.add_sample(name, dict(labels), value, exemplar=shown.get(place))
         return list(families.values())
+
+
+def _shown(exemplar: Exemplar) -> Shown:
+    return Shown(dict(series.trace_of(exemplar)), exemplar.value, exemplar.at)
 
 
 def _metric(family: Family) -> Metric:

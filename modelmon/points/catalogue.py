@@ -141,6 +141,9 @@ _ROWS = (
     Instrument("modelmon.quality", "gauge", "", "Quality over all labelled predictions of the window.", _QUALITY),
     Instrument("modelmon.quality.low", "gauge", "", "Lower end of the 95 % interval of the quality.", _QUALITY),
     Instrument("modelmon.quality.high", "gauge", "", "Upper end of the 95 % interval of the quality.", _QUALITY),
+    Instrument(
+        "modelmon.quality.support", "gauge", "{prediction}", "Rows that the quality rests on in this window.", _QUALITY
+    ),
     *upkeep.ROWS,
 )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelmon.identity import class_texts
 from modelmon.points.sheets import CELL_CLASSES
+from modelmon.readings.rows import rows_behind
 from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 
 if TYPE_CHECKING:
@@ -37,17 +38,15 @@ def fill_quality(sheet: Sheet, model: ModelSnapshot, *, window: str, shared: boo
     """
     for metric in SCALARS.get(type(model.task), ()):
         if (metric in SHARED) is shared:
-            low, high = model.interval(metric)
-            _fill(sheet, model.value(metric), (low, high), (metric, "", "", window))
+            _fill(sheet, model, (metric, "", "", window))
     if shared or isinstance(model.task, Regression) or model.task is None:
         return
     for average in AVERAGES:
         for metric in RATIOS:
-            value = model.value(metric, average=average)
-            _fill(sheet, value, model.interval(metric, average=average), (metric, average, "", window))
+            _fill(sheet, model, (metric, average, "", window), average=average)
     for of, text in _classes(model):
         for metric in RATIOS:
-            _fill(sheet, model.value(metric, of=of), model.interval(metric, of=of), (metric, "", text, window))
+            _fill(sheet, model, (metric, "", text, window), of=of)
 
 
 def _classes(model: ModelSnapshot) -> Iterator[tuple[ClassValue, str]]:
@@ -57,9 +56,19 @@ def _classes(model: ModelSnapshot) -> Iterator[tuple[ClassValue, str]]:
         yield from zip(classes, class_texts(classes), strict=True)
 
 
-def _fill(sheet: Sheet, value: float, ends: tuple[float, float], own: tuple[str, str, str, str]) -> None:
+def _fill(
+    sheet: Sheet,
+    model: ModelSnapshot,
+    own: tuple[str, str, str, str],
+    *,
+    of: Any = None,
+    average: Average | None = None,
+) -> None:
+    value = model.value(own[0], of=of, average=average)
     if math.isnan(value):
         return
+    low, high = model.interval(own[0], of=of, average=average)
     sheet.add("modelmon.quality", float(value), *own)
-    sheet.add("modelmon.quality.low", float(ends[0]), *own)
-    sheet.add("modelmon.quality.high", float(ends[1]), *own)
+    sheet.add("modelmon.quality.low", float(low), *own)
+    sheet.add("modelmon.quality.high", float(high), *own)
+    sheet.add("modelmon.quality.support", rows_behind(model, own[0], of, average), *own)

@@ -20,10 +20,11 @@ from modelmon.points.matrices import fill_matrices, fill_scores
 from modelmon.points.qualities import fill_quality
 from modelmon.points.selective import notice_missing
 from modelmon.points.sheets import CELL_CLASSES, Sheet, series_attributes
+from modelmon.points.windows import views
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import ItemsView, Iterator, Sequence
+    from collections.abc import ItemsView, Sequence
 
     from modelmon.accumulators import Counts
     from modelmon.parts import SeriesKey, Slice
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from modelmon.readings.distributions import Distribution
     from modelmon.readings.model import ModelSnapshot
 
-TOTAL = "total"
 _STORE = ("predict", "label", "read", "sweep")
 _SELF = {
     "modelmon.store.errors": "store_errors",
@@ -87,7 +87,7 @@ def points(snapshot: Whole, *, windows: Sequence[str] = (), slices: bool = True,
 
     Args:
         snapshot: what to read.
-        windows: spans such as ``"1h"``, newest first; quality and coverage are shown for each beside the total.
+        windows: windows such as ``"1h"`` or ``"1d:mature"``; quality and coverage are shown for each beside the total.
         slices: show a sliced model slice by slice; else as a whole, for back ends that take few attributes.
         cells: show the cells of small confusion matrices; else the sums of each class alone.
     """
@@ -102,12 +102,15 @@ def _model_points(snapshot: Whole, windows: Sequence[str], *, slices: bool, most
     for (model, version), whole in snapshot.items():
         for page, view in (_views(whole) if slices else {(): whole}).items():
             sheet = Sheet(series_attributes(model, version, page))
-            _fill(sheet, view, windows, most)
+            _fill(sheet, view, most)
+            for seen in views(view, windows, whole):
+                fill_coverage(sheet, seen.coverage, seen.window)
+                fill_quality(sheet, seen.model, window=seen.window, shared=False)
             found += sheet.points
         sheet = Sheet(series_attributes(model, version, ()))
         fill_scores(sheet, whole)
-        for window, seen in _windows(whole, windows):
-            fill_quality(sheet, seen, window=window, shared=True)
+        for seen in views(whole, windows, whole):
+            fill_quality(sheet, seen.model, window=seen.window, shared=True)
         found += sheet.points
         notice_missing(whole)
     return found
@@ -119,20 +122,11 @@ def _views(whole: ModelSnapshot) -> dict[Slice, ModelSnapshot]:
     return whole.slices() if len(pages) > 1 else {pages[0] if pages else (): whole}
 
 
-def _windows(model: ModelSnapshot, windows: Sequence[str]) -> Iterator[tuple[str, ModelSnapshot]]:
-    yield TOTAL, model
-    for window in windows:
-        yield window, model.window(window)
-
-
-def _fill(sheet: Sheet, model: ModelSnapshot, windows: Sequence[str], most: int) -> None:
+def _fill(sheet: Sheet, model: ModelSnapshot, most: int) -> None:
     fill_calls(sheet, model)
     fill_predictions(sheet, model)
     fill_joins(sheet, model)
     fill_matrices(sheet, model, most)
-    for window, seen in _windows(model, windows):
-        fill_coverage(sheet, seen, window)
-        fill_quality(sheet, seen, window=window, shared=False)
 
 
 def _process_points(snapshot: Whole) -> list[Point]:
