@@ -1,4 +1,4 @@
-"""Text for Prometheus: points in, bytes out, in the Prometheus text format 0.0.4 or in OpenMetrics 1.0.
+"""Text for Prometheus: points in, bytes out, in the text format 0.0.4, in OpenMetrics 1.0, or in its protocol buffers.
 
 Rendering is pure but for one cache: everything of a line that stands before its value is built once per series and
 kept for as long as the series is rendered.
@@ -9,43 +9,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from modelmon.points.attributes import label_name
-from modelmon.points.catalogue import CATALOGUE, HistogramValue
+from modelmon.exporters.protobuf import encode
+from modelmon.exporters.series import examples, samples, trace_of
+from modelmon.points.catalogue import HistogramValue
 from modelmon.points.families import escape, family_of, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from modelmon.parts import Exemplar
     from modelmon.points.catalogue import Attributes, Point
 
-Format = Literal["text", "openmetrics"]
-Labels = tuple[tuple[str, str], ...]
+Format = Literal["text", "openmetrics", "protobuf"]
 
 CONTENT_TYPES: Final[dict[Format, str]] = {
     "text": "text/plain; version=0.0.4; charset=utf-8",
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    "protobuf": "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
 }
 _CACHE_SLACK: Final = 1000
-
-
-def labels_of(point: Point) -> Labels:
-    """Return a point's labels; those it leaves out are empty, so that a family has the same on all points."""
-    given = {label_name(name): value for name, value in point.attributes}
-    for name in CATALOGUE[point.name].attributes:
-        given.setdefault(label_name(name), "")
-    return tuple(sorted(given.items()))
-
-
-def samples(point: Point) -> Iterator[tuple[str, Labels, float]]:
-    """Yield the lines of one point as (name, labels, value), in the order in which they are written."""
-    sample, labels, value = family_of(point.name).sample, labels_of(point), point.value
-    if not isinstance(value, HistogramValue):
-        yield sample, labels, value
-        return
-    for bound, count in zip((*value.bounds, float("inf")), value.counts, strict=True):
-        yield f"{sample}_bucket", (*labels, ("le", number(float(bound)))), count
-    yield f"{sample}_count", labels, value.count
-    yield f"{sample}_sum", labels, value.sum
 
 
 def _prefixes(point: Point) -> tuple[str, ...]:
@@ -55,6 +37,19 @@ def _prefixes(point: Point) -> tuple[str, ...]:
         inner = ",".join(f'{key}="{escape(text)}"' for key, text in labels)
         made.append(f"\n{name}{{{inner}}} " if inner else f"\n{name} ")
     return tuple(made)
+
+
+def _with_examples(point: Point, prefixes: tuple[str, ...]) -> list[str]:
+    """Return the lines of one point, with the calls that stand for their like."""
+    shown, lines = examples(point), []
+    for place, (prefix, (_, _, value)) in enumerate(zip(prefixes, samples(point), strict=True)):
+        lines.append(prefix + number(value) + (_example(shown[place]) if place in shown else ""))
+    return lines
+
+
+def _example(exemplar: Exemplar) -> str:
+    inner = ",".join(f'{key}="{escape(text)}"' for key, text in trace_of(exemplar))
+    return f" # {{{inner}}} {number(exemplar.value)} {number(exemplar.at)}"
 
 
 def _header(name: str, wanted: Format) -> str:
@@ -78,6 +73,8 @@ class Exposition:
 
     def render(self, points: Iterable[Point], wanted: Format = "text") -> bytes:
         """Return the text of all points, one family after the other, in UTF-8."""
+        if wanted == "protobuf":
+            return encode(points)
         families: dict[str, list[str]] = {}
         lines = 0
         for point in points:
@@ -87,7 +84,9 @@ class Exposition:
                 parts = families[name] = [_header(name, wanted)]
             prefixes = self._known.setdefault(name, {}).get(point.attributes) or self._learn(point)
             lines += 1
-            if isinstance(value, HistogramValue):
+            if point.exemplars and wanted == "openmetrics":
+                parts += _with_examples(point, prefixes)
+            elif isinstance(value, HistogramValue):
                 for prefix, count in zip(prefixes, (*value.counts, value.count), strict=False):
                     parts += prefix, str(count)
                 parts += prefixes[-1], number(value.sum)

@@ -26,6 +26,7 @@ PATHS: Final = ("/metrics", "/healthz")
 
 _LINE: Final = re.compile(rb"([!#-'*+.^_`|~0-9A-Za-z-]{1,32}) (/[!-~]*) HTTP/1\.[01]")
 _HEADER: Final = re.compile(rb"([!#-'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*)")
+_PROTOBUF: Final = ("proto=io.prometheus.client.metricfamily", "encoding=delimited")
 _REASONS: Final = {
     200: "OK",
     400: "Bad Request",
@@ -107,15 +108,21 @@ def parse(head: bytes) -> Request | Response:
 
 
 def wanted_format(accept: str) -> Format:
-    """Return the format to answer with: OpenMetrics to those who ask for it, else the Prometheus text format.
+    """Return the format to answer with: the first of ours that is asked for by name, else the Prometheus text format.
+
+    A server that keeps native histograms names protocol buffers first, all others OpenMetrics.
 
     >>> wanted_format("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1"), wanted_format("*/*")
     ('openmetrics', 'text')
     """
     for offer in accept.lower().split(","):
         kind, *settings = (piece.strip() for piece in offer.split(";"))
-        if kind == "application/openmetrics-text" and not any(re.fullmatch(r"q=0(\.0*)?", x) for x in settings):
+        if any(re.fullmatch(r"q=0(\.0*)?", x) for x in settings):
+            continue
+        if kind == "application/openmetrics-text":
             return "openmetrics"
+        if kind == "application/vnd.google.protobuf" and {*_PROTOBUF} <= {*settings}:
+            return "protobuf"
     return "text"
 
 
