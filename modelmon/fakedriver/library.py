@@ -75,13 +75,11 @@ class FakeLibrary:
         code = self.faults.enter(name, target.uuid if target is not None else None)
         if code:
             return code
-        if name in functions.OPENING:
-            return function(self, *arguments) or 0
-        if not self.opened:
-            return Code.UNINITIALIZED
-        if name not in functions.PER_DEVICE:
-            return function(self, *arguments) or 0
-        return self._of_device(name, function, target, rest)
+        if name not in functions.OPENING and not self.opened:
+            return int(Code.UNINITIALIZED)
+        if name in functions.PER_DEVICE:
+            return int(self._of_device(name, function, target, rest))
+        return int(function(self, *arguments) or 0)
 
     @staticmethod
     def _of_device(name: str, function: Callable[..., int | None], gpu: FakeGpu | None, rest: tuple[Any, ...]) -> int:

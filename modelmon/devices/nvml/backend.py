@@ -87,6 +87,8 @@ class NvmlBackend:
             self.close()
             reason = "the driver knows no device"
             raise BackendUnavailable(reason)
+        for device in self.devices():
+            self.capabilities(device)
 
     def devices(self) -> list[DeviceId]:
         """Return the devices of this process in CUDA's order, then the whole devices whose instances are among them."""
@@ -103,12 +105,14 @@ class NvmlBackend:
 
     def capabilities(self, device: DeviceId) -> frozenset[str]:
         """Return what a device can tell; nothing while it is lost."""
-        slot = self._slot(device)
         try:
-            unit = self._unit(device, slot)
-        except (DriverFault, DeviceLost, BackendLost):
-            return frozenset()
-        return unit.capabilities()
+            slot = self._slot(device)
+            return self._unit(device, slot).capabilities()
+        except DriverFault as fault:
+            self._lose(device, slot, fault)
+        except (DeviceLost, BackendLost):
+            pass
+        return frozenset()
 
     def read(self, device: DeviceId, tier: Tier) -> Reading:
         """Return a reading of a device.

@@ -65,6 +65,8 @@ class Utilization:
         if not self._ring.supported or (self._quiet and self._rates.supported):
             busy = self._last_period()
             self._quiet = not busy
+            if self._clock is not None:  # the ring is to go on from here
+                self._newest = max(self._newest, self._clock() // 1000)
             return busy
         return self._since_last()
 
