@@ -60,7 +60,7 @@ class PrometheusServer:
 
 
 @contextmanager
-def prometheus(folder: Path, targets: dict[str, str], rules: Path) -> Iterator[PrometheusServer]:
+def prometheus(folder: Path, targets: dict[str, str], rules: Path, *features: str) -> Iterator[PrometheusServer]:
     """Run a server that scrapes each job's target twice a second and evaluates the rules as often."""
     config: dict[str, Any] = {
         "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
@@ -77,6 +77,7 @@ def prometheus(folder: Path, targets: dict[str, str], rules: Path) -> Iterator[P
     assert program is not None, "prometheus is not installed (apt install prometheus)"
     line = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     line += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
+    line += [f"--enable-feature={','.join(features)}"] if features else []
     with folder.joinpath("log").open("wb") as log:
         process = subprocess.Popen(line, stdout=log, stderr=log, cwd=folder)
     try:
