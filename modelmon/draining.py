@@ -91,8 +91,9 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
     n = len(columns["start"])
     if not n:
         return
-    ends = _integers(columns["end"])
-    durations = np.maximum(ends - _integers(columns["start"]), 0)
+    starts, ends = _integers(columns["start"]), _integers(columns["end"])
+    seat.follow(starts, ends)
+    durations = np.maximum(ends - starts, 0)
     wall = moment.wall(ends)
     groups = Groups(series, columns.get("slice"), wall // moment.window)
     entries = groups.entries()
@@ -228,6 +229,7 @@ def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
 
 def _drain_failures(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
     starts, ends, outcomes, error_types, pages = _take(seat.failures, len(FAILURE_FIELDS), limit, series)
+    seat.follow(starts, ends)
     keyed = []
     for start, end, outcome, error_type, page in zip(starts, ends, outcomes, error_types, pages, strict=True):
         slot = (end + moment.offset) // moment.window
@@ -243,6 +245,7 @@ def _drain_failures(seat: Seat, limit: int, moment: Moment, series: SeriesCounts
 
 def _drain_streams(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
     columns = dict(zip(STREAM_FIELDS, _take(seat.streams, len(STREAM_FIELDS), limit, series), strict=True))
+    seat.follow(columns["start"], columns["end"])
     for start, first, last, end, items, outcome, error_type, page in zip(*columns.values(), strict=True):
         finish = last if outcome == "abandoned" and last is not None else end
         entry = Tally()

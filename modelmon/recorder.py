@@ -158,6 +158,26 @@ class Recorder(Reaching):
         with self._lock:
             return act()
 
+    def attempt(self, act: Callable[[], object], patience: float, *, drain: bool = False) -> bool:
+        """Call ``act`` with the lock held if it can be had within ``patience`` seconds; tell whether it was called.
+
+        Args:
+            act: what to do.
+            patience: seconds.
+            drain: drain every seat before, but for what has not landed yet from a device.
+        """
+        load_counting()
+        if _owned(self._lock) or not self._lock.acquire(timeout=patience):
+            return False
+        try:
+            if drain:
+                with self.spending.section("drain"):
+                    self._drain_all(wait=False)
+            act()
+        finally:
+            self._lock.release()
+        return True
+
     def drain(self) -> None:
         """Drain every seat, and open the store if nobody has."""
 
@@ -244,12 +264,12 @@ class Recorder(Reaching):
         if _owned(self._lock):
             self._lock.release()
 
-    def _drain_all(self) -> None:
+    def _drain_all(self, *, wait: bool = True) -> None:
         gone = False
         for seat in list(self.seats):
             left = waiting(seat)  # what comes in meanwhile is for the next drain, or this one might never end
             while left > 0:
-                self._drain(seat, HIGH_WATER)
+                self._drain(seat, HIGH_WATER, wait=wait)
                 left -= HIGH_WATER
             gone = gone or seat.site.gone
         if gone:

@@ -74,6 +74,8 @@ class Seat:
         bytes_before_relief: past so many, ``relieve`` is called.
         billed: calls whose cost was asked for already.
         prefix: of the ids issued here, with ``id="auto"``.
+        ended: calls whose records were drained.
+        spans: takes the times of drained calls, where somebody follows them.
     """
 
     __slots__ = (
@@ -85,6 +87,7 @@ class Seat:
         "buffer",
         "bytes_before_relief",
         "clock",
+        "ended",
         "extend",
         "failures",
         "fields",
@@ -96,6 +99,7 @@ class Seat:
         "relieve",
         "site",
         "slices",
+        "spans",
         "streams",
         "stride",
     )
@@ -115,7 +119,8 @@ class Seat:
         self.rejections: list[tuple[str, int]] = []
         self.kept_bytes = 0
         self.bytes_before_relief = 16 << 20
-        self.billed = 0
+        self.billed = self.ended = 0
+        self.spans: Any = None
         self.begun, self._void, self._lost = count(), count(), count()
         self.begin: Callable[[], int] = self.begun.__next__
         self.extend: Callable[[Iterable[Any]], None] = self.buffer.extend
@@ -128,9 +133,25 @@ class Seat:
         return _reached(self.begun) - _reached(self._void)
 
     @property
+    def begun_ever(self) -> int:
+        """Calls begun here, whatever became of them."""
+        return _reached(self.begun)
+
+    @property
+    def written_off(self) -> int:
+        """Calls begun here that leave no record."""
+        return _reached(self._void) + _reached(self._lost)
+
+    @property
     def lost(self) -> int:
         """Records dropped because nobody could drain."""
         return _reached(self._lost)
+
+    def follow(self, starts: Any, ends: Any) -> None:
+        """Note that so many calls were drained, and when they ran, for whoever follows them."""
+        self.ended += len(starts)
+        if self.spans is not None:
+            self.spans.add(starts, ends)
 
     def refuse(self) -> None:
         """Count further records as lost instead of keeping them."""
