@@ -5,6 +5,7 @@ All of them show the same points under the same names.
 
 from __future__ import annotations
 
+import os
 import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,6 @@ except ModuleNotFoundError as error:
     raise ImportError(message, name=error.name) from error
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from modelmon.readers import Source
 
 _NAME = "prometheus"
+_MULTIPROCESS = (
+    "PROMETHEUS_MULTIPROC_DIR is set, so this application serves a registry made for each scrape, not the default one: "
+    "give that as registry=, or mount .asgi_app or .wsgi_app; with directory= any worker shows all of them"
+)
 _HEALTHY = Response(200, "text/plain; charset=utf-8", b"ok\n")
 
 
@@ -199,6 +203,8 @@ class PrometheusExporter:
                 return
             _collectors[registry] = collector
         collector.exporters[self] = None
+        if registry is REGISTRY and os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            warn(f"{_NAME}:multiprocess", _MULTIPROCESS)
 
     def _respond(self, requests: list[Request]) -> list[Response]:
         made: dict[Format, Response] = {}

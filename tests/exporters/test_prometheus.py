@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -354,6 +355,51 @@ def test_scrapes_from_many_threads(added):
     assert len(bodies) == 100
     assert set(bodies) == {exporter.render()}
     assert not source.failures
+
+
+MULTIPROCESS = """
+import os
+from prometheus_client import CollectorRegistry, Counter, generate_latest, multiprocess
+from modelmon import Monitor
+from modelmon.exporters.prometheus import PrometheusExporter
+
+Counter("theirs", "Of the application.").inc()
+own = Monitor(directory="ours")
+
+@own(model="m")
+def predict(x):
+    return x
+
+predict(1)
+plain = own.add(PrometheusExporter())
+assert b"modelmon_calls_total" in plain.render()
+registry = CollectorRegistry()
+multiprocess.MultiProcessCollector(registry)
+assert b"modelmon" not in generate_latest(registry)
+own.add(PrometheusExporter(registry=registry))
+text = generate_latest(registry)
+assert b"modelmon_calls_total" in text and b"theirs_total 1.0" in text, text
+assert [name.partition("_")[0] for name in os.listdir("theirs")] == ["counter"]
+child = os.fork()
+if not child:
+    predict(2)
+    own.close()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert b'modelmon_calls_total{error_type="",model="m",outcome="ok",version=""} 2' in generate_latest(registry)
+own.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_where_others_use_multiprocess_mode(tmp_path):
+    """With their directory set we add no file to it, show nothing twice, say what to do, and show all workers."""
+    tmp_path.joinpath("theirs").mkdir()
+    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": "theirs"}
+    line = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", MULTIPROCESS]  # of forks
+    ended = subprocess.run(line, capture_output=True, text=True, check=False, cwd=tmp_path, env=environ, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("PROMETHEUS_MULTIPROC_DIR is set") == 1
 
 
 @pytest.mark.fault("X10")

@@ -88,7 +88,7 @@ def run(tmp_path):
     def run(program=PROGRAM, **variables):
         given = {name: value for name, value in os.environ.items() if not name.startswith("MODELMON_")}
         path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
-        line = [sys.executable, "-W", "error", "-c", textwrap.dedent(program)]
+        line = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(program)]
         environ = {**given, "PYTHONPATH": path, **{f"MODELMON_{name}": value for name, value in variables.items()}}
         done = subprocess.run(line, env=environ, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
