@@ -68,6 +68,31 @@ class SeriesPart:
 
 
 @dataclass(frozen=True, slots=True)
+class DevicePart:
+    """Hold what one process knows now of one graphics processor; what is not known is not there.
+
+    Attributes:
+        name: what its maker calls it.
+        vendor: its maker.
+        parent: the UUID of the whole device that it is part of, or nothing.
+        driver: the driver's version, where known.
+        status: ``ok``, ``degraded`` (it works slower than it could) or ``failed`` (it cannot be read).
+        scope: what power covers: ``gpu``, or the ``module`` with a processor beside it.
+        gauges: current values by name, in units without prefixes; none where the last reading is too old.
+        powers: model, version, and the watts that it draws here with their standard error, as far as learnt.
+    """
+
+    name: str = ""
+    vendor: str = ""
+    parent: str = ""
+    driver: str = ""
+    status: Literal["ok", "degraded", "failed"] = "ok"
+    scope: str = "gpu"
+    gauges: Mapping[str, float] = field(default_factory=dict)
+    powers: tuple[tuple[str, str, float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Hold what one origin knows.
 
@@ -80,6 +105,7 @@ class Part:
         series: what is known by (model, version).
         counts: counts that belong to no series.
         gauges: current values that belong to no series, by name.
+        devices: the graphics processors that this process shows, by UUID.
     """
 
     origin: str
@@ -90,3 +116,4 @@ class Part:
     series: Mapping[SeriesKey, SeriesPart] = field(default_factory=dict)
     counts: Tally = field(default_factory=Tally)
     gauges: Mapping[str, float] = field(default_factory=dict)
+    devices: Mapping[str, DevicePart] = field(default_factory=dict)

@@ -11,10 +11,11 @@ import os
 from _thread import RLock
 from binascii import hexlify
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from modelmon.clocks import StoreClock
 from modelmon.forking import load
+from modelmon.probes.live import resolve
 from modelmon.seating import Seating
 from modelmon.spending import Spending
 from modelmon.troubles import Troubles
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Desk(Protocol):
+    """What adds to the part of this process."""
+
+    def shown(self, part: Part) -> Part:
+        """Return a part with more in it."""
+        ...
+
+
 class Reaching:
     """Open the store, call it, and read what it and this process know.
 
@@ -49,6 +58,7 @@ class Reaching:
         seating: where sites record, and what began there.
         troubles: of the library itself.
         spending: seconds of CPU that the library takes.
+        gpu: adds what is known of graphics processors to this process's part, where they are read.
     """
 
     def __init__(
@@ -60,6 +70,7 @@ class Reaching:
         self.seating = Seating()
         self.troubles = Troubles()
         self.spending = Spending()
+        self.gpu: Desk | None = None
         self._now = StoreClock(clock)
         self._make_store = make_store
         self._store: Store | None = None
@@ -168,6 +179,8 @@ class Reaching:
         Raises:
             StoreError: when the store fails, and it is not for exporters.
         """
+        if not shown:
+            resolve()
         with self.spending.section("read"):
             own, stored = self._parts(shown=shown, leased=True)
         return (*(own if shown or self.publication is None else self.publication.whole()), *stored)
@@ -250,7 +263,7 @@ class Reaching:
         if delivery is not None:
             part.counts.merge(delivery.counts.read())
             part.counts.counts("store_spooled").add((), delivery.spool.rows)
-        return part
+        return part if self.gpu is None else self.gpu.shown(part)
 
     def sites(self) -> list[Watched]:
         """Return what is watched: model, version and task; the caller holds the lock."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         store: Any
         directory: str | os.PathLike[str] | None
         clock: Clock | None
-        gpu: Literal["auto", False]
+        gpu: Literal["auto", False] | float
         ttl: float | str | timedelta
         early_ttl: float | str | timedelta
         correction_horizon: float | str | timedelta
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _SPANS = ("ttl", "early_ttl", "correction_horizon", "forget_after", "window", "history", "flush_interval")
 _DAY = 86400.0
+_SLOWEST_HZ, _FASTEST_HZ = 0.1, 50
 _DEFAULTS = {
     "store": None,
     "directory": None,
@@ -70,7 +71,8 @@ class Settings:
         store: ``"memory"``, a URL, a path or a store object; None for SQLite in ``directory`` if set, else memory.
         directory: where the processes of a machine keep what they counted, or None.
         clock: an object with ``time()`` (seconds) and ``monotonic_ns()``, or None for the machine's clocks.
-        gpu: ``"auto"`` or False; this version has no GPU sampler, so both mean none.
+        gpu: ``"auto"`` reads graphics processors twice a second where a driver is present; a number reads them so often
+            in any case; False, or ``MODELMON_GPU=off`` in the environment, never calls a driver.
         ttl: how long a prediction awaits its label.
         early_ttl: how long a label waits for its prediction.
         correction_horizon: how long after its join a label may still be corrected.
@@ -166,8 +168,10 @@ def _check(settings: Settings) -> None:
         _refuse(f"sample_rate={rate!r} must be in (0, 1]")
     if settings.on_conflict not in ("first", "last"):
         _refuse(f'on_conflict={settings.on_conflict!r} must be "first" or "last"')
-    if settings.gpu not in ("auto", False):
-        _refuse(f'gpu={settings.gpu!r} must be "auto" or False')
+    gpu = settings.gpu
+    often = isinstance(gpu, (int, float)) and not isinstance(gpu, bool) and _SLOWEST_HZ <= gpu <= _FASTEST_HZ
+    if gpu != "auto" and gpu is not False and not often:
+        _refuse(f'gpu={gpu!r} must be "auto", False, or readings per second from {_SLOWEST_HZ} to {_FASTEST_HZ}')
     clock = settings.clock
     if clock is not None and not all(callable(getattr(clock, name, None)) for name in ("time", "monotonic_ns")):
         _refuse("clock needs the methods time() and monotonic_ns()")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from modelmon.probes.sites import Shape
 
-Share = Literal["call", "drain", "read", "label", "export", "store"]
+Share = Literal["call", "drain", "read", "label", "export", "store", "gpu"]
 
 FRESH_S: Final = 10.0
 FEW: Final = 2048

@@ -64,7 +64,11 @@ class _Interval(NamedTuple):
 
 
 class Attribution:
-    """Give each model its part of one device; one thread at a time."""
+    """Give each model its part of one device; one thread at a time.
+
+    Attributes:
+        share: this process's part of what the device works for all processes, from 0 to 1.
+    """
 
     __slots__ = (
         "_begin",
@@ -79,10 +83,12 @@ class Attribution:
         "_limit",
         "_resets",
         "_utils",
+        "share",
     )
 
     def __init__(self, *, limit_w: float = LIMIT_W) -> None:
         """Start with nothing known; ``limit_w`` is what no device can draw."""
+        self.share = 1.0
         self._limit = limit_w
         self._keys: list[Key] = []
         self._columns: dict[Key, int] = {}
@@ -213,6 +219,7 @@ class Attribution:
             return
         book.drawn += held.energy
         given = held.energy - self._idled(held.energy, lasting, ran) if columns else 0
+        given = min(round(given * self.share), given)
         book.unattributed += held.energy - given
         if columns:
             method, weighed = self._weighed(columns, shares)

@@ -107,4 +107,9 @@ def _added(parts: list[Part], origin: str, width: float, *, living: bool) -> Par
         series={key: held.part() for key, held in series.items()},
         counts=counts,
         gauges=gauges,
+        devices={name: device for part in sorted(parts, key=_age) if living for name, device in part.devices.items()},
     )
+
+
+def _age(part: Part) -> float:
+    return part.taken_at

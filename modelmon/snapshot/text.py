@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import astuple
+from dataclasses import asdict, astuple, fields
 from typing import TYPE_CHECKING, Any
 
-from modelmon.parts import Exemplar, Part, SeriesPart
+from modelmon.parts import DevicePart, Exemplar, Part, SeriesPart
 from modelmon.tallies import Ledger, Tally
 from modelmon.tasks import task_from_state
 from modelmon.tasks import to_state as task_state
@@ -65,7 +65,14 @@ def _part_state(part: Part) -> dict[str, Any]:
         "series": [[*key, _series_state(series)] for key, series in sorted(part.series.items())],
         "counts": part.counts.to_state(),
         "gauges": {name: value if math.isfinite(value) else str(value) for name, value in part.gauges.items()},
+        **_devices_state(part),
     }
+
+
+def _devices_state(part: Part) -> dict[str, Any]:
+    """Return nothing where there are none, as versions that knew of none wrote it."""
+    found = {name: asdict(device) for name, device in sorted(part.devices.items())}
+    return {"devices": found} if found else {}
 
 
 def _part(state: dict[str, Any]) -> Part:
@@ -78,7 +85,15 @@ def _part(state: dict[str, Any]) -> Part:
         series={(model, version): _series(inner) for model, version, inner in state["series"]},
         counts=Tally.from_state(state["counts"]),
         gauges={name: float(value) for name, value in state["gauges"].items()},
+        devices={name: _device(device) for name, device in state.get("devices", {}).items()},
     )
+
+
+def _device(state: dict[str, Any]) -> DevicePart:
+    known = {field.name for field in fields(DevicePart)}
+    kept = {name: value for name, value in state.items() if name in known}
+    powers = tuple((model, version, watts, error) for model, version, watts, error in kept.pop("powers", ()))
+    return DevicePart(**kept, powers=powers)
 
 
 def _series_state(series: SeriesPart) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from modelmon.tallies import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from modelmon.parts import Part, SeriesKey
+    from modelmon.parts import DevicePart, Part, SeriesKey
     from modelmon.points import Point
 
 
@@ -131,6 +131,12 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
             for name, value in part.gauges.items():
                 found[name] = max(value, found.get(name, value))
         return found
+
+    @property
+    def devices(self) -> dict[str, DevicePart]:
+        """Graphics processors by UUID, each as it was seen last."""
+        parts = sorted(self.parts, key=lambda part: part.taken_at)
+        return {name: device for part in parts for name, device in part.devices.items()}
 
     def merge(self, *others: Snapshot) -> Snapshot:
         """Return a snapshot of all parts of this and the others."""
