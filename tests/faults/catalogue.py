@@ -22,7 +22,6 @@ PARTS = {
     "Z": ("security", 20),
 }
 _GPU = "watching graphics processors"
-_OTEL = "exporting to OpenTelemetry"
 
 
 class Row(NamedTuple):
@@ -89,7 +88,7 @@ CATALOGUE = (
     Row("X8", "line breaks and escape sequences in names that are logged"),
     Row("X9", "many scrapes at once beside recording"),
     Row("X10", "an exporter that cannot be made"),
-    Row("X11", "OpenTelemetry providers that are missing, replaced or shut down", _OTEL),
+    Row("X11", "OpenTelemetry providers that are missing, replaced or shut down"),
     Row("X12", "outputs that poison sums: nan, infinite, arrays, numbers that raise"),
     Row("X13", "names that cannot be encoded, or are very long"),
     Row("X14", "ever new names, versions, slices and classes"),

@@ -21,7 +21,7 @@ class Exponential:
     """Hold an exponential histogram of values that are not negative.
 
     Attributes:
-        scale: the base is ``2 ** 2 ** -scale``; bucket ``i`` holds values above ``base ** i`` up to ``base ** (i + 1)``.
+        scale: the base is ``2 ** 2 ** -scale``; bucket ``i`` holds what is above ``base ** i``, to ``base ** (i + 1)``.
         zeros: how many values are zero.
         offset: which bucket is the first.
         counts: how many values there are in each, from the first that holds any to the last.
