@@ -166,7 +166,7 @@ CATALOGUE = (
     Row("Z15", "a flood of classes from outside"),
     Row("Z16", "text of users in metrics and pages", "HTML reports"),
     Row("Z17", "files of the working directory that pose as libraries"),
-    Row("Z18", "addresses of alerts that lead elsewhere", "alerts"),
+    Row("Z18", "addresses of alerts that lead elsewhere"),
     Row("Z19", "predictions in memory dumps"),
     Row("Z20", "patterns that take for ever"),
 )
