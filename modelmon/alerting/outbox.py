@@ -54,7 +54,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._waiting: deque[Alert] = deque()
         self._again: Sequence[Alert] = ()
-        self._refreshed = -1e9
+        self._refreshed: float | None = None
         self._backoff = Backoff()
         self._failures = 0
         self._eager = False
@@ -80,11 +80,19 @@ class Outbox:
         self._ticker.nudge()
 
     def refresh(self, firing: Sequence[Alert]) -> None:
-        """Have the notifier told again of all that fires, if it wants to be and the time has come."""
-        every = getattr(self._notifier, "every", None)
-        if every is None or not firing or monotonic() < self._refreshed + every:
+        """Have the notifier told again of all that fires, if it wants to be and the time has come.
+
+        What fires first was told just now, so its time comes one period later.
+        """
+        every, now = getattr(self._notifier, "every", None), monotonic()
+        if every is None or not firing:
+            self._refreshed = None
             return
-        self._refreshed, self._again = monotonic(), firing
+        if self._refreshed is None:
+            self._refreshed = now
+        if now < self._refreshed + every:
+            return
+        self._refreshed, self._again = now, firing
         self._ticker.nudge()
 
     def ask(self, *, stop: bool = False) -> Asked:
@@ -113,17 +121,26 @@ class Outbox:
                 with self._gate.enter():
                     self._notifier(alert)
             except Refused as error:
-                self._lost(f"refused:{error.reason}", f"a notification was refused for good: {error.reason}")
+                self._refused(error)
             except (Exception, SystemExit) as error:
                 if not self._failed(error):
                     return False
             self._done(alert)
         again, self._again = self._again, ()
         if again:
-            with self._gate.enter():
-                self._notifier.refresh(again)
+            self._refresh(again)
         self._backoff.clear()
         return True
+
+    def _refresh(self, again: Sequence[Alert]) -> None:
+        try:
+            with self._gate.enter():
+                self._notifier.refresh(again)
+        except Refused as error:
+            self._refused(error)
+
+    def _refused(self, error: Refused) -> None:
+        self._lost(f"refused:{error.reason}", f"a notification was refused for good: {error.reason}")
 
     def _failed(self, error: BaseException) -> bool:
         """Take note of a failure, and return whether the notification is given up."""
