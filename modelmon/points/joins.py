@@ -34,6 +34,8 @@ def fill_joins(sheet: Sheet, model: ModelSnapshot) -> None:
 def fill_coverage(sheet: Sheet, model: ModelSnapshot, window: str) -> None:
     """Add how many predictions have their label: of all, and up to 32 classes of each predicted class."""
     sheet.add("modelmon.label.coverage", model.coverage, window)
+    if model.accepted:
+        sheet.add("modelmon.quality.support", model.accepted, "coverage", "", "", window)
     shares = model.coverage_by_class
     if len(shares) <= CELL_CLASSES:
         for text, share in zip(class_texts(tuple(shares)), shares.values(), strict=True):

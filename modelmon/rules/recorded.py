@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from modelmon.rules.subjects import Pairs
 
 
+UNITS = (("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000))
+"""Units of time and their milliseconds, greatest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """Record the answer to an expression as series of a new name.
@@ -87,7 +91,7 @@ def span(seconds: float) -> str:
     ('1h', '2w', '90s', '250ms', '0s')
     """
     milliseconds = max(round(seconds * 1000), 1 if seconds > 0 else 0)
-    for unit, size in (("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+    for unit, size in UNITS:
         if milliseconds % size == 0 and (milliseconds or unit == "s"):
             return f"{milliseconds // size}{unit}"
     return f"{milliseconds}ms"
