@@ -6,7 +6,8 @@
 4. Models that draw differently are told apart by least squares over windows of a second or more, once these are sure.
 """
 
-from modelmon.attribution.devices import Attribution, Settlement
+from modelmon.attribution.devices import Attribution
 from modelmon.attribution.learning import Power
+from modelmon.attribution.settlements import Settlement
 
 __all__ = ["Attribution", "Power", "Settlement"]

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from modelmon.attribution.exposures import Calls, exposures
 from modelmon.attribution.learning import IdlePower, Learner, Power, differ
+from modelmon.attribution.settlements import Book, Settlement
 from modelmon.attribution.splitting import split
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-Key: TypeAlias = "Hashable"
-Method: TypeAlias = Literal["exclusive", "power_weighted", "time_share"]
-Source: TypeAlias = Literal["utilization", "calls"]
+    from modelmon.attribution.settlements import Key, Method
 
 MODELS: Final = 16
 """Models whose power is learnt apart; further ones are learnt as if they were one."""
@@ -26,33 +24,7 @@ LIMIT_W: Final = 10_000.0
 """More than this is no power of a device, but a fault of its counter."""
 _SLACK_NS: Final = 200_000_000
 _STILL_NS: Final = 2_000_000_000
-_WINDOW_NS: Final = 1_500_000_000
 _IDLE: Final = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What became of the energy and time between the last settlement and this one.
-
-    Attributes:
-        until_ns: the end of what is settled.
-        energy: microjoules by (model, method).
-        busy: nanoseconds in which the device worked, by (model, source).
-        unattributed: microjoules that no call was given.
-        drawn: microjoules that the device drew; what is given and what is not add up to it.
-        resets: how often the counter went back.
-        glitches: how often it jumped further than a device can draw.
-        powers: what each model draws, as far as that is known.
-    """
-
-    until_ns: int
-    energy: Mapping[tuple[Key, Method], int] = field(default_factory=dict)
-    busy: Mapping[tuple[Key, Source], int] = field(default_factory=dict)
-    unattributed: int = 0
-    drawn: int = 0
-    resets: int = 0
-    glitches: int = 0
-    powers: Mapping[Key, Power] = field(default_factory=dict)
 
 
 class _Interval(NamedTuple):
@@ -157,7 +129,7 @@ class Attribution:
         edges = np.array([self._begin, *(held.end for held in taken)], np.int64)
         self._begin = taken[-1].end
         exposed = self._exposed(edges, running)
-        book = _Book()
+        book = Book()
         for held, lasting, row in zip(taken, np.diff(edges).tolist(), exposed, strict=True):
             self._give(book, held, lasting, row)
         keys = self._keys
@@ -208,7 +180,7 @@ class Attribution:
         ]
         return exposures(edges, Calls.joined([calls, *provisional]), len(self._keys))
 
-    def _give(self, book: _Book, held: _Interval, lasting: int, row: NDArray[np.float64]) -> None:
+    def _give(self, book: Book, held: _Interval, lasting: int, row: NDArray[np.float64]) -> None:
         """Give the models their parts of one interval."""
         columns = np.flatnonzero(row > 0).tolist()
         shares = row[columns].tolist()
@@ -273,29 +245,3 @@ class Attribution:
 def _learnt(column: int) -> int:
     """Return under which column of the learner a model is learnt."""
     return min(column + 1, MODELS)
-
-
-class _Book:
-    """Add up what was given."""
-
-    __slots__ = ("busy", "drawn", "energy", "unattributed")
-
-    def __init__(self) -> None:
-        self.energy: dict[tuple[int, Method], int] = {}
-        self.busy: dict[tuple[int, Source], int] = {}
-        self.unattributed = self.drawn = 0
-
-    def add(self, column: int, method: Method, microjoules: int) -> None:
-        self.energy[column, method] = self.energy.get((column, method), 0) + microjoules
-
-    def work(
-        self, columns: Sequence[int], shares: Sequence[float], util: float | None, lasting: int, ran: float
-    ) -> None:
-        """Share the time in which the device worked: as it says itself, or else as long as calls ran."""
-        if not columns:
-            return
-        said = util is not None and lasting <= _WINDOW_NS  # it speaks of the last second at most
-        source: Source = "utilization" if said else "calls"
-        whole = round(util * lasting if said and util is not None else ran)
-        for column, part in zip(columns, split(whole, shares), strict=True):
-            self.busy[column, source] = self.busy.get((column, source), 0) + part
