@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelmon.errors import ConfigurationError
@@ -140,6 +141,9 @@ class Monitor(Watching, Labelling):
         """
         end = self._recorder.monotonic() + timeout
         readers, self._readers = self._readers, []
+        sampling = sys.modules.get("modelmon.sampling.running")
+        if sampling is not None:
+            sampling.leave(self.home, timeout)
         close_all(readers, timeout)
         ours = isinstance(self._chosen(), (str, os.PathLike))
         self.home.finish(max(0.0, end - self._recorder.monotonic()), let_go=ours)
@@ -208,7 +212,7 @@ class Monitor(Watching, Labelling):
         return super()._site(model, options)
 
     def _wake(self) -> None:
-        """Add exporters that wait for it; start what writes to the machine's directory, and to a store that waits."""
+        """Add exporters that wait for it; start what writes to directory and store, and what reads devices."""
         while self._wires:
             load("modelmon.wiring").connect(self, self._wires[0])
             del self._wires[0]
@@ -219,6 +223,10 @@ class Monitor(Watching, Labelling):
         if chosen is not None and (isinstance(chosen, (str, os.PathLike)) or getattr(chosen, "blocking", False)):
             load("modelmon.stores.addresses").load_ahead(chosen)
             self.home.delivery.start()
+
+        hertz = load("modelmon.sampling.rates").rate(self.settings.gpu)
+        if hertz:
+            load("modelmon.sampling.running").follow(self.home, hertz, self._place())
 
     def _chosen(self) -> Any:
         """Return a store, a URL or a path; None for the memory store."""
