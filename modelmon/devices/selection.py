@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from modelmon import notices
+from modelmon import forking, notices
 from modelmon.devices.backend import BackendUnavailable, Factory
 from modelmon.devices.null import NullBackend
 
@@ -76,13 +75,12 @@ def _told(backend: GpuBackend, reasons: list[str]) -> GpuBackend:
 
 def _loader(target: str) -> Callable[[], Factory]:
     module, _, name = target.partition(":")
-    return lambda: cast("Factory", getattr(import_module(module), name))
+    return lambda: cast("Factory", getattr(forking.load(module), name))
 
 
 def _entry_points() -> dict[str, Callable[[], Factory]]:
-    from importlib.metadata import entry_points  # noqa: PLC0415  (loads much, and only the sampler needs it)
-
     try:
-        return {point.name: point.load for point in entry_points(group=GROUP)}
+        metadata: Any = forking.load("importlib.metadata")  # loads much, and only the sampler needs it
+        return {point.name: point.load for point in metadata.entry_points(group=GROUP)}
     except Exception:
         return {}

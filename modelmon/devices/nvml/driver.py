@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from importlib import import_module
 from typing import Any, Final
 
+from modelmon import forking
 from modelmon.devices.backend import BackendUnavailable
 from modelmon.devices.nvml.codes import Code, Verdict, title, verdict
 
@@ -39,7 +39,7 @@ def load() -> Any:
         BackendUnavailable: when it is not installed, cannot be loaded, or another package has its name.
     """
     try:
-        pynvml = import_module("pynvml")
+        pynvml: Any = forking.load("pynvml")
     except ImportError as error:
         reason = "nvidia-ml-py is not installed"
         raise BackendUnavailable(reason) from error
