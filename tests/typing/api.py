@@ -6,7 +6,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from typing_extensions import assert_type
 
-from modelmon import Binary, JoinReport, ModelSnapshot, Monitor, Multiclass, Regression, Snapshot, monitor
+from modelmon import (
+    Alert,
+    Alerts,
+    Binary,
+    JoinReport,
+    ModelSnapshot,
+    Monitor,
+    Multiclass,
+    Objective,
+    Regression,
+    Rule,
+    Snapshot,
+    monitor,
+)
 
 
 @monitor
@@ -126,3 +139,20 @@ def settings_are_checked(own: Monitor) -> None:
     own.configure(ttl="1d", window=300, strict=True, max_awaiting=10)
     own.configure(tll="1d")  # type: ignore[call-arg]
     Monitor(on_conflict="neither")  # type: ignore[arg-type]
+
+
+def page(alert: Alert) -> None:
+    assert_type(alert.value, float)
+    assert_type(alert.interval, tuple[float, float])
+    assert_type(alert.support, int | None)
+
+
+def rules_are_typed() -> None:
+    rule = Rule("slow", "duration", quantile=0.99, above=0.25, hold="1m")
+    assert_type(rule.hold, float)
+    assert_type(rule.threshold, float)
+    assert_type(
+        monitor.add(Alerts(rule, Objective("fast", within=0.25, target=0.99), notify=page)).firing, tuple[Alert, ...]
+    )
+    Rule("slow", "duration", 0.25)  # type: ignore[call-arg]
+    Objective("fast")  # type: ignore[call-arg]
