@@ -19,8 +19,9 @@ from modelmon.dashboards.scopes import ONE
 
 _CLASS: Final = ("predicted",)
 _SEEN: Final = ONE.of("modelmon.predictions")
-_RECENT: Final = gained(_SEEN, _CLASS)
-_BEFORE: Final = gained(_SEEN, _CLASS, ago="$reference")
+_CLASSES: Final = ONE.of("modelmon.predictions", predicted="!")  # of numbers there is no class
+_RECENT: Final = gained(_CLASSES, _CLASS)
+_BEFORE: Final = gained(_CLASSES, _CLASS, ago="$reference")
 _P: Final = f"({_RECENT} or 0 * {_BEFORE})"
 _Q: Final = f"({_BEFORE} or 0 * {_RECENT})"
 _BOTH: Final = f"({_P} + {_Q})"

@@ -73,6 +73,11 @@ _HIDE_NOWHERE: Final[Json] = {"legend": False, "tooltip": False, "viz": False}
 _LOOKS: Final[dict[str, tuple[tuple[str, Any], ...]]] = {
     "line": (),
     "dashed": (("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}), ("custom.lineWidth", 1)),
+    "edge": (
+        ("custom.lineStyle", {"fill": "dash", "dash": [3, 5]}),
+        ("custom.lineWidth", 1),
+        ("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}),
+    ),
     "low": (("custom.lineWidth", 0),),
     "high": (("custom.lineWidth", 0), ("custom.fillOpacity", 18)),
 }

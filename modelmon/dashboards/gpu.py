@@ -37,8 +37,9 @@ GPU: Final = Row(
             empty=_NONE,
         ),
         lines(
-            "Energy per prediction",
+            "Energy per call and prediction",
             "Over the $span before; a right answer costs the energy of the wrong ones too.",
+            Query(share(gained(_ENERGY), gained(ONE.of("modelmon.calls"))), "per call"),
             Query(share(gained(_ENERGY), _ANSWERS), "per prediction"),
             Query(share(gained(_ENERGY), f"{_ANSWERS} * {accuracy(ONE)}"), "per right prediction"),
             unit="joule",

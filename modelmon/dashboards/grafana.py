@@ -170,7 +170,8 @@ def _options(panel: Panel) -> Json:
 _REDUCE: Final[Json] = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 _OPTIONS: Final[dict[str, Json]] = {
     "timeseries": {
-        "legend": {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]},
+        # no last value in the legend: for a series that has ended it would be an old one
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
         "tooltip": {"mode": "multi", "sort": "desc"},
     },
     "stat": {
@@ -179,6 +180,8 @@ _OPTIONS: Final[dict[str, Json]] = {
         "graphMode": "none",
         "justifyMode": "auto",
         "orientation": "auto",
+        "percentChangeColorMode": "standard",
+        "showPercentChange": False,
         "textMode": "auto",
         "wideLayout": True,
     },
@@ -201,14 +204,6 @@ _OPTIONS: Final[dict[str, Json]] = {
         "showValue": "never",
         "tooltip": {"mode": "single", "yHistogram": True, "showColorScale": True},
     },
-    "table": {
-        "showHeader": True,
-        "cellHeight": "sm",
-        "footer": {"show": False, "reducer": ["sum"], "countRows": False},
-    },
-    "matrix": {
-        "showHeader": True,
-        "cellHeight": "sm",
-        "footer": {"show": False, "reducer": ["sum"], "countRows": False},
-    },
+    "table": {"frameIndex": 0, "showHeader": True, "cellHeight": "sm"},
+    "matrix": {"frameIndex": 0, "showHeader": True, "cellHeight": "sm"},
 }

@@ -15,6 +15,7 @@ from modelmon.dashboards.streams import REGRESSION, STREAMS
 
 _CALLS: Final = ONE.of("modelmon.calls")
 _BUCKETS: Final = ONE.of("modelmon.call.duration", "_bucket", outcome="ok")
+_OUTCOMES: Final = {"ok": "green", "error": "red", "cancelled": "yellow", "abandoned": "purple"}
 _DELAYS: Final = ONE.of("modelmon.label.delay", "_bucket")
 
 _HEALTH: Final = Row(
@@ -35,7 +36,7 @@ _HEALTH: Final = Row(
             decimals=1,
             empty=NO_LABELS,
         ),
-        stat("Labels", "First labels within $span.", joined(ONE), width=3, decimals=0, empty=NO_LABELS),
+        stat("Labels", "First labels within $span.", joined(ONE), "locale", width=3, decimals=0, empty=NO_LABELS),
         stat(
             "Labelled share",
             "Labelled predictions as a share of all accepted with an id since counting began.",
@@ -49,6 +50,7 @@ _HEALTH: Final = Row(
             "Awaiting a label",
             "Predictions whose label has not come.",
             total(ONE.of("modelmon.join.occupancy", state="pending")),
+            "locale",
             width=3,
             empty="no predictions with ids",
         ),
@@ -109,8 +111,8 @@ _QUALITY: Final = Row(
             "Over all labels so far, with its 95 % interval. It cannot be added up over processes, so each that shows "
             "one has its own lines.",
             Query(ONE.of("modelmon.quality", metric="auc", window="total"), "{{version}} {{instance}}"),
-            Query(ONE.of("modelmon.quality.low", metric="auc", window="total"), "{{version}} from", "dashed"),
-            Query(ONE.of("modelmon.quality.high", metric="auc", window="total"), "{{version}} to", "dashed"),
+            Query(ONE.of("modelmon.quality.low", metric="auc", window="total"), "{{version}} {{instance}}", "edge"),
+            Query(ONE.of("modelmon.quality.high", metric="auc", window="total"), "{{version}} {{instance}}", "edge"),
             unit="percentunit",
             height=9,
             empty="no scores with labels",
@@ -150,7 +152,10 @@ _SPEED: Final = Row(
         lines(
             "Calls by how they ended",
             "Calls per second.",
-            Query(rate(_CALLS, ("outcome",)), "{{outcome}}"),
+            *(
+                Query(rate(ONE.of("modelmon.calls", outcome=outcome)), outcome, color=color)
+                for outcome, color in _OUTCOMES.items()
+            ),
             unit="reqps",
             stacked=True,
         ),

@@ -24,8 +24,16 @@ _NOW: Final = Row(
         stat("Calls per second", "Calls that ended, of all models.", rate(_CALLS), "reqps", width=3, decimals=1),
         stat("Calls that failed", "Calls that raised, as a share.", failed_share(ALL), "percentunit", decimals=2),
         stat("Calls running", "Calls that run at this moment.", total(ALL.of("modelmon.call.active")), width=3),
-        stat("Labels", "Predictions that met their first label within $span.", joined(ALL), width=3, decimals=0),
-        stat("Awaiting a label", "Predictions with an id whose label has not come.", total(_WAITING), decimals=0),
+        stat(
+            "Labels", "Predictions that met their first label within $span.", joined(ALL), "locale", width=3, decimals=0
+        ),
+        stat(
+            "Awaiting a label",
+            "Predictions with an id whose label has not come.",
+            total(_WAITING),
+            "locale",
+            decimals=0,
+        ),
         stat(
             "Models without labels",
             "Models and versions that took predictions with ids within $span, but no label: nobody knows how good "
@@ -48,9 +56,9 @@ _TABLE: Final = Panel(
         Query(quantile(0.5, _BUCKETS, _BY), name="p50", unit="s"),
         Query(quantile(0.95, _BUCKETS, _BY), name="p95", unit="s"),
         Query(quantile(0.99, _BUCKETS, _BY), name="p99", unit="s"),
-        Query(total(_WAITING, _BY), name="awaiting", decimals=0),
+        Query(total(_WAITING, _BY), name="awaiting", unit="locale", decimals=0),
         Query(coverage(ALL, _BY), name="labelled", unit="percentunit", decimals=1),
-        Query(joined(ALL, _BY), name="labels in span", decimals=0),
+        Query(joined(ALL, _BY), name="labels in span", unit="locale", decimals=0),
         Query(accuracy(ALL, _BY), name="accuracy", unit="percentunit", decimals=1),
         Query(wilson(ALL, "-", _BY), name="from", unit="percentunit", decimals=1),
         Query(wilson(ALL, "+", _BY), name="to", unit="percentunit", decimals=1),

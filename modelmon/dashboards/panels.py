@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Look = Literal["line", "dashed", "low", "high"]
+Look = Literal["line", "dashed", "edge", "low", "high"]
 Kind = Literal["timeseries", "stat", "heatmap", "table", "matrix", "text"]
 
 COLUMNS = 24
@@ -18,7 +18,8 @@ class Query:
     Attributes:
         expr: PromQL; may hold Grafana's variables.
         legend: what a series is called; ``{{label}}`` stands for a label's value.
-        look: how lines are drawn; ``low`` and ``high`` are the ends of a band, one series each.
+        look: how lines are drawn; ``low`` and ``high`` are the ends of a band, one series each; ``edge`` is an end of
+            an interval where there are many series: named like the line that it belongs to, it has its colour.
         color: a fixed colour of all its series, or nothing for Grafana's choice.
         unit: of these series alone, where a panel holds several.
         name: the column's heading in a table.

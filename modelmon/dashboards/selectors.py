@@ -31,7 +31,7 @@ class Scope:
     targets: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
 
-    def of(self, name: str, part: str = "", **matchers: str) -> str:
+    def of(self, name: str, part: str = "", /, **matchers: str) -> str:
         """Return the selector of an instrument within this scope.
 
         Args:
