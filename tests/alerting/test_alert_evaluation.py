@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from watched_models import World
 
 from modelmon import Alert, Monitor, Rule, Snapshot
@@ -222,3 +224,21 @@ def test_the_table_shows_every_state():
     assert heading.split() == ["rule", "model", "state", "value", "threshold", "reason"]
     assert errors.split() == ["errors", "fraud", "1", "firing", "1", "above", "0.5"]
     assert "undefined" in misses
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12))
+def test_a_window_holds_exactly_what_came_in_it(rounds):
+    """Whatever came in how many periods, a rule of four periods finds the calls of the last four, none twice."""
+    world = World(
+        Rule("errors", "errors", per="calls", above=0.5, window=60), Rule("calls", "calls", above=7, window=60)
+    )
+    for turn, (good, bad) in enumerate(rounds):
+        world.call(good)
+        world.call(bad, error=ValueError())
+        world.after(15)
+        recent = rounds[max(0, turn - 3) : turn + 1]
+        calls, errors = sum(map(sum, recent)), sum(bad for _, bad in recent)
+        assert world.alert("calls").value == calls
+        assert (world.alert("calls").state == "firing") is (calls > 7)
+        assert (world.alert("errors").state == "firing") is (errors / max(calls, 1) > 0.5)
