@@ -1,4 +1,4 @@
-"""The command line: ``modelmon demo``, ``label``, ``serve`` and ``dashboard``, also ``python -m modelmon …``."""
+"""The command line: ``modelmon COMMAND``, also ``python -m modelmon COMMAND``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from modelmon.commands import dashboard, label, serve
+from modelmon.commands import dashboard, label, rules, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     label.add(commands)
     serve.add(commands)
     dashboard.add(commands)
+    rules.add(commands)
     return parser
 
 

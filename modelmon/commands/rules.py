@@ -1,0 +1,140 @@
+"""The command ``modelmon rules FILE``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from modelmon.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from modelmon.rules import Objective, Rule
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+_ABOUT: Final = """\
+Writes a rule file for Prometheus: recording rules that work out quality from the exported counters over all replicas,
+and an alert for each Rule and Objective in FILE.
+FILE is a Python program, which is run, and whose rules, objectives and Alerts are taken wherever they stand at its top
+level or in a list or tuple there; or YAML or JSON with lists under rules: and objectives:.
+Without FILE there are recording rules only."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    import argparse  # noqa: PLC0415  (loaded already)
+
+    raw = argparse.RawDescriptionHelpFormatter
+    made = commands.add_parser(
+        "rules", help="write rules as a rule file for Prometheus", description=_ABOUT, formatter_class=raw
+    )
+    made.set_defaults(run=run)
+    made.add_argument("file", metavar="FILE", nargs="?", help="Python (.py), YAML (.yml, .yaml) or JSON (.json)")
+    made.add_argument("-o", "--output", metavar="FILE", help="where to write (default: standard output)")
+    made.add_argument(
+        "--arrivals",
+        metavar="SPAN",
+        action="append",
+        help="record quality of the labels that arrived within this time too; can be repeated (default: 1h)",
+    )
+    made.add_argument("--no-quality", action="store_true", help="write alerts only")
+    made.add_argument(
+        "--keep",
+        metavar="LABEL",
+        action="append",
+        default=[],
+        help="a label of yours that tells deployments apart, such as namespace; can be repeated",
+    )
+    made.add_argument("--interval", metavar="SPAN", help="how often the server works the rules out (default: its own)")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Write the rule file and return the exit status."""
+    try:
+        return _run(chosen)
+    except (ConfigurationError, FileNotFoundError, IsADirectoryError, ValueError) as error:
+        _say(str(error))
+        return USAGE
+    except (ImportError, OSError) as error:
+        _say(str(error) or type(error).__name__)
+        return FAILED
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from modelmon.rules import prometheus, windows  # noqa: PLC0415  (numpy loads when there is something to do)
+
+    rules = [] if chosen.file is None else load(chosen.file)
+    arrivals = None if chosen.no_quality else (["1h"] if chosen.arrivals is None else chosen.arrivals)
+    text = prometheus(rules, arrivals=arrivals, keep=chosen.keep, interval=chosen.interval)
+    if chosen.output is None:
+        sys.stdout.write(text)
+    else:
+        Path(chosen.output).write_text(text, "utf-8")
+    if needed := windows(rules):
+        _say(f"rules about quality read windows that an exporter must show: PrometheusExporter(windows={needed!r})")
+    return DONE
+
+
+def load(file: str) -> list[Rule | Objective]:
+    """Return the rules of a file.
+
+    Raises:
+        ConfigurationError: when there are none in it, or one cannot work.
+        ImportError: when YAML is to be read without its extra.
+    """
+    from modelmon.rules.declared import declared  # noqa: PLC0415
+
+    path = Path(file)
+    if path.suffix == ".py":
+        found = _run_program(path)
+    elif path.suffix == ".json":
+        found = declared(json.loads(path.read_text("utf-8")))
+    elif path.suffix in {".yml", ".yaml"}:
+        found = declared(_yaml(path.read_text("utf-8"), file))
+    else:
+        msg = f"{file}: rules stand in a file that ends in .py, .yml, .yaml or .json"
+        raise ConfigurationError(msg)
+    if not found:
+        msg = f"{file}: there is no Rule or Objective in it"
+        raise ConfigurationError(msg)
+    return found
+
+
+def _run_program(path: Path) -> list[Rule | Objective]:
+    """Run a program, and return what it declares, each rule once."""
+    import runpy  # noqa: PLC0415  (only for this)
+
+    from modelmon.alerting import Alerts  # noqa: PLC0415
+    from modelmon.rules import Objective, Rule  # noqa: PLC0415
+
+    sys.path.insert(0, str(path.parent))
+    try:
+        names = runpy.run_path(str(path))
+    finally:
+        sys.path.remove(str(path.parent))
+    found: dict[Rule | Objective, None] = {}
+    for value in names.values():
+        held = value.rules if isinstance(value, Alerts) else value if isinstance(value, (list, tuple)) else (value,)
+        found.update((rule, None) for rule in held if isinstance(rule, (Rule, Objective)))
+    return list(found)
+
+
+def _yaml(text: str, file: str) -> Any:
+    try:
+        import yaml  # noqa: PLC0415  (an extra)
+    except ModuleNotFoundError as error:
+        msg = 'rules in YAML need PyYAML: pip install "modelmon[rules]"; rules in Python and JSON need nothing'
+        raise ImportError(msg, name=error.name) from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        msg = f"{file}: {error}"
+        raise ConfigurationError(msg) from None
+
+
+def _say(message: str) -> None:
+    print(f"modelmon: {message}", file=sys.stderr)

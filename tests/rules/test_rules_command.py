@@ -1,0 +1,114 @@
+"""The command ``modelmon rules``: Python, YAML and JSON in, a rule file out that promtool takes."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import promtool
+import pytest
+from servers import needs
+
+from modelmon import Burn, Objective, Rule
+from modelmon.cli import main
+from modelmon.rules import prometheus
+
+PROGRAM = """
+from modelmon import Alerts, Objective, Rule
+import thresholds
+
+slow = Rule("slow", "duration", quantile=0.99, above=thresholds.SLOW, hold=60)
+ratios = [Rule("fails", "errors", per="calls", above=0.1), "no rule"]
+alerts = Alerts(slow, Rule("misses", "recall", of="fraud", below=0.8, window="24h"), notify=print)
+objectives = (Objective("answers", "calls", target=0.99),)
+"""
+DATA = {
+    "rules": [
+        {"name": "slow", "metric": "duration", "quantile": 0.99, "above": 0.25, "hold": 60},
+        {"name": "fails", "metric": "errors", "per": "calls", "above": 0.1},
+        {"name": "misses", "metric": "recall", "of": "fraud", "below": 0.8, "window": "24h"},
+    ],
+    "objectives": [{"name": "answers", "metric": "calls", "target": 0.99}],
+}
+RULES = (
+    Rule("slow", "duration", quantile=0.99, above=0.25, hold=60),
+    Rule("fails", "errors", per="calls", above=0.1),
+    Rule("misses", "recall", of="fraud", below=0.8, window="24h"),
+    Objective("answers", "calls", target=0.99),
+)
+
+
+@pytest.mark.parametrize("kind", ["py", "yml", "json"])
+def test_the_same_rules_from_every_kind_of_file(tmp_path, capsys, kind):
+    """Python, YAML and JSON give the same rule file, and what an exporter must show is said."""
+    text = PROGRAM
+    if kind != "py":
+        yaml = pytest.importorskip("yaml")
+        text = yaml.safe_dump(DATA, sort_keys=False) if kind == "yml" else json.dumps(DATA)
+    file = tmp_path / f"alerts.{kind}"
+    file.write_text(text, "utf-8")
+    tmp_path.joinpath("thresholds.py").write_text("SLOW = 0.25\n", "utf-8")
+    assert main(["rules", str(file)]) == 0
+    sys.modules.pop("thresholds", None)
+    told = capsys.readouterr()
+    assert told.out == prometheus(RULES)
+    assert "windows=('1d:mature',)" in told.err
+
+
+@needs("promtool")
+def test_without_a_file_quality_is_recorded(tmp_path, capsys):
+    """Without a file there are recording rules alone, apart by namespace, and promtool takes them."""
+    out = tmp_path / "quality.yml"
+    words = ["--arrivals", "1h", "--arrivals", "1d", "--keep", "namespace", "--interval", "30s"]
+    assert main(["rules", "-o", str(out), *words]) == 0
+    assert capsys.readouterr() == ("", "")
+    text = out.read_text("utf-8")
+    assert "interval: 30s" in text
+    assert "sum by (model, version, namespace) (modelmon:tp:1d)" in text
+    assert "SUCCESS" in promtool.check(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.py", "x = 1", "there is no Rule or Objective in it"),
+        ("a.toml", "", "ends in .py, .yml, .yaml or .json"),
+        ("a.json", "[", "Expecting value"),
+        ("a.json", "[]", "a file of rules holds a list under rules:"),
+        ("a.json", '{"rules": {}}', "rules: must be a list"),
+        ("a.json", '{"rules": [7]}', "rules[0] must be a mapping"),
+        ("a.json", '{"rules": [{"metric": "duration", "above": 1}]}', "missing 1 required positional argument: 'name'"),
+        ("a.json", '{"rules": [{"name": "a", "metrik": "duration"}]}', "rules[0]: 'metrik' is none of name, metric"),
+        ("a.json", '{"rules": [{"name": "a", "metric": "durations", "above": 1}]}', "nothing is called 'durations'"),
+        ("a.json", '{"objectives": [{"name": "a", "target": 0.9, "burns": 3}]}', "burns: must be a list"),
+        ("a.json", '{"rules": [{"name": "a", "metric": "recall", "above": 0.9}]}', "say of= or average="),
+    ],
+)
+def test_what_cannot_work_is_said(tmp_path, capsys, name, text, said):
+    """A file without rules, or with one that cannot work, is refused with the reason and the place."""
+    tmp_path.joinpath(name).write_text(text, "utf-8")
+    assert main(["rules", str(tmp_path / name)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_burns_of_an_objective_are_read(tmp_path, capsys):
+    """An objective's burns are mappings too."""
+    burn = {"name": "fast", "factor": 10, "window": "30m", "short": "5m"}
+    data = {"objectives": [{"name": "good", "metric": "calls", "target": 0.99, "burns": [burn]}]}
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(data), "utf-8")
+    assert main(["rules", str(file), "--no-quality"]) == 0
+    rule = Objective("good", "calls", target=0.99, burns=(Burn("fast", 10, "30m", "5m"),))
+    assert capsys.readouterr().out == prometheus([rule], arrivals=None)
+
+
+def test_broken_yaml_and_missing_files_are_said(tmp_path, capsys, monkeypatch):
+    """YAML that is none, a file that is missing, and PyYAML that is missing, are one line each."""
+    pytest.importorskip("yaml")
+    file = tmp_path / "a.yml"
+    file.write_text("rules: [", "utf-8")
+    assert main(["rules", str(file)]) == 2
+    assert main(["rules", str(tmp_path / "b.yml")]) == 2
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert main(["rules", str(file)]) == 1
+    assert "modelmon[rules]" in capsys.readouterr().err
