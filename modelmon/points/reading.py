@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from modelmon.points.calls import fill_calls, fill_predictions
+from modelmon.points.devices import fill_devices, fill_hardware, fill_powers
 from modelmon.points.joins import fill_coverage, fill_joins
 from modelmon.points.matrices import fill_matrices, fill_scores
 from modelmon.points.qualities import fill_quality
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import ItemsView, Sequence
 
     from modelmon.accumulators import Counts
-    from modelmon.parts import SeriesKey, Slice
+    from modelmon.parts import DevicePart, SeriesKey, Slice
     from modelmon.points.catalogue import Point
     from modelmon.readings.distributions import Distribution
     from modelmon.readings.model import ModelSnapshot
@@ -77,6 +78,11 @@ class Whole(Protocol):
         ...
 
     @property
+    def devices(self) -> dict[str, DevicePart]:
+        """Graphics processors by UUID."""
+        ...
+
+    @property
     def greatest(self) -> dict[str, float]:
         """The greatest of each current value that belongs to no model, by name."""
         ...
@@ -109,6 +115,8 @@ def _model_points(snapshot: Whole, windows: Sequence[str], *, slices: bool, most
             found += sheet.points
         sheet = Sheet(series_attributes(model, version, ()))
         fill_scores(sheet, whole)
+        fill_devices(sheet, whole)
+        fill_powers(sheet, whole, snapshot.devices)
         for seen in views(whole, windows, whole):
             fill_quality(sheet, seen.model, window=seen.window, shared=True)
         found += sheet.points
@@ -135,6 +143,7 @@ def _process_points(snapshot: Whole) -> list[Point]:
         for key, n in snapshot.counts(counted).items():
             sheet.add(name, n, *map(str, key))
     _fill_seconds(sheet, snapshot)
+    fill_hardware(sheet, snapshot)
     for kind in _STORE:
         latency = snapshot.durations(f"store_latency:{kind}")
         if latency.count:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from modelmon.readings.calls import CallReadings
+from modelmon.readings.devices import DeviceReadings
 from modelmon.readings.errors import ErrorReadings
 from modelmon.readings.lateness import LatenessReadings
 from modelmon.readings.scores import ScoreReadings
 
 
-class Readings(CallReadings, LatenessReadings, ScoreReadings, ErrorReadings):
-    """Read calls, the join, classes, scores and errors."""
+class Readings(DeviceReadings, LatenessReadings, ScoreReadings, ErrorReadings):
+    """Read calls, devices, the join, classes, scores and errors."""

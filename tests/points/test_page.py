@@ -14,7 +14,7 @@ KINDS = {"updown": "up-down counter"}
 
 def test_page_and_catalogue_agree():
     """Every row of the catalogue is on the page with its kind, unit, attributes, Prometheus name and help, in order."""
-    rows = re.findall(r"^\| (`modelmon\..*) \|$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    rows = re.findall(r"^\| (`(?:modelmon|hw)\..*) \|$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
     shown = {row.split(" | ")[0].strip("`"): row.split(" | ")[1:] for row in rows}
     assert shown.keys() == CATALOGUE.keys()
     for name, row in CATALOGUE.items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_worlds import BINARY, HOUR, NOW, WORLDS, class_ledger, of_parts, process_ledger, snapshot
 
 from modelmon.accumulators.losses import SCORE_EDGES
-from modelmon.parts import SeriesPart
+from modelmon.parts import DevicePart, SeriesPart
 from modelmon.points import CATALOGUE, HistogramValue, Point, points
 from modelmon.points.attributes import RESERVED, label_name, safe_text, slice_attributes
 from modelmon.points.sheets import CLASSES
@@ -51,7 +52,7 @@ def test_every_point_stands_in_the_catalogue(world):
             assert type(point.value) in {int, float}
             assert math.isfinite(point.value)
             assert row.kind != "counter" or point.value >= 0
-            assert row.kind != "counter" or type(point.value) is (float if row.unit == "s" else int)
+            assert row.kind != "counter" or type(point.value) is (float if row.unit in {"s", "J"} else int)
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -67,9 +68,47 @@ def test_snapshots_hand_out_their_points(world):
     assert WORLDS[world].points() == points(WORLDS[world])
 
 
+def on_devices(snapshot):
+    """Return a snapshot whose process read a device, and whose models had their part of it."""
+    part, *others = Snapshot.from_json(snapshot.to_json()).parts
+    gauges = dict.fromkeys(("utilization", "memory_usage", "memory_limit", "memory_utilization"), 0.5)
+    gauges |= dict.fromkeys(("power", "temperature", "memory_process"), 70.0)
+    device = DevicePart("H100", "nvidia", "", "580", "ok", "gpu", gauges, tuple((*key, 300.0, 2.0) for key in snapshot))
+    for name in ("hw_energy", "gpu_unattributed"):
+        part.counts.counts(name).add(("GPU-1",), 10**9)
+    for name in ("gpu_errors", "gpu_throttled", "gpu_counter_faults"):
+        part.counts.counts(name).add(("GPU-1", "x"), 10**9)
+    part.counts.counts("sampler_overruns").add((), 2)
+    part.counts.counts("sampler_calls").add((), 6)
+    part.counts.counts("sampler_errors").add(("DeviceGetPowerUsage", "GpuIsLost"), 1)
+    part.counts.durations("sampler_tick").add(10**6)
+    for series in part.series.values():
+        for tally in series.ledgers[()].book(1):
+            tally.counts("predicted").add(("x",), 8)
+            tally.counts("gpu_energy").add(("GPU-1", "exclusive", "device"), 16 * 10**6)
+            tally.counts("gpu_busy").add(("GPU-1", "calls"), 2 * 10**9)
+    return Snapshot((replace(part, devices={"GPU-1": device}, gauges={**part.gauges, "gpu_available": 1.0}), *others))
+
+
+def test_devices_and_what_models_had_of_them():
+    """Busy time and energy stand under model and device; energy for each correct prediction takes labels."""
+    whole = on_devices(WORLDS["binary"])
+    fraud = whole["fraud"]
+    assert fraud.gpu_energy == 16
+    assert fraud.gpu_busy == 2
+    assert fraud.energy_per_correct_prediction == pytest.approx(16 / fraud.predictions / fraud.accuracy)
+    of = points(whole)
+    assert value(of, "modelmon.gpu.energy", model="fraud") == 16
+    assert value(of, "modelmon.gpu.energy_per_prediction", model="fraud") == 16 / fraud.predictions
+    assert value(of, "modelmon.gpu.model_power", model="fraud") == 300
+    assert {dict(point.attributes)["hw.id"] for point in of if point.name.startswith("hw.")} == {"GPU-1"}
+    assert math.isnan(WORLDS["binary"]["fraud"].energy_per_prediction)
+
+
 def test_everything_in_the_catalogue_occurs():
     """No row stands in the catalogue that nothing can fill."""
-    seen = {point.name for world in WORLDS.values() for point in points(world)}
+    worlds = (*WORLDS.values(), on_devices(WORLDS["binary"]))
+    seen = {point.name for world in worlds for point in points(world)}
     rare = {"modelmon.call.batch_size", "modelmon.stream.items", "modelmon.self.sanitized", "modelmon.self.overflow"}
     rare |= {"modelmon.stream.time_to_first_item", "modelmon.stream.time_per_item", "modelmon.self.internal_errors"}
     rare |= {"modelmon.label.assumed", "modelmon.receipts", "modelmon.intake.labels", "modelmon.intake.refused"}
