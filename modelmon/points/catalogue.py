@@ -12,7 +12,7 @@ To add a number: add its row here, the line that fills it in the room of its sub
 
 from __future__ import annotations
 
-from modelmon.points import devices, upkeep
+from modelmon.points import hardware, upkeep
 from modelmon.points.instruments import (
     DELAY_BOUNDS,
     DURATION_BOUNDS,
@@ -144,9 +144,9 @@ _ROWS = (
     Instrument(
         "modelmon.quality.support", "gauge", "{prediction}", "Rows that the quality rests on in this window.", _QUALITY
     ),
-    *devices.MODEL_ROWS,
+    *hardware.MODEL_ROWS,
     *upkeep.ROWS,
-    *devices.ROWS,
+    *hardware.ROWS,
 )
 
 CATALOGUE: dict[str, Instrument] = {row.name: row for row in _ROWS}
