@@ -16,6 +16,7 @@ from modelmon.dashboards.streams import REGRESSION, STREAMS
 _CALLS: Final = ONE.of("modelmon.calls")
 _BUCKETS: Final = ONE.of("modelmon.call.duration", "_bucket", outcome="ok")
 _OUTCOMES: Final = {"ok": "green", "error": "red", "cancelled": "yellow", "abandoned": "purple"}
+_STATES: Final = {"pending": "yellow", "joined": "green", "closed": "blue", "expired": "red", "evicted": "purple"}
 _DELAYS: Final = ONE.of("modelmon.label.delay", "_bucket")
 
 _HEALTH: Final = Row(
@@ -103,6 +104,7 @@ _QUALITY: Final = Row(
             "Labels that came within $span: lines are true classes, columns predicted ones. Corrections of labels from "
             "before may leave less than 0. Above 32 classes there are no cells.",
             (Query(matrix(ONE)),),
+            unit="locale",
             empty=NO_LABELS,
             height=9,
         ),
@@ -202,8 +204,11 @@ _LABELS: Final = Row(
         ),
         lines(
             "Where predictions are",
-            "Predictions with an id by state: pending ones await a label, expired ones gave up.",
-            Query(total(ONE.of("modelmon.join.occupancy"), ("state",)), "{{state}}"),
+            "Predictions with an id: pending ones await a label, expired ones gave up, evicted ones made room.",
+            *(
+                Query(total(ONE.of("modelmon.join.occupancy", state=state)), state, color=color)
+                for state, color in _STATES.items()
+            ),
             stacked=True,
             empty="no predictions with ids",
         ),

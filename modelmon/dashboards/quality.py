@@ -79,7 +79,7 @@ def _marginal(scope: Scope, side: str, by: By) -> str:
 
 def matrix(scope: Scope) -> str:
     """Return the confusion matrix of the labels within the span; corrections of older labels may leave less than 0."""
-    return f"round({_net(scope, _GROSS, ('actual', 'predicted'))})"
+    return f"round({_net(scope, _GROSS, ('actual', 'predicted'))}) and on () ({_net(scope, _GROSS, ())} > 0)"
 
 
 def joined(scope: Scope, by: By = (), span: str = SPAN) -> str:

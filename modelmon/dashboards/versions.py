@@ -38,7 +38,7 @@ _NOW: Final = Row(
     "Challenger less champion",
     (
         stat(
-            "Difference in accuracy",
+            "Difference in accuracy, points",
             "Challenger less champion, of the labels that came within $span.",
             _DIFFERENCE,
             "percentunit",

@@ -1,0 +1,8 @@
+"""Make the servers of the exporters' tests importable by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "exporters"))
