@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
-from modelmon.alerting.posting import checked_address, checked_headers, post
+from modelmon.alerting.posting import address_of, post
 from modelmon.exporters.log import one_line
 from modelmon.points.attributes import label_name, safe_text
 from modelmon.timespans import seconds
 
 if TYPE_CHECKING:
-    import ssl
+    import os
     from collections.abc import Mapping, Sequence
 
     from modelmon.alerting.alert import Alert
@@ -57,29 +58,27 @@ class Webhook:
     attempts = None
 
     def __init__(
-        self, address: str, *, headers: Mapping[str, str] | None = None, context: ssl.SSLContext | None = None
+        self, address: str, *, headers: Mapping[str, str] | None = None, cafile: str | os.PathLike[str] | None = None
     ) -> None:
         """Post to this address.
 
         Args:
             address: begins with ``http://`` or ``https://``.
             headers: sent with every request, such as ``{"Authorization": "Bearer …"}``.
-            context: how to verify the other side's certificate, where the system's own authorities are not enough.
+            cafile: a PEM file with those whose certificates are trusted; those of the system if left out.
 
         Raises:
             ConfigurationError: when it cannot be posted to.
         """
-        self._address = checked_address(address, kind="Webhook")
-        self._headers = checked_headers(headers, kind="Webhook")
-        self._context = context
+        self._address = address_of(address, kind="Webhook", headers=headers, cafile=cafile)
 
     def __call__(self, alert: Alert) -> None:
         """Post a change."""
-        post(self._address, alert.to_dict(), self._headers, self._context)
+        post(self._address, alert.to_dict())
 
     def __repr__(self) -> str:
         """Show where it posts to, and nothing that may be secret."""
-        return f"<Webhook {self._address.scheme}://{self._address.netloc}>"
+        return f"<Webhook {self._address.target}>"
 
 
 class Alertmanager:
@@ -98,7 +97,7 @@ class Alertmanager:
         *,
         labels: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        context: ssl.SSLContext | None = None,
+        cafile: str | os.PathLike[str] | None = None,
         keep: float | str = "5m",
     ) -> None:
         """Tell the one at this address.
@@ -107,17 +106,15 @@ class Alertmanager:
             address: begins with ``http://`` or ``https://``; the API's path is added.
             labels: added to every alert, such as ``{"team": "risk"}``.
             headers: sent with every request.
-            context: how to verify the other side's certificate, where the system's own authorities are not enough.
+            cafile: a PEM file with those whose certificates are trusted; those of the system if left out.
             keep: how long what fires stays there without word of us; it is told again five times as often.
 
         Raises:
             ConfigurationError: when it cannot be posted to.
         """
-        parts = checked_address(address, kind="Alertmanager")
-        self._address = parts._replace(path=f"{parts.path.rstrip('/')}/api/v2/alerts", query="")
-        self._headers = checked_headers(headers, kind="Alertmanager")
+        found = address_of(address, kind="Alertmanager", headers=headers, cafile=cafile)
+        self._address = replace(found, path=f"{found.path.rstrip('/')}/api/v2/alerts")
         self._labels = {label_name(name): safe_text(str(value)) for name, value in (labels or {}).items()}
-        self._context = context
         self._keep = max(seconds(keep, "keep"), 1.0)
         self.every = self._keep / 5
 
@@ -132,10 +129,10 @@ class Alertmanager:
 
     def __repr__(self) -> str:
         """Show where it is, and nothing that may be secret."""
-        return f"<Alertmanager {self._address.scheme}://{self._address.netloc}>"
+        return f"<Alertmanager {self._address.target}>"
 
     def _post(self, alerts: Sequence[Alert]) -> None:
-        post(self._address, [self._written(alert) for alert in alerts], self._headers, self._context)
+        post(self._address, [self._written(alert) for alert in alerts])
 
     def _written(self, alert: Alert) -> dict[str, Any]:
         """Return an alert as the API takes it; times are of this machine's clock, which the other side shares."""

@@ -3,7 +3,7 @@
 Rules:
 
 1. The address is what the program was set up with, ``http`` or ``https``; nothing of an alert goes into it.
-2. No redirect is followed, no proxy asked, and nothing of the answer read but its first line.
+2. No redirect is followed, no proxy asked, and nothing of the answer read but its head.
 3. All of it takes at most three seconds, however slowly the other side sends; looking up a name is the system's affair.
 """
 
@@ -11,23 +11,25 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import ssl
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import SplitResult, urlsplit
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 from modelmon.errors import ConfigurationError
+from modelmon.exporters.posting import Target, send, target_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
 TIMEOUT_S: Final = 3.0
-SCHEMES: Final = {"http": 80, "https": 443}
-_HEAD: Final = 4096
-_PASSING: Final = frozenset({408, 425, 429})
+_OURS: Final = frozenset({"host", "content-length", "content-type", "connection", "transfer-encoding"})
+_DONE: Final = range(200, 300)
+_ELSEWHERE: Final = range(300, 400)
+_PASSING: Final = frozenset({408, 425, 429, *range(500, 600)})
+_UNPRINTABLE: Final = re.compile(r"[^!-~]")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?:[ \r]|$)")
+_LINE: Final = re.compile(r"[ -~]*")
 
 
 class Refused(Exception):  # noqa: N818  (it says what happened)
@@ -47,115 +49,79 @@ class Unanswered(Exception):  # noqa: N818  (it says what happened)
     """Report an answer that may be another one next time."""
 
 
-def checked_address(address: str, *, kind: str) -> SplitResult:
-    """Return the parts of an address that may be posted to.
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Say where documents are posted to; it shows neither path nor headers, which may be secret.
+
+    Attributes:
+        target: scheme, host and port.
+        path: with the query, if there is one.
+        headers: sent with every document.
+    """
+
+    target: Target
+    path: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def address_of(
+    url: str, *, kind: str, headers: Mapping[str, str] | None = None, cafile: str | os.PathLike[str] | None = None
+) -> Address:
+    """Read an address.
 
     Args:
-        address: such as ``"https://alerts.example.com/hook"``.
+        url: such as ``"https://alerts.example.com/hook"``.
         kind: what it is for; the error names it.
+        headers: what to send with every document.
+        cafile: a PEM file with those whose certificates are trusted; those of the system if left out.
 
     Raises:
-        ConfigurationError: when it cannot be posted to; the message repeats no password or token.
+        ConfigurationError: when nothing can be posted there; the message repeats neither password nor token.
     """
     try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except (ValueError, AttributeError) as error:
-        msg = f"{kind}: the address cannot be read: {error}"
-        raise ConfigurationError(msg) from None
-    if parts.scheme not in SCHEMES or not host:
-        msg = f"{kind}: the address must begin with http:// or https:// and name a host, not {parts.scheme!r}"
-        raise ConfigurationError(msg)
+        parts = urlsplit(url)
+        if _UNPRINTABLE.search(url):
+            raise ValueError  # noqa: TRY301  (whatever is wrong with it, it is not shown)
+        named = f"{parts.hostname}:{parts.port}"
+    except (ValueError, TypeError, AttributeError):
+        _refuse(kind, "the address cannot be read: give http://... or https://... in printable ASCII characters")
     if parts.username is not None or parts.password is not None:
-        msg = f"{kind}: no name or password in the address; use headers= with Authorization"
-        raise ConfigurationError(msg)
-    target = f"{host}{parts.path}{parts.query}"
-    if not target.isascii() or not target.isprintable() or " " in target or port == 0:
-        msg = f"{kind}: the address must be of printable ASCII characters without spaces"
-        raise ConfigurationError(msg)
-    return parts
+        _refuse(kind, "no name or password in the address; give headers= with Authorization")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or named.endswith(":0"):
+        _refuse(kind, f"the address must begin with http:// or https:// and name a host, not {parts.scheme!r}")
+    target = target_of(f"{parts.scheme}://{parts.netloc}", cafile=cafile)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Address(target, path, _checked(headers or {}, kind))
 
 
-def checked_headers(headers: Mapping[str, str] | None, *, kind: str) -> dict[str, str]:
-    """Return headers that are each one line.
-
-    Raises:
-        ConfigurationError: when one is not, or is set by this library; the message repeats no value.
-    """
-    found = dict(headers or {})
-    for name, value in found.items():
-        if not _TOKEN.fullmatch(name) or not isinstance(value, str) or not value.isprintable() or not value.isascii():
-            msg = f"{kind}: the header {name!r} must be one line of printable ASCII characters"
-            raise ConfigurationError(msg)
-        if name.lower() in {"host", "content-length", "content-type", "connection", "transfer-encoding"}:
-            msg = f"{kind}: the header {name!r} is set by modelmon"
-            raise ConfigurationError(msg)
-    return found
-
-
-def post(
-    address: SplitResult, document: Any, headers: Mapping[str, str], context: ssl.SSLContext | None = None
-) -> None:
+def post(address: Address, document: Any) -> None:
     """Post a document as JSON; return when it was taken.
 
     Raises:
         Refused: when it was refused for good, or the answer leads elsewhere.
-        Unanswered: when the other side is busy, broken, too slow or answers nonsense.
-        OSError: when it cannot be reached.
+        Unanswered: when the other side is busy or broken.
+        OSError: when it cannot be reached, is too slow, or answers nonsense.
     """
-    end = monotonic() + TIMEOUT_S
     body = json.dumps(document, allow_nan=False).encode()
-    host, port = str(address.hostname), address.port or SCHEMES[address.scheme]
-    with socket.create_connection((host, port), timeout=TIMEOUT_S) as plain:
-        plain.settimeout(_left(end))
-        secured = address.scheme == "https"
-        channel = (
-            (context or ssl.create_default_context()).wrap_socket(plain, server_hostname=host) if secured else plain
-        )
-        with channel:
-            channel.settimeout(_left(end))
-            channel.sendall(_request(address, body, headers))
-            status = _status(channel, end)
-    if 200 <= status < 300:  # noqa: PLR2004
+    headers = {"User-Agent": "modelmon", "Content-Type": "application/json", **address.headers}
+    status = send(address.target, "POST", address.path, body, headers, timeout=TIMEOUT_S).status
+    if status in _DONE:
         return
-    if status >= 500 or status in _PASSING:  # noqa: PLR2004
+    if status in _PASSING:
         msg = f"status {status}"
         raise Unanswered(msg)
-    raise Refused("redirected" if 300 <= status < 400 else str(status))  # noqa: PLR2004
+    raise Refused("redirected" if status in _ELSEWHERE else str(status))
 
 
-def _request(address: SplitResult, body: bytes, headers: Mapping[str, str]) -> bytes:
-    target = (address.path or "/") + (f"?{address.query}" if address.query else "")
-    lines = [
-        f"POST {target} HTTP/1.1",
-        f"Host: {address.netloc}",
-        "User-Agent: modelmon",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        *(f"{name}: {value}" for name, value in headers.items()),
-    ]
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+def _checked(headers: Mapping[str, str], kind: str) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name) or not isinstance(value, str) or not _LINE.fullmatch(value):
+            _refuse(kind, f"the header {name!r} must be one line of printable ASCII characters")
+        if name.lower() in _OURS:
+            _refuse(kind, f"the header {name!r} is set by modelmon")
+    return dict(headers)
 
 
-def _status(channel: socket.socket, end: float) -> int:
-    head = b""
-    while b"\n" not in head and len(head) < _HEAD:
-        channel.settimeout(_left(end))
-        more = channel.recv(_HEAD)
-        if not more:
-            break
-        head += more
-    match = _STATUS.match(head)
-    if match is None:
-        msg = "no HTTP answer"
-        raise Unanswered(msg)
-    return int(match[1])
-
-
-def _left(end: float) -> float:
-    left = end - monotonic()
-    if left <= 0:
-        msg = f"no answer within {TIMEOUT_S:g} s"
-        raise Unanswered(msg)
-    return left
+def _refuse(kind: str, message: str) -> NoReturn:
+    msg = f"{kind}: {message}"
+    raise ConfigurationError(msg)

@@ -100,7 +100,7 @@ def drip(connection):
 def test_a_slow_answer_is_not_waited_for(monkeypatch):
     """The time is that of the whole exchange, not of each byte of it."""
     monkeypatch.setattr(posting, "TIMEOUT_S", 0.2)
-    with server(drip) as received, pytest.raises((Unanswered, TimeoutError), match=r"no answer within|timed out"):
+    with server(drip) as received, pytest.raises(TimeoutError):
         Webhook(f"http://127.0.0.1:{received.port}/")(alert())
 
 
@@ -128,7 +128,7 @@ def test_what_will_not_pass_is_refused(status):
 )
 def test_nonsense_is_no_answer(answer):
     """Whatever is not HTTP says nothing of whether it was taken."""
-    with server(answer) as received, pytest.raises((Unanswered, ConnectionError)):
+    with server(answer) as received, pytest.raises(OSError):  # noqa: PT011
         Webhook(f"http://127.0.0.1:{received.port}/")(alert())
 
 
@@ -150,7 +150,7 @@ def test_certificates_are_verified(tmp_path):
         address = f"https://127.0.0.1:{received.port}/"
         with pytest.raises(ssl.SSLCertVerificationError):
             Webhook(address)(alert())
-        Webhook(address, context=certificates.trusting(certificate))(alert())
+        Webhook(address, cafile=certificate)(alert())
     assert len(received.documents) == 1
 
 
