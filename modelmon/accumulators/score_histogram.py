@@ -168,6 +168,17 @@ class ScoreHistogram:
         positives: Ints = self.table[1][1]
         return positives
 
+    def at_least(self, scores: Floats) -> Ints:
+        """Return how many negative and positive rows have each of these scores or a greater one, int64[2, n].
+
+        Where the histogram is coarse a score stands for its whole key.
+        """
+        keys, columns = self.table
+        wanted = coarse_keys(scores) >> (self._shift - 1) if self._shift else fine_keys(scores)
+        above = np.concatenate([np.cumsum(columns[:, ::-1], axis=1)[:, ::-1], np.zeros((2, 1), np.int64)], axis=1)
+        found: Ints = above[:, np.searchsorted(keys, wanted)]
+        return found
+
     @property
     def total(self) -> int:
         """The number of rows that count now."""

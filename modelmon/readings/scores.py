@@ -17,6 +17,8 @@ from modelmon.tasks import Binary
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     Triple = tuple[float, float, float]
 
 BEST_KEPT = 5
@@ -86,6 +88,24 @@ class ScoreReadings(ClassReadings):
         return probability.calibration_error(losses.calibration_n, forecast, losses.calibration_y)
 
     @property
+    def calibration(self) -> list[tuple[int, float, float]]:
+        """Rows, mean forecast and observed frequency in each of ten bins of equal width; nan in bins without rows."""
+        losses = self._losses
+        if not self._probable:
+            return []
+        columns = (losses.calibration_n.tolist(), losses.calibration_p, losses.calibration_y.tolist())
+        bins = zip(*columns, strict=True)
+        return [(n, p.value() / n, y / n) if n else (0, math.nan, math.nan) for n, p, y in bins]
+
+    def scored_at_least(self, place: int, thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return how many rows score each threshold or more for the class at a place of ``classes``.
+
+        Returns:
+            int64 ``(2, n)``: rows that are not the class, rows that are.
+        """
+        return self._histogram(place).at_least(thresholds)
+
+    @property
     def _probable(self) -> bool:
         """Whether scores are probabilities: a stream that mostly lies outside [0, 1] meets it by chance only."""
         return self._losses.scored > self._losses.unscored
@@ -106,16 +126,10 @@ class ScoreReadings(ClassReadings):
 
     def score_bins(self, place: int) -> ranking.Bins:
         """Return the scores of the class at a place of ``classes`` against the rest, in ascending bins."""
-        if isinstance(self.task, Binary):
-            binary = self.selection.gather_shared("scores", ScoreHistogram)
-            if binary is None:
-                return _bins(ScoreHistogram())
-            bins = _bins(binary)
-            if place == 1:
-                return bins
-            return ranking.Bins(bins.positives[::-1], bins.negatives[::-1], bins.sharp[::-1])
-        scores = self.selection.gather_shared("scores", ClassScores)
-        return _bins(ScoreHistogram() if scores is None else scores.of(place))
+        bins = _bins(self._histogram(place))
+        if place == 1 or not isinstance(self.task, Binary):
+            return bins
+        return ranking.Bins(bins.positives[::-1], bins.negatives[::-1], bins.sharp[::-1])
 
     def scored_places(self) -> list[int]:
         """Return the places of the classes that are averaged over: the positive one, or every one with scores."""
@@ -123,6 +137,13 @@ class ScoreReadings(ClassReadings):
             return [1]
         scores = self.selection.gather_shared("scores", ClassScores)
         return [] if scores is None else scores.codes()
+
+    def _histogram(self, place: int) -> ScoreHistogram:
+        """Return the scores of a class; of a binary task those of the positive one."""
+        if isinstance(self.task, Binary):
+            return self.selection.gather_shared("scores", ScoreHistogram) or ScoreHistogram()
+        scores = self.selection.gather_shared("scores", ClassScores)
+        return ScoreHistogram() if scores is None else scores.of(place)
 
     @memo
     def _area(self) -> Triple:
