@@ -376,8 +376,8 @@ else:
 def test_errors_of_our_own_tables_are_those_of_pynvml() -> None:
     """Numbers and names agree with ``pynvml``'s, and a number that nobody knows has a name too."""
     for code in Code:
-        raised = pynvml.NVMLError(int(code))
-        assert type(raised).__name__ == f"NVMLError_{title(code)}"
+        name = type(pynvml.NVMLError(int(code))).__name__
+        assert name in (f"NVMLError_{title(code)}", "NVMLError")  # the latter where this version does not know it
     assert (title(4711), verdict(4711)) == ("Error4711", Verdict.FAILING)
 
 
