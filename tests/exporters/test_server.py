@@ -9,7 +9,6 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +20,9 @@ from small_worlds import BINARY, WORLDS, class_ledger, of_parts, process_ledger
 from modelmon.exporters.prometheus import PrometheusExporter
 from modelmon.identity import class_texts
 from modelmon.parts import SeriesPart
+from modelmon.points import CATALOGUE
+from modelmon.points.families import family_of
+from modelmon.rules import prometheus as rule_file
 from modelmon.tasks import Multiclass
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from modelmon.snapshot import Snapshot
 
-RULES = Path(__file__).with_name("quality_rules.yml")
+P99 = 'histogram_quantile(0.99, sum by (model, version, le) (modelmon_call_duration_seconds_bucket{outcome="ok"}))'
 
 
 def world() -> Snapshot:
@@ -120,10 +122,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         port, *figures = stack.enter_context(serving_process())
         ports = {"world": exporter.port, "ours": both.port, "theirs": theirs.server_port, "process": port}
         targets = {job: f"127.0.0.1:{number}" for job, number in ports.items()}
-        server = stack.enter_context(prometheus(tmp_path_factory.mktemp("prometheus"), targets, RULES))
+        folder = tmp_path_factory.mktemp("prometheus")
+        rules = folder / "rules.yml"
+        rules.write_text(rule_file(), "utf-8")
+        server = stack.enter_context(prometheus(folder, targets, rules))
         server.until("count(up == 1) == 4")
-        server.until('modelmon:p99{model="fraud",version="1"}')
-        server.until('modelmon:f1{model="shop"}')
+        server.until('modelmon:roc_auc:halfwidth{model="fraud",version="2026.10"}')
+        server.until('modelmon:kappa{model="shop"}')
         yield Running(server, snapshot, [float(figure) for figure in figures])
 
 
@@ -133,12 +138,14 @@ def same(left: float, right: float) -> bool:
 
 
 @needs("prometheus")
-@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "f1_macro", "mcc"])
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "f1_macro", "precision_weighted", "mcc", "kappa"])
 def test_recorded_quality_is_the_snapshot_s(running, name):
-    """Accuracy, balanced accuracy, macro F1 and MCC in PromQL equal the snapshot's, undefined ones are absent."""
+    """Metrics of the whole matrix in PromQL equal the snapshot's, undefined ones are absent."""
     recorded = running.recorded(name)
     for (model, version), read in running.snapshot.items():
-        expected = read.f1(average="macro") if name == "f1_macro" else read.value(name)
+        metric, _, average = name.rpartition("_")
+        average = average if average in {"macro", "weighted"} else None
+        expected = read.value(metric if average else name, average=average)
         assert same(recorded.get((model, version, ""), math.nan), expected), (model, version)
 
 
@@ -160,7 +167,8 @@ def test_gauges_and_quantiles_are_the_snapshot_s(running):
     )
     gauges = {(m["model"], m.get("version", "")): n for m, n in found}
     assert gauges == {key: read.accuracy for key, read in running.snapshot.items() if key[0] != "fraud"}
-    assert 0.1 < running.recorded("p99")["fraud", "1", ""] <= 0.25
+    quantiles = {(m["model"], m["version"]): n for m, n in running.server.query(f"last_over_time(({P99})[30s:1s])")}
+    assert 0.1 < quantiles["fraud", "1"] <= 0.25
 
 
 @needs("prometheus")
@@ -190,13 +198,21 @@ def test_a_real_process(running):
     assert [number for _, number in answers] == pytest.approx(running.figures, rel=1e-12)
 
 
+@needs("prometheus")
+def test_recorded_area_bounds_the_snapshot_s(running):
+    """The area under the ROC curve that the server has from bins lies within its half-width of the exact one."""
+    key = ("fraud", "2026.10", "")
+    area, half = running.recorded("roc_auc")[key], running.recorded("roc_auc:halfwidth")[key]
+    assert abs(area - WORLDS["binary"]["fraud"].auc) <= half < 0.02
+
+
 @needs("promtool")
-def test_rules_are_sound():
+def test_rules_are_sound(tmp_path):
     """``promtool check rules`` takes our recording rules, and they read only what the catalogue exports."""
+    file = tmp_path / "rules.yml"
+    file.write_text(rule_file(), "utf-8")
     tool = shutil.which("promtool") or ""
-    checked = subprocess.run([tool, "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
+    checked = subprocess.run([tool, "check", "rules", str(file)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
-    used = set(re.findall(r"\bmodelmon_\w+", RULES.read_text("utf-8"))) - {"modelmon_quality"}
-    assert used == {
-        *("modelmon_confusion_total", "modelmon_confusion_retracted_total", "modelmon_call_duration_seconds_bucket"),
-    }
+    used = set(re.findall(r"\bmodelmon_\w+", rule_file())) - {"modelmon_quality"}
+    assert used <= {family_of(name).sample for name in CATALOGUE}
