@@ -228,6 +228,31 @@ _DEVICES: Final = Row(
             maximum=1,
             empty=_GPU,
         ),
+        lines(
+            "Devices that are not well",
+            "1 while a device is degraded or failed; a failed one is not read, so its other panels have gaps.",
+            Query(f"max by (hw_id, hw_state) ({FLEET.of('hw.status', hw_state='!ok')})", "{{hw_state}}: {{hw_id}}"),
+            minimum=0,
+            maximum=1,
+            empty=_GPU,
+        ),
+        lines(
+            "Slowed down",
+            "The share of time in which a device was throttled, by reason.",
+            Query(rate(FLEET.of("modelmon.gpu.throttled_time"), ("hw_id", "reason")), "{{reason}}: {{hw_id}}"),
+            unit="percentunit",
+            minimum=0,
+            empty="none, or the device does not say",
+        ),
+        lines(
+            "Troubles in reading them",
+            "Per second: calls of the driver that failed, readings that came too late.",
+            Query(rate(FLEET.of("modelmon.sampler.errors"), ("call", "code")), "{{call}}: {{code}}"),
+            Query(rate(FLEET.of("modelmon.sampler.overruns"), _BY), "late at {{instance}}"),
+            unit="ops",
+            minimum=0,
+            empty="none, or nothing is read",
+        ),
     ),
 )
 

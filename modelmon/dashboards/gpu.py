@@ -15,6 +15,9 @@ _ENERGY: Final = ONE.of("modelmon.gpu.energy")
 _BUSY: Final = ONE.of("modelmon.gpu.busy_time")
 _ON_DEVICE: Final = ONE.of("modelmon.call.device_duration", "_bucket")
 _WAITED: Final = ONE.of("modelmon.gpu.call.queue_delay", "_bucket")
+_POWER: Final = ONE.of("modelmon.gpu.model_power")
+_ERROR: Final = ONE.of("modelmon.gpu.model_power.stderr")
+_FIRST: Final = ONE.of("modelmon.gpu.stream.time_to_first_item", "_bucket")
 _ANSWERS: Final = gained(ONE.of("modelmon.predictions"), span=SPAN)
 
 GPU: Final = Row(
@@ -30,8 +33,9 @@ GPU: Final = Row(
         ),
         lines(
             "Power",
-            "What this model draws, by how it was attributed; the device's own floor is not in it.",
-            Query(rate(_ENERGY, ("hw_id", "method")), "{{hw_id}} ({{method}})"),
+            "What this model draws, by how it was told from others and by what it covers; without what the device "
+            "draws idle.",
+            Query(rate(_ENERGY, ("hw_id", "method", "scope")), "{{hw_id}} ({{method}}, {{scope}})"),
             unit="watt",
             minimum=0,
             empty=_NONE,
@@ -69,6 +73,32 @@ GPU: Final = Row(
             unit="bytes",
             minimum=0,
             empty=_NONE,
+        ),
+        lines(
+            "What it draws while it has the device",
+            "The power learnt for this model, with its standard error on both sides.",
+            Query(_POWER, "{{hw_id}} {{instance}}"),
+            Query(f"{_POWER} - {_ERROR}", "{{hw_id}} {{instance}}", "edge"),
+            Query(f"{_POWER} + {_ERROR}", "{{hw_id}} {{instance}}", "edge"),
+            unit="watt",
+            minimum=0,
+            empty="not learnt yet, or no device",
+        ),
+        lines(
+            "The device's time to a first item",
+            "Of streams, from when the device reached their work.",
+            *(Query(quantile(q, _FIRST), f"{q:.0%} within") for q in (0.5, 0.95)),
+            unit="s",
+            minimum=0,
+            empty="no streams timed on a device",
+        ),
+        lines(
+            "Calls that the device did not time",
+            "Per second, by reason: their duration is the host's alone.",
+            Query(rate(ONE.of("modelmon.gpu.timers.dropped"), ("reason",)), "{{reason}}"),
+            unit="ops",
+            minimum=0,
+            empty="none",
         ),
     ),
     folded=True,

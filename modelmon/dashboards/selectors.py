@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from modelmon.dashboards.pending import INSTRUMENTS
 from modelmon.points.attributes import label_name
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.families import describe
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Scope:
         >>> Scope(models={"model": "$model"}).of("modelmon.calls", outcome="!ok")
         'modelmon_calls_total{model="$model",outcome!="ok"}'
         """
-        row = INSTRUMENTS[name]
+        row = CATALOGUE[name]
         known = {label_name(attribute) for attribute in row.attributes}
         if unknown := matchers.keys() - known:
             msg = f"{name} has no attribute {', '.join(sorted(unknown))}"
@@ -73,4 +73,4 @@ def matcher(label: str, wanted: str) -> str:
 
 def bare(name: str) -> str:
     """Return the name of an instrument's series as Prometheus knows it, for a variable's query."""
-    return describe(INSTRUMENTS[name]).sample
+    return describe(CATALOGUE[name]).sample

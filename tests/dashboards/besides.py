@@ -44,7 +44,7 @@ class Besides:
         self.calls: dict[tuple[str, str], float] = {}
         self.busy: dict[tuple[str, str], float] = {}
         self.energy: dict[tuple[str, str], float] = {}
-        self.idle = self.whole = 0.0
+        self.idle = self.whole = self.hot = 0.0
         self.reads = 0
         self.lost = 0
         self.times: dict[tuple[str, str], list[float]] = {}
@@ -59,8 +59,16 @@ class Besides:
         yield from self._store(hour)
         for (model, version), seconds in self.busy.items():
             own = {"model": model, "version": version, "hw_id": self.device}
-            yield line("modelmon.gpu.busy_time", round(seconds, 3), source="sampled", **own)
-            yield line("modelmon.gpu.energy", round(self.energy[model, version], 3), method="power_weighted", **own)
+            yield line("modelmon.gpu.busy_time", round(seconds, 3), source="utilization", **own)
+            yield line(
+                "modelmon.gpu.energy",
+                round(self.energy[model, version], 3),
+                method="power_weighted",
+                scope="gpu",
+                **own,
+            )
+            yield line("modelmon.gpu.model_power", APPETITE[model][1] + self.rng.gauss(0, 2), **own)
+            yield line("modelmon.gpu.model_power.stderr", 4 + self.rng.random(), **own)
         if 0.75 * self.story.hours < hour:
             alert = 'alertname="LettersBlind",severity="warning",model="letters",version="3"'
             yield f'ALERTS{{alertstate="firing",{alert}}} 1'
@@ -91,15 +99,30 @@ class Besides:
             busy, power = busy + seconds / step, power + seconds * watts / step
             yield from self._histogram("modelmon.call.device_duration", model, version, n, each, timing="device_event")
             yield from self._histogram("modelmon.gpu.call.queue_delay", model, version, n, 0.004 * (1 + 12 * busy**2))
+            yield from self._histogram("modelmon.gpu.stream.time_to_first_item", model, version, n, each / 5)
+            yield line("modelmon.gpu.timers.dropped", 0, reason="capturing", model=model, version=version)
             peak = {"chat": 17.2, "fraud": 0.4, "letters": 1.3}[model] * GIB
             yield line("modelmon.gpu.memory.peak", peak, model=model, version=version, source="torch")
         self.idle += IDLE_W * step
         self.whole += (IDLE_W + power) * step
-        device = {"hw_id": self.device, "hw_name": "H100", "hw_vendor": "nvidia", "hw_type": "gpu"}
+        device = {
+            "hw_id": self.device,
+            "hw_name": "H100",
+            "hw_vendor": "nvidia",
+            "hw_type": "gpu",
+            "hw_driver_version": "570.148",
+            "hw_parent": "",
+        }
+        self.hot += step * max(0.0, power - 70) / 400
+        for state in ("ok", "degraded", "failed"):
+            yield line("hw.status", int(state == "ok"), hw_state=state, **device)
+        yield line("modelmon.gpu.throttled_time", round(self.hot, 3), hw_id=self.device, reason="sw_power_cap")
+        yield line("modelmon.sampler.errors", 0, call="nvmlDeviceGetPowerUsage", code="unknown")
+        yield line("modelmon.sampler.overruns", self.lost)
         yield line("modelmon.gpu.energy.unattributed", round(self.idle, 3), hw_id=self.device)
         yield line("hw.energy", round(self.whole, 3), **device)
-        yield line("hw.power", round(IDLE_W + power, 2), **device)
-        yield line("hw.gpu.utilization", round(min(busy, 1.0), 4), **device)
+        yield line("hw.power", round(IDLE_W + power, 2), modelmon_power_scope="gpu", **device)
+        yield line("hw.gpu.utilization", round(min(busy, 1.0), 4), hw_gpu_task="general", **device)
         yield line("hw.gpu.memory.usage", round(19 * GIB + 2 * GIB * busy), **device)
         yield line("hw.gpu.memory.limit", 80 * GIB, **device)
         yield line("hw.temperature", round(34 + power / 9 + self.rng.gauss(0, 0.4), 1), **device)

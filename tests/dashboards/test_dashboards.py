@@ -16,11 +16,11 @@ from servers import needs
 from modelmon.cli import main
 from modelmon.dashboards import DASHBOARDS, to_dict, to_json
 from modelmon.dashboards.panels import Panel
-from modelmon.dashboards.pending import INSTRUMENTS
 from modelmon.dashboards.pieces import lines
 from modelmon.dashboards.promql import share, total
 from modelmon.dashboards.scopes import ALL, FLEET, ONE
 from modelmon.dashboards.selectors import Scope
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.families import describe
 
 ROOT = Path(__file__).parent.parent.parent
@@ -54,7 +54,7 @@ def test_panels_stand_side_by_side(name):
 @ALL_OF_THEM
 def test_the_catalogue_knows_all_that_is_asked_for(name):
     """Every series that a query reads is one that the catalogue exports, or one of the server's own."""
-    known = {describe(row).sample for row in INSTRUMENTS.values()} | OTHERS
+    known = {describe(row).sample for row in CATALOGUE.values()} | OTHERS
     for expression in expressions(name):
         for found in re.findall(r"([a-zA-Z_:]+)\{", expression):
             assert found in known or re.sub("_(bucket|sum|count)$", "", found) in known
