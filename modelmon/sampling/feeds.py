@@ -101,6 +101,9 @@ class Feed:
         found: list[Batch] = []
         recorder = self.recorder
         if recorder is not None:
+            for seat in list(recorder.seats):  # before the drain, so that it leaves their times
+                if id(seat) not in self._seats:
+                    self._seats[id(seat)] = _Watched(seat, len(self._notes))
             recorder.attempt(lambda: self._look(recorder, found), LOCK_S, drain=True)
         return found
 
@@ -142,9 +145,6 @@ class Feed:
         present = {id(seat): seat for seat in recorder.seats}
         for gone in self._seats.keys() - present.keys():
             self._take(self._seats.pop(gone), found)
-        for number, seat in present.items():
-            if number not in self._seats:
-                self._seats[number] = _Watched(seat, len(self._notes))
         for held in self._seats.values():
             self._take(held, found)
             held.note()
