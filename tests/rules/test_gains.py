@@ -1,0 +1,69 @@
+"""How much counters grew, as the server records it: what is new, begins anew, was not read, or is taken over."""
+
+from __future__ import annotations
+
+import promtool
+import pytest
+from servers import needs
+
+from modelmon import Rule
+from modelmon.rules import prometheus
+
+UP = ("up", (("instance", "a:1"), ("job", "j")))
+
+
+def steps(name: str, counts: list[float | None], up: str, **labels: str) -> list[dict]:
+    """Return series over steps: a counter, None where it is not there, and whether the target was read (1 or 0)."""
+    own = tuple(sorted({"instance": "a:1", "job": "j", "model": "m", **labels}.items()))
+    made = []
+    for count, read in zip(counts, up, strict=True):
+        there = {} if read == "." else {UP: float(read)}
+        made.append(there | ({} if count is None else {(name, own): count}))
+    return made
+
+
+@needs("promtool")
+@pytest.mark.parametrize(
+    ("counts", "up", "grown"),
+    [
+        ([7, 7, 8, 9, 9, 12], "111111", 5),  # it was always there
+        ([None, None, None, None, 2, 3], "111111", 3),  # the first ones came when the process was long read
+        ([None, None, None, None, None, 1], "111111", 1),  # even a single one
+        ([7, 8, 9, 10, 1, 2], "111111", 5),  # the process began anew: three before, two after
+        ([None, None, None, 40, 41, 43], "...111", 3),  # the process is only read now; what it had counted is no growth
+        ([None, None, None, 40, 41, 43], "000111", 3),  # as where it could not be read
+    ],
+    ids=["there", "new", "single", "restarted", "found", "down"],
+)
+def test_growth_of_a_counter_of_a_process(tmp_path, counts, up, grown):
+    """What a new series holds is growth where its process was read before, and not where it was not."""
+    read = steps("modelmon_calls_total", counts, up, outcome="error", error_type="E")
+    text = prometheus([Rule("fails", "errors", above=0)], arrivals=None)
+    asked = [{"eval_time": "5m", **promtool.close('modelmon:calls:5m{model="m"}', grown)}]
+    promtool.verify(tmp_path, text, read, promql_expr_test=asked)
+
+
+@needs("promtool")
+def test_growth_of_what_a_store_holds(tmp_path):
+    """A process that takes over a shared store begins with what others counted, and that is no growth."""
+    read = steps("modelmon_label_events_total", [None, None, None, 400, 401, 403], "111111", outcome="late")
+    text = prometheus([Rule("late", "label_events", of="late", above=50)], arrivals=None)
+    asked = [{"eval_time": "5m", "expr": "ALERTS", "exp_samples": []}]
+    promtool.verify(tmp_path, text, read, promql_expr_test=asked)
+
+
+@needs("promtool")
+def test_replicas_are_added_up_and_namespaces_are_not(tmp_path):
+    """Gains of two replicas add up, and a label to keep tells deployments apart."""
+    read = [{}] * 6
+    for place, space in (("a:1", "east"), ("b:1", "east"), ("c:1", "west")):
+        labels = {"instance": place, "namespace": space, "outcome": "ok"}
+        read = [
+            old | new
+            for old, new in zip(read, steps("modelmon_calls_total", [*range(6)], "......", **labels), strict=True)
+        ]
+    text = prometheus([Rule("busy", "calls", above=7)], arrivals=None, keep=["namespace"])
+    alert = {"exp_labels": {"severity": "warning", "model": "m", "namespace": "east"}}
+    alert["exp_annotations"] = {"summary": "m : calls is 10, above 7"}
+    asked = [{"eval_time": "5m", "alertname": "busy", "exp_alerts": [alert]}]
+    promtool.verify(tmp_path, text, read, alert_rule_test=asked)
