@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -108,7 +109,7 @@ class TensorBoardExporter(Periodic):
         super().close(timeout)
         runs, self._runs = self._runs, {}
         for run in runs.values():
-            if run.usable:
+            with suppress(OSError):
                 run.close()
 
     def _points(self, snapshot: Snapshot) -> Iterator[Point]:
@@ -123,6 +124,9 @@ class TensorBoardExporter(Periodic):
         run = self._runs.get(name)
         if run is not None and run.usable:
             return run
+        if run is not None:
+            with suppress(OSError):  # it is gone from the disk, or a parent's, with nothing left to write
+                run.close()
         if run is None and len(self._runs) >= RUNS:
             warn("tensorboard:runs", f"TensorBoard: there are more than {RUNS} runs; further ones are not written")
             return None

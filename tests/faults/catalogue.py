@@ -92,7 +92,7 @@ CATALOGUE = (
     Row("X12", "outputs that poison sums: nan, infinite, arrays, numbers that raise"),
     Row("X13", "names that cannot be encoded, or are very long"),
     Row("X14", "ever new names, versions, slices and classes"),
-    Row("X15", "a directory of TensorBoard that is removed or cannot be written", "exporting to TensorBoard"),
+    Row("X15", "a directory of TensorBoard that is removed or cannot be written"),
     Row("X16", "a port that is taken"),
     Row("C1", "a watched function that raises"),
     Row("C2", "cancellations, closed generators, the end of an iteration, exits"),
