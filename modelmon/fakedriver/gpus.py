@@ -29,6 +29,7 @@ class FakeGpu:
         instances: MIG instances it is divided into; 0 is not divided.
         energy_period: seconds between steps of the energy counter.
         util_period: seconds of one sample of utilisation.
+        ring_ahead: seconds that the ring's time stamps are ahead of the clock; no document says what they count from.
 
     Attributes:
         used: bytes allocated.
@@ -54,6 +55,7 @@ class FakeGpu:
         instances: int = 0,
         energy_period: float = 0.1,
         util_period: float = 1 / 6,
+        ring_ahead: float = 0.0,
     ) -> None:
         """Stand idle, with nothing allocated."""
         self.name = name
@@ -71,6 +73,7 @@ class FakeGpu:
         self.throttled_ns: dict[int, int] = {}
         self.corrected = self.uncorrected = 0
         self.lost = False
+        self.ring_ahead = ring_ahead
         self.unsupported: set[str | int] = set()
         self._energy_period = round(energy_period * _SECOND)
         self._util_period = round(util_period * _SECOND)
@@ -144,7 +147,9 @@ class FakeGpu:
         """Return the ring's samples after an instant, oldest first: microseconds of its clock, per cent."""
         period, now = self._util_period, self._clock()
         ends = range(max(period, (now // period - _RING + 1) * period), now + 1, period)
-        return [(end // 1000, self._percent(end)) for end in ends if end // 1000 > after_us]
+        ahead_us = round(self.ring_ahead * 1_000_000)
+        stamped = [(end // 1000 + ahead_us, self._percent(end)) for end in ends]
+        return [sample for sample in stamped if sample[0] > after_us]
 
     def _joules(self, now: int) -> float:
         since = max(0, now - self._booted)

@@ -399,3 +399,31 @@ def test_foreign_threads_open_and_close_the_driver(bench: Bench) -> None:
         thread.join()
     assert all(reading.energy_j for reading in readings)
     assert bench.backend.state().reopened == 0
+
+
+def test_counter_beyond_belief_is_absent() -> None:
+    """The driver's word for "no value" from the call for energy is no energy."""
+    gpu = FakeGpu()
+    gpu.unsupported = {"nvmlDeviceGetFieldValues"}
+    with bench_of(gpu) as bench:
+        bench.backend.open()
+        gpu.energy_mj = lambda: 2**64 - 1  # type: ignore[method-assign]
+        assert bench.read().energy_j is None
+        assert (bench.backend.state().sentinels or {})["energy"] == 1
+
+
+def test_division_that_cannot_be_asked_about() -> None:
+    """A divided device whose instances cannot be counted or held counts as whole, or as those that can."""
+    for function, instances in (("nvmlDeviceGetMaxMigDeviceCount", 0), ("nvmlDeviceGetMigDeviceHandleByIndex", 1)):
+        with bench_of(FakeGpu(instances=2)) as bench:
+            bench.nvml.fail(function, "UNKNOWN", times=1)
+            bench.backend.open()
+            assert len([device for device in bench.backend.devices() if device.parent]) == min(instances, 1)
+            assert bench.backend.devices()
+
+
+def test_backend_closed_before_it_was_opened() -> None:
+    """Closing a backend that never opened, or could not, asks nothing of the driver."""
+    with bench_of(FakeGpu()) as bench:
+        bench.backend.close()
+        assert bench.nvml.calls() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -190,6 +191,47 @@ def test_idle_ring_falls_back_to_rates(stack: ExitStack) -> None:
     with bench.nvml[0].load():
         assert [bench.step().util, bench.step().util] == [1.0, 1.0]
     assert bench.nvml.calls("nvmlDeviceGetSamples") == rings + 1
+
+
+@pytest.mark.parametrize("since", ["boot", "1970", "nobody knows"])
+def test_clock_of_the_ring_is_found_out(stack: ExitStack, since: str) -> None:
+    """Whatever the ring's time stamps count from, utilisation is the same."""
+    ahead = {"boot": 0.0, "1970": time.time() - 1000.0, "nobody knows": 4e12}[since]
+    bench = Bench(stack, FakeGpu(ring_ahead=ahead))
+    bench.nvml[0].busy(1000.0, 1001.0)
+    assert [bench.step().util for _ in range(4)][1::2] == [1.0, 0.0]
+
+
+def test_samples_that_come_late_are_not_told_as_fresh(stack: ExitStack) -> None:
+    """A ring whose newest sample is seconds old says nothing of now."""
+    bench = Bench(stack, FakeGpu())
+    bench.nvml[0].busy(999.0, 1100.0)
+    assert bench.step().util == 1.0
+    bench.nvml[0].ring_ahead = -10.0
+    assert bench.step(20.0).util is None
+
+
+class Boastful(FakeGpu):
+    """A processor whose samples are beyond belief."""
+
+    def samples(self, after_us: int) -> list[tuple[int, int]]:
+        """Tell more than all."""
+        return [(at, 101 if place else 100) for place, (at, _) in enumerate(super().samples(after_us))]
+
+    def utilization(self) -> int:
+        """Tell more than all."""
+        return 101
+
+
+def test_ring_that_is_larger_or_boasts(stack: ExitStack) -> None:
+    """A ring that does not fit is asked for with more room; per cents over 100 are left out and counted."""
+    bench = Bench(stack, Boastful())
+    before = (bench.backend.state().sentinels or {}).get("util", 0)
+    assert bench.step().util == 1.0
+    assert (bench.backend.state().sentinels or {})["util"] > before
+    bench.nvml.fail("nvmlDeviceGetSamples", "INSUFFICIENT_SIZE", times=1)
+    assert [bench.step().util, bench.step().util] == [None, None]
+    assert bench.step().mem_total
 
 
 def test_many_processes_and_none(stack: ExitStack) -> None:
