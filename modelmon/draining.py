@@ -20,6 +20,7 @@ from modelmon.issuing import LONE, lone_numbers, numbered, written
 from modelmon.outputs import read
 from modelmon.probes.seats import FAILURE_FIELDS, GIVEN_FIELDS, STREAM_FIELDS, UNREADABLE
 from modelmon.tallies import Tally
+from modelmon.timings import STRIDE, count_timings, count_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,6 +78,8 @@ def drain_seat(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, *, 
         _drain_streams(seat, limit, moment, series)
     if seat.given:
         _drain_given(seat, limit, moment, series, store)
+    if seat.timed:
+        count_timings(_take(seat.timed, STRIDE, limit), moment.offset, moment.window, series)
     if seat.rejections:
         reasons: dict[str, int] = {}
         for reason, n in _take(seat.rejections, 1, limit)[0]:
@@ -101,10 +104,9 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
         taken = durations[rows]
         entry.counts("calls").add(("ok", ""), len(taken))
         entry.durations("duration:ok").update(taken)
+    count_unfinished(seat, columns["value"], durations, entries)
     reading = _read(seat, series, columns["value"], columns.get("id"))
-    sizes = reading.sizes
-    if "size" in columns:
-        sizes = _integers(columns["size"])
+    sizes = _integers(columns["size"]) if "size" in columns else reading.sizes
     _count_sizes(sizes, entries)
     _count_predictions(reading, groups, entries, series)
     _submit(seat, reading, wall, groups, store)

@@ -10,6 +10,7 @@ from modelmon.errors import ConfigurationError
 from modelmon.exiting import close_all, flushes, together
 from modelmon.forking import load, renew_in_child
 from modelmon.labelling import Labelling, assumption_of
+from modelmon.probes.live import resolve
 from modelmon.recorder import Recorder
 from modelmon.settings import Settings, setting_names
 from modelmon.sources import Source
@@ -128,6 +129,7 @@ class Monitor(Watching, Labelling):
             return True
         recorder = self._recorder
         begun = recorder.monotonic()
+        resolve()
         recorder.hold(lambda _: None)
         if self._recorder is not self.home:
             return True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from modelmon.clocks import StoreClock
 from modelmon.forking import load
+from modelmon.probes.live import resolve
 from modelmon.seating import Seating
 from modelmon.spending import Spending
 from modelmon.troubles import Troubles
@@ -178,6 +179,8 @@ class Reaching:
         Raises:
             StoreError: when the store fails, and it is not for exporters.
         """
+        if not shown:
+            resolve()
         with self.spending.section("read"):
             own, stored = self._parts(shown=shown, leased=True)
         return (*(own if shown or self.publication is None else self.publication.whole()), *stored)

@@ -21,6 +21,7 @@ from modelmon.clocks import SystemClock
 from modelmon.errors import BusyError, RejectedError
 from modelmon.faults import is_signalled
 from modelmon.forking import load_counting
+from modelmon.probes.live import look, trouble
 from modelmon.probes.seats import Seat
 from modelmon.reaching import Reaching
 from modelmon.seating import waiting
@@ -86,6 +87,8 @@ class Recorder(Reaching):
             self.begin_once()
         if self._delivery is not None and self._delivery.pressed:
             sleep(_PATIENCE_S)
+        if seat.site.timers is None and self.settings.gpu is not False:
+            look(self.seats)
         high = waiting(seat)
         if high < HIGH_WATER * seat.stride and seat.kept_bytes < HIGH_WATER_BYTES and not self.settings.strict:
             return
@@ -136,6 +139,8 @@ class Recorder(Reaching):
             result = act(self)
             if self._process is not None:
                 self.troubles.say_rejections(self._process.items())
+            if trouble():
+                self.troubles.say("devices", trouble())
             said = self.troubles.said()
         for site, message in said.items():
             notices.warn(site, message)
@@ -266,6 +271,8 @@ class Recorder(Reaching):
 
     def _drain_all(self, *, wait: bool = True) -> None:
         gone = False
+        if self.settings.gpu is not False:
+            look(self.seats)
         for seat in list(self.seats):
             left = waiting(seat)  # what comes in meanwhile is for the next drain, or this one might never end
             while left > 0:

@@ -67,4 +67,5 @@ class Seating:
 
 def waiting(seat: Seat) -> int:
     """Return how many list entries wait in a seat, to be drained."""
-    return len(seat.buffer) + len(seat.failures) + len(seat.streams) + len(seat.given) + len(seat.rejections)
+    lists = (seat.buffer, seat.failures, seat.streams, seat.given, seat.timed, seat.rejections)
+    return sum(map(len, lists))

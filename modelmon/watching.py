@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from modelmon.errors import ConfigurationError, RejectedError
 from modelmon.forking import load_counting
@@ -50,7 +50,7 @@ class Watching:
         attributes: Iterable[str] | Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         batch_size: str | Callable[[Mapping[str, Any]], int] | None = None,
         tokens: Callable[[Any], int] | None = None,
-        sync: None = None,
+        sync: Literal["device"] | None = None,
     ) -> Callable[[F], F]: ...
 
     def __call__(
@@ -66,7 +66,7 @@ class Watching:
         attributes: Iterable[str] | Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         batch_size: str | Callable[[Mapping[str, Any]], int] | None = None,
         tokens: Callable[[Any], int] | None = None,
-        sync: None = None,
+        sync: Literal["device"] | None = None,
     ) -> F | Callable[[F], F]:
         """Watch a function, coroutine, generator, method or callable object; used as a decorator.
 
@@ -81,7 +81,7 @@ class Watching:
             attributes: names of parameters, or a function of the bound arguments, that give the slice.
             batch_size: name of a parameter, or a function of the bound arguments, that tells the rows of a call.
             tokens: function of a streamed item that tells how many items it stands for.
-            sync: None, host time.
+            sync: None; or ``"device"`` to wait for the device within the call, which is for benchmarks.
 
         Returns:
             The watched callable, of the same kind, signature and type; with ``MODELMON_DISABLED=1`` the function.
@@ -114,7 +114,7 @@ class Watching:
         attributes: Mapping[str, Any] | None = None,
         batch_size: int | None = None,
         receipts: bool = False,
-        sync: None = None,
+        sync: Literal["device"] | None = None,
     ) -> CallContext:
         """Watch a block: ``with monitor.call(model="fraud") as call:``, or ``async with``.
 
@@ -128,7 +128,7 @@ class Watching:
             attributes: the slice, as attribute name to value.
             batch_size: rows of this call; counted from the predictions if left out.
             receipts: the predictions await no label; ``call.receipt(id)`` gives a signed text to send back with it.
-            sync: None, host time.
+            sync: None; or ``"device"`` to wait for the device within the call, which is for benchmarks.
 
         Raises:
             ConfigurationError: when an argument cannot work.
@@ -219,7 +219,7 @@ class Watching:
         self, model: str, version: str, task: Task | None, sync: str | None = None, *, receipts: bool = False
     ) -> Site:
         """Return the one site of a model's blocks; its records have room for a slice and a batch size."""
-        key = (model, version, task, receipts)  # predictions with ids and without do not share a buffer
+        key = (model, version, task, receipts, sync)  # predictions with ids and without do not share a buffer
         site = self._contexts.get(key)
         if site is None:
             options = {"version": version, "task": task, "sync": sync, "attributes": (), "batch_size": len}
@@ -276,8 +276,8 @@ def _check(model: str, options: Mapping[str, Any]) -> None:
     for name in ("output", "tokens"):
         if options.get(name) is not None and not callable(options[name]):
             _refuse(f"{name}={options[name]!r} must be a function")
-    if options.get("sync") is not None:
-        _refuse(f"sync={options['sync']!r}: this version measures host time only, sync=None")
+    if options.get("sync") not in (None, "device"):
+        _refuse(f'sync={options["sync"]!r} must be None, or "device" to wait for the device within the call')
     task = options.get("task")
     if task is not None and (isinstance(task, type) or not hasattr(task, "declared")):
         _refuse(f"task={task!r} must be a Binary(...), Multiclass(...), Multilabel(...) or Regression()")

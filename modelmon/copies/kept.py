@@ -72,11 +72,12 @@ class Deferred:
     Attributes:
         rows: number of predictions it holds.
         size: bytes.
+        computing: whether the original was still being computed when the copy was asked for.
     """
 
-    __slots__ = ("_done", "_finish", "_wait", "rows", "size")
+    __slots__ = ("_done", "_finish", "_wait", "computing", "rows", "size")
 
-    def __init__(self, done: Any, wait: Any, finish: Any, *, rows: int, size: int) -> None:
+    def __init__(self, done: Any, wait: Any, finish: Any, *, rows: int, size: int, computing: bool = False) -> None:
         """Keep three functions without arguments.
 
         Args:
@@ -85,12 +86,14 @@ class Deferred:
             finish: return it as a numpy array that nobody else holds.
             rows: number of predictions.
             size: bytes.
+            computing: whether the original is known to be still computed, and nothing times that.
         """
         self._done = done
         self._wait = wait
         self._finish = finish
         self.rows: Final = rows
         self.size: Final = size
+        self.computing: Final = computing
 
     def is_ready(self) -> bool:
         """Tell, without waiting, whether `array` returns at once; a broken device counts as ready."""

@@ -73,6 +73,7 @@ def keep_jax(value: Any) -> Any:
         partial(_materialised, value),
         rows=rows_of(value),
         size=int(value.nbytes),
+        computing=True,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from modelmon.accumulators.counts import Counts
@@ -36,6 +37,7 @@ def fill_calls(sheet: Sheet, model: ModelSnapshot) -> None:
             sheet.distribute(name, values)
     if model.items:
         sheet.add("modelmon.stream.items", model.items)
+    _fill_timings(sheet, model)
 
 
 def fill_predictions(sheet: Sheet, model: ModelSnapshot) -> None:
@@ -57,3 +59,20 @@ def fill_predictions(sheet: Sheet, model: ModelSnapshot) -> None:
         sheet.add("modelmon.predictions", counted.total, "")
     for reason, n in model.rejected.items():
         sheet.add("modelmon.predictions.rejected", n, reason)
+
+
+def _fill_timings(sheet: Sheet, model: ModelSnapshot) -> None:
+    """Add what devices told, where there are any."""
+    for timing, durations in model.device_durations.items():
+        sheet.distribute("modelmon.call.device_duration", durations, timing)
+    for name, values in (
+        ("modelmon.gpu.call.queue_delay", model.queue_delay),
+        ("modelmon.gpu.stream.time_to_first_item", model.device_time_to_first_item),
+    ):
+        if values.count:
+            sheet.distribute(name, values)
+    peak = model.memory_peak
+    if not math.isnan(peak):
+        sheet.add("modelmon.gpu.memory.peak", round(peak), "torch")
+    for reason, n in model.untimed.items():
+        sheet.add("modelmon.gpu.timers.dropped", n, reason)

@@ -12,7 +12,7 @@ To add a number: add its row here, the line that fills it in the room of its sub
 
 from __future__ import annotations
 
-from modelmon.points import hardware, upkeep
+from modelmon.points import hardware, timings, upkeep
 from modelmon.points.instruments import (
     DELAY_BOUNDS,
     DURATION_BOUNDS,
@@ -51,6 +51,7 @@ _ROWS = (
         bounds=DURATION_BOUNDS,
     ),
     Instrument("modelmon.stream.items", "counter", "{item}", "Items that streams delivered."),
+    *timings.ROWS,
     Instrument("modelmon.predictions", "counter", "{prediction}", "Predicted values seen, by class.", ("predicted",)),
     Instrument(
         "modelmon.predictions.rejected",

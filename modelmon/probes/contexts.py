@@ -57,6 +57,7 @@ class CallContext:
         "_size",
         "_start",
         "_state",
+        "_timing",
     )
 
     def __init__(
@@ -89,6 +90,7 @@ class CallContext:
         self._first: int | None = None
         self._last: int | None = None
         self._ids: list[Any] = []
+        self._timing: Any = None
 
     @property
     def ids(self) -> list[Any]:
@@ -149,6 +151,8 @@ class CallContext:
             self._last = seat.clock()
             if self._first is None:
                 self._first = self._last
+                if self._timing is not None:
+                    seat.site.timers.first(self._timing)
             self._items += count if type(count) is int and count >= 0 else 1
 
     def __enter__(self) -> Self:
@@ -160,6 +164,12 @@ class CallContext:
             self._misused(seat, "entered again")
             return self
         self._state = _OPEN
+        timers = seat.site.timers
+        if timers is not None:
+            try:
+                self._timing = timers.begin(seat)
+            except RecursionError:  # no stack is left to time it with
+                self._timing = None
         self._start = seat.clock()
         self._call = seat.begin()
         return self
@@ -185,13 +195,17 @@ class CallContext:
                 seat.buffer.extend((self._start, seat.clock(), None, *rest))
 
     def _end(self, seat: Seat, error: BaseException | None) -> None:
+        end = None
+        if self._timing is not None and error is None:
+            end = seat.site.timers.end(self._timing, seat, self._start, None, self._page)
         if self._items:
             seat.end(self._start, self._first, self._last, self._items, error, self._page)
         elif error is not None:
             seat.fail(self._start, error, self._page)
         else:
             size = self._rows if self._size == reading.UNKNOWN_SIZE else self._size
-            known = {"start": self._start, "end": seat.clock(), "slice": self._page, "size": size}
+            end = seat.clock() if end is None else end
+            known = {"start": self._start, "end": end, "slice": self._page, "size": size}
             seat.extend([known.get(field) for field in seat.fields])
             if not self._call & seat.mask:
                 try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from _weakref import ref
 from dataclasses import replace
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from modelmon.errors import ConfigurationError
 from modelmon.probes.aliases import means
 from modelmon.probes.readouts import columns_with, made
 from modelmon.probes.signatures import ASYNC_GENERATOR, GENERATOR, PLAIN_CALL, Forwarding, kind_of
-from modelmon.probes.texts import text_of
+from modelmon.probes.texts import Recipe, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,7 +79,9 @@ def proxy(function: Any, site: Site, watch: Callable[[Any, Site], Any]) -> Proxy
     size = f"@reading.bound_size(@s, {bound})" if site.batch_size is not None else ""
     columns = columns_with(site, ident, page, size, stream=stream)
     failed = f"@reading.failed(@s, @t, @e, @arguments, @instance, @args, @kwargs{', ' + page if page else ''})"
-    wrapper = made(text_of(kind, _FORWARDING, replace(columns, failed=failed)), site, None, _arguments(function, site))
+    columns = replace(columns, failed=failed, timed=site.timers is not None)
+    wrapper = made(text_of(kind, _FORWARDING, columns), site, None, _arguments(function, site))
+    site.recipe = Recipe(ref(wrapper), kind, _FORWARDING, columns)
     made_proxy = Proxy(function, wrapper)
     made_proxy._self_site, made_proxy._self_watch = site, watch  # noqa: SLF001
     return made_proxy

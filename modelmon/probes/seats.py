@@ -22,6 +22,10 @@ failures   5                  ``start, end, outcome, error_type, slice``; calls 
 streams    8                  ``start, first, last, end, items, outcome, error_type, slice``; ``first`` and ``last``
                               are None where there was no item; ``error_type`` is ``""`` for ``ok``
 given      4                  ``time, value, id, slice``; predictions apart from a return: streamed items, contexts
+timed      8                  ``start, end, duration, delay, first, peak, how, slice``; calls that ended while there was
+                              a device; ``duration``, ``delay`` before it and ``first`` item of a stream are ns on the
+                              device, ``peak`` bytes of its memory, each -1 where unknown; ``how`` names the clock, or
+                              why the device could not be asked
 rejections 1                  tuples ``(reason, count)``
 ========== ================== ======================================================================================
 
@@ -34,6 +38,7 @@ number, which is what the column holds.
 
 from __future__ import annotations
 
+import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,11 +54,12 @@ if TYPE_CHECKING:
 
     Slice = tuple[tuple[str, str], ...]
 
-__all__ = ["FAILURE_FIELDS", "GIVEN_FIELDS", "PLAIN", "STREAM_FIELDS", "UNREADABLE", "Seat", "Site"]
+__all__ = ["FAILURE_FIELDS", "GIVEN_FIELDS", "PLAIN", "STREAM_FIELDS", "TIMED_FIELDS", "UNREADABLE", "Seat", "Site"]
 
 FAILURE_FIELDS: Final = ("start", "end", "outcome", "error_type", "slice")
 STREAM_FIELDS: Final = ("start", "first", "last", "end", "items", "outcome", "error_type", "slice")
 GIVEN_FIELDS: Final = ("time", "value", "id", "slice")
+TIMED_FIELDS: Final = ("start", "end", "duration", "delay", "first", "peak", "how", "slice")
 _SHORT: Final = 256  # characters of text that are kept without a look at how much they are
 _BEFORE_RELIEF: Final = 8192  # columns in the lists of failures, streams, given
 _AT_MOST: Final = 524_288  # columns in each of them, reached only while nobody can drain
@@ -74,6 +80,7 @@ class Seat:
         bytes_before_relief: past so many, ``relieve`` is called.
         billed: calls whose cost was asked for already.
         prefix: of the ids issued here, with ``id="auto"``.
+        timings: counts the calls that a device timed; of some of them its memory is looked at.
         ended: calls whose records were drained.
         spans: takes the times of drained calls, where somebody follows them.
     """
@@ -102,6 +109,8 @@ class Seat:
         "spans",
         "streams",
         "stride",
+        "timed",
+        "timings",
     )
 
     def __init__(self, site: Site, *, clock: Callable[[], int], relieve: Callable[[Seat], None]) -> None:
@@ -116,12 +125,13 @@ class Seat:
         self.failures: list[Any] = []
         self.streams: list[Any] = []
         self.given: list[Any] = []
+        self.timed: list[Any] = []
         self.rejections: list[tuple[str, int]] = []
         self.kept_bytes = 0
         self.bytes_before_relief = 16 << 20
         self.billed = self.ended = 0
         self.spans: Any = None
-        self.begun, self._void, self._lost = count(), count(), count()
+        self.begun, self._void, self._lost, self.timings = count(), count(), count(), count()
         self.begin: Callable[[], int] = self.begun.__next__
         self.extend: Callable[[Iterable[Any]], None] = self.buffer.extend
         self.prefix = auto_ids.new_prefix() if site.id == "auto" else ""
@@ -213,6 +223,11 @@ class Seat:
             ident = ident[item - 1] if item <= len(ident) else None
         self.give(time, value, ident, page)
 
+    def time(self, record: tuple[Any, ...]) -> None:
+        """Record how long a call took on a device, or why that is not known."""
+        if len(self.timed) <= _AT_MOST:
+            self.timed.extend(record)
+
     def mend(self, start: int | None, error: BaseException) -> bool:
         """Put right a record that something interrupted, and tell whether to raise what did.
 
@@ -256,7 +271,8 @@ class Seat:
                 next(self._lost)
             return
         records.extend(record)
-        if self.mask == 0 or len(records) > _BEFORE_RELIEF or (records is self.given and len(records) == len(record)):
+        first = len(records) == len(record) and (records is self.given or "torch" in sys.modules)
+        if self.mask == 0 or len(records) > _BEFORE_RELIEF or first:
             try:
                 self.relieve(self)
             except RecursionError:  # which tells a wrapper that nothing was written; relief can wait

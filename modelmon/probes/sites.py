@@ -56,6 +56,8 @@ class Site:
         fields: columns of the seats' buffers.
         seat: where calls that begin now are recorded.
         watcher: weak reference to the wrapper, or None where there is none that could go.
+        timers: what times calls on a device, or None where there is none, or none yet.
+        recipe: how the wrapper was written, to write it again with timers; None where that is not needed.
     """
 
     __slots__ = (
@@ -67,9 +69,11 @@ class Site:
         "id",
         "model",
         "output",
+        "recipe",
         "seat",
         "sync",
         "task",
+        "timers",
         "tokens",
         "version",
         "watcher",
@@ -103,6 +107,8 @@ class Site:
         asked = (("id", id), ("slice", attributes), ("size", batch_size))
         self.fields = ("start", "end", "value", *(name for name, wanted in asked if wanted is not None))
         self.watcher: Callable[[], Any] | None = None
+        self.timers: Any = _waiting() if sync is not None else None
+        self.recipe: Any = None
         self.seat: Any = home.seat(self) if home is not None else None  # a ``Seat``, which is built upon this room
 
     @property
@@ -129,6 +135,12 @@ def shape_of(site: Site) -> Shape:
     """Return how a site records."""
     ident = "auto" if site.id == "auto" else _kind(site.id)
     return ident, site.output is not None, _kind(site.attributes), _kind(site.batch_size)
+
+
+def _waiting() -> Any:
+    from modelmon.probes.waiting import WAITING  # noqa: PLC0415  (only for those who ask for it)
+
+    return WAITING
 
 
 def _kind(asked: Any) -> str:

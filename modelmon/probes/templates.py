@@ -9,6 +9,8 @@
 3. Items of a stream are counted by the loop variable itself, and the clock is read at every item unless items come
    faster than every two microseconds; then it is read at every 2nd, 4th, ... 64th. So the time of the last item is
    exact for streams in which it matters; otherwise the stream's end stands for it.
+4. What times a call on a device stands in its own lines, which are left out until there is a device: such lines name no
+   variable from outside but ``@site``, so that the code of a wrapper can be replaced by one that has them.
 """
 
 from __future__ import annotations
@@ -16,10 +18,30 @@ from __future__ import annotations
 from textwrap import indent
 from typing import Final
 
+_BEGIN: Final = """\
+    try:
+        @d = @site.timers.begin(@s)
+    except RecursionError:
+        @d = None
+"""
+_END: Final = "        @u = @site.timers.end(@d, @s, @t, @r, (@p := {slice}))\n"
+_END_STREAM: Final = "        @site.timers.end(@d, @s, @t, None, (@p := {slice}))\n"
+_FIRST_COUNTED: Final = """\
+            try:
+                @site.timers.first(@d)
+            except RecursionError:
+                pass
+"""
+_FIRST_READ: Final = """\
+                    if @first == @last:
+                        @site.timers.first(@d)
+"""
+
 CALL: Final = """\
 {define} @wrapper({parameters}):{aside}
     @s = @site.seat
     @clock = @s.clock
+{begin}
     @t = @clock()
     try:
         @n = @next(@s.begun)
@@ -39,6 +61,7 @@ CALL: Final = """\
                 raise
         raise
     try:
+{end}
         @extend = @s.extend
         @extend(({record}))
         @t = None
@@ -81,7 +104,8 @@ _ENDED: Final = (
     """\
         raise
     try:
-        @s.end(@t, @first, @last, @n, None{slice_argument})
+{end_stream}
+        @s.end(@t, @first, @last, @n, None{slice_given})
 """
     + indent(_OVERFLOWN.replace("{how}", '"ok", ""'), 4 * " ")
     + """\
@@ -100,6 +124,7 @@ _GENERATOR_HEAD: Final = """\
 def @wrapper({parameters}):
     @s = @site.seat
     @clock = @s.clock
+{begin}
     @t = @clock()
     @first = @last = @left = None
     @n = 0
@@ -117,6 +142,7 @@ COUNTED: Final = (
         try:
             @v = @send(None)
             @first = @last = @clock()
+{first_counted}
             @n = @at = @stride = 1
             while True:
                 try:
@@ -154,6 +180,7 @@ _READ_ITEM: Final = """\
                 if @first is None:
                     @first = @last
                 try:
+{first_read}
                     @n += {tokens}
 {give}
                 except BaseException as @e:
@@ -216,5 +243,23 @@ READ_ASYNC: Final = (
     + _RAISED
     + _ENDED
 )
+
+
+def timing(page: str, *, timed: bool) -> dict[str, str]:
+    """Return the lines that time a call on a device, by the names they have in the templates; empty unless timed.
+
+    Args:
+        page: reads the slice, or empty.
+        timed: whether there is a device.
+    """
+    lines = {
+        "begin": _BEGIN,
+        "end": _END.format(slice=page or "()"),
+        "end_stream": _END_STREAM.format(slice=page or "()"),
+        "first_counted": _FIRST_COUNTED,
+        "first_read": _FIRST_READ,
+    }
+    return {name: text.rstrip("\n") if timed else "" for name, text in lines.items()}
+
 
 ASIDE: Final = "\n    if @compiling():\n        return ({wait}@call({forwarded}))"

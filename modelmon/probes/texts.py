@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.probes.signatures import COROUTINE, GENERATOR, ITERABLE_COROUTINE, PLAIN_CALL
-from modelmon.probes.templates import ASIDE, CALL, COUNTED, READ, READ_ASYNC
+from modelmon.probes.templates import ASIDE, CALL, COUNTED, READ, READ_ASYNC, timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FunctionType
 
     from modelmon.probes.signatures import Signature
 
@@ -50,6 +51,7 @@ class Columns:
         tokens: for a stream: counts an item ``@v``, or empty.
         compiling: whether to step aside while ``torch.compile`` traces.
         failed: records a call that raised ``@e``; empty where the seat does it alone.
+        timed: whether the call is timed on a device too.
     """
 
     value: str
@@ -59,11 +61,13 @@ class Columns:
     tokens: str = ""
     compiling: bool = False
     failed: str = ""
+    timed: bool = False
 
     @property
     def record(self) -> str:
         """The tuple that a call which returned appends."""
-        columns = ["@t", "@clock()", self.value, self.id, self.slice, self.size]
+        page = "@p" if self.timed and self.slice else self.slice
+        columns = ["@t", "@u" if self.timed else "@clock()", self.value, self.id, page, self.size]
         return ", ".join(column for column in columns if column)
 
     @property
@@ -83,6 +87,28 @@ class Columns:
     def slice_argument(self) -> str:
         """What follows the other arguments where a call is recorded that did not return."""
         return f", {self.slice}" if self.slice else ""
+
+    @property
+    def slice_given(self) -> str:
+        """The same where a stream is recorded that ended, whose slice is known by then if it was timed."""
+        return ", @p" if self.timed and self.slice else self.slice_argument
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Say how a wrapper was written, so that it can be written again.
+
+    Attributes:
+        wrapper: weak reference to the function that was made.
+        kind: of callable.
+        signature: its parameters.
+        columns: what reads each column of a record.
+    """
+
+    wrapper: Callable[[], FunctionType | None]
+    kind: str
+    signature: Signature
+    columns: Columns
 
 
 _CALLS: Final = {
@@ -110,6 +136,8 @@ def text_of(kind: str, signature: Signature, columns: Columns) -> str:
         "record": columns.record,
         "unread": columns.unread,
         "slice_argument": columns.slice_argument,
+        "slice_given": columns.slice_given,
+        **timing(columns.slice, timed=columns.timed),
         "failed": columns.failed or f"@s.fail(@t, @e{columns.slice_argument})",
     }
     if kind in _CALLS:
@@ -124,7 +152,7 @@ def text_of(kind: str, signature: Signature, columns: Columns) -> str:
         template = READ if kind == GENERATOR else READ_ASYNC
         body = template.format(tokens=columns.tokens or "1", give=give, **fields)
     prefix = _prefix(signature.names)
-    inner = "".join(f"    {line}\n" for line in body.splitlines() if line)
+    inner = "".join(f"    {line}\n" for line in body.splitlines() if line.strip())
     return f"def @make({', '.join(FREE)}):\n{inner}    return @wrapper\n".replace("@", prefix)
 
 

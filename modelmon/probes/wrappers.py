@@ -20,6 +20,7 @@ from __future__ import annotations
 import functools
 import sys
 from _weakref import ref
+from dataclasses import replace
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -34,7 +35,7 @@ from modelmon.probes.signatures import (
     kind_of,
     signature_of,
 )
-from modelmon.probes.texts import text_of
+from modelmon.probes.texts import Recipe, text_of
 
 if TYPE_CHECKING:
     from modelmon.probes.sites import Site
@@ -80,7 +81,7 @@ def generated(function: FunctionType, site: Site) -> Any:
     kind = kind_of(function.__code__)
     if kind == PLAIN_CALL and "_is_coroutine_mark" in function.__dict__:
         kind = COROUTINE
-    columns = columns_of(site, signature, stream=kind in _STREAMS)
+    columns = replace(columns_of(site, signature, stream=kind in _STREAMS), timed=site.timers is not None)
     wrapper = made(text_of(kind, signature, columns), site, function)
     code = function.__code__
     names = {"co_name": code.co_name}
@@ -89,6 +90,7 @@ def generated(function: FunctionType, site: Site) -> Any:
     wrapper.__code__ = wrapper.__code__.replace(**names)
     wrapper.__defaults__ = function.__defaults__
     wrapper.__kwdefaults__ = function.__kwdefaults__
+    site.recipe = Recipe(ref(wrapper), kind, signature, columns)
     if kind == ITERABLE_COROUTINE:
         from types import coroutine  # noqa: PLC0415  (rare)
 

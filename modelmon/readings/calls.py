@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from modelmon.tasks import Task
 
 OUTCOMES = ("ok", "error", "cancelled", "abandoned")
+TIMINGS = ("device_event", "host_sync", "host_async")
+_TRUSTED = TIMINGS[:2]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -110,14 +112,7 @@ class CallReadings(SeriesReadings):
     @property
     def duration(self) -> Distribution:
         """Time that calls took, whatever their outcome, in seconds."""
-        found = [self.selection.gather(f"duration:{outcome}", Histogram) for outcome in OUTCOMES]
-        held = [histogram for histogram in found if histogram is not None]
-        if len(held) <= 1:
-            return Distribution(held[0] if held else None)
-        whole = held[0].copy()
-        for histogram in held[1:]:
-            whole.merge(histogram)
-        return Distribution(whole)
+        return _merged([self.selection.gather(f"duration:{outcome}", Histogram) for outcome in OUTCOMES])
 
     @property
     def durations(self) -> dict[str, Distribution]:
@@ -137,8 +132,40 @@ class CallReadings(SeriesReadings):
 
     @property
     def device_duration(self) -> Distribution:
-        """Time that calls occupied the device, in seconds."""
-        return self._distribution("device_duration")
+        """Time from when a device reached a call's work until it had done it, in seconds, of calls where that is known.
+
+        Known is what the device's own clock said, and the host's where it waited (``sync="device"``).
+        """
+        return _merged([self.selection.gather(f"device_duration:{timing}", Histogram) for timing in _TRUSTED])
+
+    @property
+    def device_durations(self) -> dict[str, Distribution]:
+        """The same by who timed it, for the clocks that occurred.
+
+        ``host_async`` is the time of calls that may have returned while the device still worked.
+        """
+        held = {timing: self._distribution(f"device_duration:{timing}") for timing in TIMINGS}
+        return {timing: distribution for timing, distribution in held.items() if distribution.count}
+
+    @property
+    def device_time_to_first_item(self) -> Distribution:
+        """Time from when a device reached a stream's work until it had done that of the first item, in seconds."""
+        return self._distribution("device_first_item")
+
+    @property
+    def queue_delay(self) -> Distribution:
+        """Time that calls waited for the device to reach their work, in seconds."""
+        return self._distribution("queue_delay")
+
+    @property
+    def untimed(self) -> Counter[str]:
+        """Calls that a device should have timed and did not, by reason."""
+        return self._single("timers_dropped")
+
+    @property
+    def memory_peak(self) -> float:
+        """The most bytes torch's allocator was seen to rise to within a call; nan where none was seen."""
+        return self._distribution("memory_peak:torch").maximum
 
     @property
     def batch_size(self) -> Distribution:
@@ -147,3 +174,13 @@ class CallReadings(SeriesReadings):
 
     def _distribution(self, name: str) -> Distribution:
         return Distribution(self.selection.gather(name, Histogram))
+
+
+def _merged(found: list[Histogram | None]) -> Distribution:
+    held = [histogram for histogram in found if histogram is not None]
+    if len(held) <= 1:
+        return Distribution(held[0] if held else None)
+    whole = held[0].copy()
+    for histogram in held[1:]:
+        whole.merge(histogram)
+    return Distribution(whole)

@@ -321,7 +321,7 @@ def test_one_name_means_one_task() -> None:
         {"id": 7},
         {"output": 1},
         {"task": Binary},
-        {"sync": "device"},
+        {"sync": "host"},
         {"id": "nowhere"},
     ],
 )

@@ -12,7 +12,7 @@ from small_worlds import BINARY, HOUR, NOW, WORLDS, class_ledger, of_parts, proc
 
 from modelmon.accumulators.losses import SCORE_EDGES
 from modelmon.parts import DevicePart, SeriesPart
-from modelmon.points import CATALOGUE, HistogramValue, Point, points
+from modelmon.points import CATALOGUE, HistogramValue, Point, points, timings
 from modelmon.points.attributes import RESERVED, label_name, safe_text, slice_attributes
 from modelmon.points.sheets import CLASSES
 from modelmon.snapshot import Snapshot
@@ -113,7 +113,7 @@ def test_everything_in_the_catalogue_occurs():
     rare |= {"modelmon.stream.time_to_first_item", "modelmon.stream.time_per_item", "modelmon.self.internal_errors"}
     rare |= {"modelmon.label.assumed", "modelmon.receipts", "modelmon.intake.labels", "modelmon.intake.refused"}
     rare |= {"modelmon.self.overhead", "modelmon.self.restarts", "modelmon.exporter.refused", "modelmon.store.lag"}
-    rare |= {"modelmon.exporter.last_success_age"}
+    rare |= {"modelmon.exporter.last_success_age", *(row.name for row in timings.ROWS)}
     ledger = process_ledger()
     for tally in ledger.book(1):
         tally.sizes("batch_size").add(32)
@@ -121,6 +121,10 @@ def test_everything_in_the_catalogue_occurs():
         tally.counts("assumed").add(("made",))
         tally.durations("time_to_first_item").add(10**6)
         tally.durations("time_per_item").add(10**5)
+        for name in ("device_duration:device_event", "queue_delay", "device_first_item"):
+            tally.durations(name).add(10**6)
+        tally.sizes("memory_peak:torch").add(10**9)
+        tally.counts("timers_dropped").add(("capturing",), 2)
     streams = of_parts({("stream", ""): SeriesPart(None, (), {(): ledger})}, {})
     for name in ("internal_errors", "sanitized", "overflow", "receipts", "overhead", "restarts", "refused"):
         streams.parts[0].counts.counts(f"self:{name}").add(("x",), 1)
