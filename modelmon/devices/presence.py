@@ -14,6 +14,11 @@ def is_present() -> bool:
     return bool(_pretended) or any(os.path.exists(node) for node in NODES)  # noqa: PTH110  (a call less of pathlib)
 
 
+def is_pretended() -> bool:
+    """Tell whether a double stands in for a driver, so that other processes have nothing to do with its devices."""
+    return bool(_pretended)
+
+
 def pretend(who: object) -> None:
     """Have a driver be present from now on, for a double of one."""
     _pretended.append(who)

@@ -11,6 +11,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from modelmon.devices.presence import is_pretended
+
 try:
     import fcntl
 except ImportError:  # a system without such locks: everybody shows
@@ -20,7 +22,7 @@ except ImportError:  # a system without such locks: everybody shows
 class Claim:
     """The right to show one device; asked for again and again until it is had."""
 
-    __slots__ = ("_descriptor", "_path")
+    __slots__ = ("_alone", "_descriptor", "_path", "_private")
 
     def __init__(self, device: str, directory: str | None) -> None:
         """Name the file; nothing is opened yet.
@@ -31,19 +33,23 @@ class Claim:
         """
         safe = "".join(char if char.isalnum() or char == "-" else "_" for char in device)
         if directory is None:
-            self._path = Path(tempfile.gettempdir(), f"modelmon-{getattr(os, 'getuid', int)()}-{safe}.lock")
+            self._path = Path(_temporary(), f"modelmon-{getattr(os, 'getuid', int)()}-{safe}.lock")
         else:
             self._path = Path(directory, f"{safe}.lock")
         self._descriptor = -1
+        self._private = directory is None
+        self._alone = fcntl is None or (directory is None and is_pretended())
 
     def held(self) -> bool:
         """Tell whether this process has the claim now; asks for it if not."""
-        if fcntl is None or self._descriptor >= 0:
+        if self._alone or self._descriptor >= 0:
             return True
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError:
-            return not self._path.parent.is_dir()  # where nobody can agree on anything, each shows what it sees
+            return self._private and not os.path.lexists(
+                self._path
+            )  # nobody can claim here, so each shows what it sees
         try:
             found = os.fstat(descriptor)
             if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
@@ -62,3 +68,10 @@ class Claim:
         if descriptor >= 0:
             with suppress(OSError):
                 os.close(descriptor)
+
+
+def _temporary() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError:  # a machine on which nothing can be written
+        return os.sep

@@ -46,8 +46,10 @@ class Running:
             self._ticker.seconds = 0.0
         return self._ticker.start()
 
-    def begin(self) -> Waiter:
+    def begin(self) -> Waiter | None:
         """Begin a last reading; return what waits for it, for a moment."""
+        if not self._ticker.running:
+            return None
         self._last = True
         asked = self._ticker.ask()
         return lambda timeout: asked.wait(min(timeout, EXIT_S)) or True
