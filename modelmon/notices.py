@@ -71,8 +71,10 @@ def warn(site: str, message: str, *, once: bool = False) -> None:
 
 
 def inform(message: str) -> None:
-    """Log at level INFO what is worth knowing and no trouble; never raise."""
-    _log("info", message)
+    """Log at level INFO, once, what is worth knowing and no trouble; never raise."""
+    if may(message):
+        _said[message] = _EVER
+        _log("info", message)
 
 
 def _log(level: str, message: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -213,11 +212,11 @@ def test_unknown_error_is_never_a_stale_value(bench: Bench) -> None:
 
 
 @pytest.mark.fault("G3")
-def test_driver_replaced_under_us(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """A driver that was upgraded under us is given up until a restart: one warning, and no call any more."""
+def test_driver_replaced_under_us(bench: Bench) -> None:
+    """A driver that was upgraded under us is given up until a restart: no call is made any more."""
     bench.nvml.fail(error="LIB_RM_VERSION_MISMATCH")
     devices = bench.backend.devices()
-    with caplog.at_level(logging.WARNING), pytest.raises(BackendLost, match="LibRmVersionMismatch"):
+    with pytest.raises(BackendLost, match="LibRmVersionMismatch"):
         bench.backend.read(devices[0], "fast")
     bench.nvml.heal()
     before = bench.nvml.calls()
@@ -227,9 +226,6 @@ def test_driver_replaced_under_us(bench: Bench, caplog: pytest.LogCaptureFixture
             bench.backend.read(device, "fast")
         assert not bench.backend.capabilities(device)
     assert bench.nvml.calls() == before
-    assert [record.message for record in caplog.records] == [
-        "GPUs are not watched any more until this process restarts: LibRmVersionMismatch"
-    ]
 
 
 @pytest.mark.fault("G3")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch_double
 
-from modelmon import forking
+from modelmon import forking, notices
 from modelmon.devices import presence, selection, torch_allocator
 from modelmon.devices.backend import BackendUnavailable, DeviceLost
 from modelmon.devices.facts import DeviceId
@@ -36,6 +36,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> p
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [])  # noqa: ARG005
     caplog.set_level(logging.INFO)
+    notices.forget()
     return monkeypatch
 
 
@@ -45,6 +46,7 @@ def test_first_that_opens_is_taken(bare: pytest.MonkeyPatch, caplog: pytest.LogC
         backend = selection.choose()
         assert isinstance(backend, NvmlBackend)
         backend.close()
+        selection.choose().close()
     assert said(caplog) == ["GPUs are watched through nvml"]
 
 

@@ -175,7 +175,6 @@ class NvmlBackend:
         word = title(fault.code)
         if fault.verdict is Verdict.GONE:
             self._gone = fault.code
-            notices.warn("gpu:gone", f"GPUs are not watched any more until this process restarts: {word}", once=True)
             return BackendLost(word)
         notices.warn(
             f"gpu:{device.id}",
