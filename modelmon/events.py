@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -45,6 +47,24 @@ class Predictions:
     best: NDArray[np.int32] | None = None
 
 
+class Mistake(NamedTuple):
+    """Name one prediction that a label showed to be wrong.
+
+    Attributes:
+        model: the model's name.
+        version: its version.
+        id: the prediction's id, as text.
+        predicted: the predicted class, as text.
+        actual: the true class, as text.
+    """
+
+    model: str
+    version: str
+    id: str
+    predicted: str
+    actual: str
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """Hold ``n`` delivered labels.
@@ -57,6 +77,7 @@ class Labels:
         model: the model the labels are for, or None for every prediction under the id.
         version: the version, only with a model.
         textual: the truths came as text (a file, HTTP) and match classes by text.
+        witness: told of each prediction that these labels show to be wrong, maybe twice; None where nobody asked.
     """
 
     ids: Ids
@@ -66,3 +87,4 @@ class Labels:
     model: str | None = None
     version: str | None = None
     textual: bool = False
+    witness: Callable[[Mistake], object] | None = None

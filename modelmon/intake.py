@@ -94,7 +94,7 @@ def commit(recorder: Recorder, labels: Labels) -> dict[str, int]:
     """
 
     def deliver(store: Store, now: float) -> tuple[dict[str, int], int]:
-        usable, ahead = timely(labels, now)
+        usable, ahead = timely(witnessed(recorder, labels), now)
         recorder.entered(len(labels.ids))
         return dict(store.label(usable)), ahead
 
@@ -102,6 +102,11 @@ def commit(recorder: Recorder, labels: Labels) -> dict[str, int]:
     say_ahead(ahead)
     say_invalid(labels, report.get("invalid", 0), ahead)
     return report
+
+
+def witnessed(recorder: Recorder, labels: Labels) -> Labels:
+    """Return labels that tell whoever asked which predictions they show to be wrong."""
+    return labels if recorder.witness is None else replace(labels, witness=recorder.witness)
 
 
 def say_ahead(n: int) -> None:

@@ -98,8 +98,10 @@ class Monitor(Watching, Labelling):
             msg = "configure() comes before the first recorded call or label; make a Monitor(...) of your own instead"
             raise ConfigurationError(msg)
         self.settings = wanted
+        witness = self.home.witness
         self.install(Recorder(wanted, self._make_store, self._place))
         self.home = self._recorder
+        self.home.witness = witness
         self.home.wake, self.home.starter = self._wake, self._begin_again
 
     def add(self, reader: R) -> R:

@@ -24,6 +24,7 @@ from modelmon.timespans import seconds as read_span
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modelmon.events import Mistake
     from modelmon.snapshot import Snapshot
 
 
@@ -44,6 +45,10 @@ class Source(Keeper, Protocol):
 
     def succeeded(self, exporter: str) -> None:
         """Note that an exporter did its work, or begins to."""
+        ...
+
+    def watch_mistakes(self, witness: Callable[[Mistake], object] | None) -> None:
+        """Have one reader told of each prediction that a label shows to be wrong; None ends that."""
         ...
 
 

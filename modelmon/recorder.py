@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modelmon.draining import Moment
+    from modelmon.events import Mistake
     from modelmon.probes.seats import Site
     from modelmon.settings import Settings
     from modelmon.stores.contract import Store
@@ -51,6 +52,7 @@ class Recorder(Reaching):
         troubles: of the library itself.
         wake: called once, at the next call, where there is something to start.
         starter: what ``rouse`` has called at the next call.
+        witness: told of predictions that labels show to be wrong, while their store works; None where nobody asked.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Recorder(Reaching):
         self.seats = self.seating.seats
         self.wake: Callable[[], None] | None = None
         self.starter: Callable[[], None] | None = None
+        self.witness: Callable[[Mistake], object] | None = None
         self.monotonic = monotonic
         self._lock = RLock()
         self._delivered = 0

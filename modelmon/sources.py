@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelmon.events import Mistake
     from modelmon.recorder import Recorder
     from modelmon.settings import Settings
     from modelmon.snapshot import Snapshot
@@ -62,6 +65,10 @@ class Source:
     def succeeded(self, exporter: str) -> None:
         """Note that an exporter did its work, or begins to."""
         self._monitor.home.succeeded(exporter)
+
+    def watch_mistakes(self, witness: Callable[[Mistake], object] | None) -> None:
+        """Have one reader told of each prediction that a label shows to be wrong; None ends that."""
+        self._monitor.home.witness = witness
 
     def section(self, part: Share) -> Section:
         """Return a context within which this thread's CPU time is the library's own."""

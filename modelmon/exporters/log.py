@@ -12,12 +12,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from modelmon.errors import ConfigurationError
+from modelmon.exporters.mistakes import Sample
 from modelmon.identity import class_texts
 from modelmon.points.attributes import safe_text
 from modelmon.points.qualities import SCALARS
 from modelmon.readers import Periodic
 
 if TYPE_CHECKING:
+    from modelmon.events import Mistake
+    from modelmon.readers import Source
     from modelmon.readings.distributions import Distribution
     from modelmon.snapshot import ModelSnapshot, Snapshot
 
@@ -26,6 +29,7 @@ Form = Literal["line", "json"]
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _CLASSES = 32
 _FORMS: Final = ("line", "json")
+_MOST_WRONG: Final = 1000
 _EVENT: Final = "modelmon"
 
 
@@ -36,13 +40,17 @@ class LogExporter(Periodic):
     dict that ``json.dumps`` takes as it is (undefined is None).
     """
 
-    def __init__(self, every: float | str = 60, logger: Any = "modelmon", *, form: Form = "line") -> None:
+    def __init__(
+        self, every: float | str = 60, logger: Any = "modelmon", *, form: Form = "line", wrong: int = 0
+    ) -> None:
         """Prepare; the first records come one period after the exporter was added.
 
         Args:
             every: the period, in seconds or as text such as ``"5m"``.
             logger: the name of a logger, a logger, or one of structlog, which gets the numbers as its event's fields.
             form: what the message is: ``"line"`` for people, or ``"json"`` for machines, whatever the handlers do.
+            wrong: how many wrong predictions of each period to log, by id: a sample of those that labels which reached
+                this process showed to be wrong. Ids are logged for this alone.
 
         Raises:
             ConfigurationError: when the period is not a positive span of time, or one of the others is unknown.
@@ -54,24 +62,42 @@ class LogExporter(Periodic):
         if not isinstance(logger, (str, logging.Logger)) and not callable(getattr(logger, "bind", None)):
             msg = f"logger={logger!r} is no logger: give a name, a logger, or one of structlog"
             raise ConfigurationError(msg)
+        if isinstance(wrong, bool) or not isinstance(wrong, int) or not 0 <= wrong <= _MOST_WRONG:
+            msg = f"wrong={wrong!r} must be a number of ids, 0 to {_MOST_WRONG}"
+            raise ConfigurationError(msg)
+        self._wrong = Sample(wrong) if wrong else None
         self._form = form
         self._logger: Any = logging.getLogger(logger) if isinstance(logger, str) else logger
 
+    def attach(self, source: Source) -> None:
+        """Log from now on, each period, what ``source`` knows then."""
+        if self._wrong is not None:
+            source.watch_mistakes(self._wrong.tell)
+        super().attach(source)
+
+    def close(self, timeout: float) -> None:
+        """Log a last time and stop, within ``timeout`` seconds; closing twice does nothing."""
+        if self._wrong is not None and self._source is not None:
+            self._source.watch_mistakes(None)
+        super().close(timeout)
+
     def export(self, snapshot: Snapshot) -> None:
-        """Log a snapshot now."""
+        """Log a snapshot now, and what was drawn of the wrong predictions."""
         logger = self._logger
-        plain = isinstance(logger, logging.Logger)
-        if plain and not logger.isEnabledFor(logging.INFO):
+        if isinstance(logger, logging.Logger) and not logger.isEnabledFor(logging.INFO):
             return
         for model in snapshot.values():
             record = summarise(model)
-            if plain:
-                logger.info("%s", self._said(record), extra={"modelmon": record})
-            else:
-                logger.info(_EVENT, **record)
+            self._log(record, sentence(record))
+        for mistake in [] if self._wrong is None else self._wrong.take():
+            self._log({"wrong": mistake._asdict()}, mistaken(mistake))
 
-    def _said(self, record: dict[str, Any]) -> str:
-        return sentence(record) if self._form == "line" else json.dumps(record, allow_nan=False)
+    def _log(self, record: dict[str, Any], line: str) -> None:
+        if isinstance(self._logger, logging.Logger):
+            said = line if self._form == "line" else json.dumps(record, allow_nan=False)
+            self._logger.info("%s", said, extra={"modelmon": record})
+        else:
+            self._logger.info(_EVENT, **record)
 
 
 class JSONFormatter(logging.Formatter):
@@ -140,6 +166,13 @@ def sentence(record: dict[str, Any]) -> str:
         said.append(f"{record['labelled']:,} labelled ({record['coverage']:.1%}), {record['awaiting']:,} awaiting")
     metrics = [f"{metric} {value:.4g}" for metric, value in list(record.get("quality", {}).items())[:2]]
     return f"{name}: {'; '.join([*said, *metrics])}"
+
+
+def mistaken(mistake: Mistake) -> str:
+    """Return a wrong prediction as one line for people."""
+    name = " ".join(one_line(text) for text in mistake[:2] if text)
+    said, was, known = map(one_line, (mistake.predicted, mistake.actual, mistake.id))
+    return f"{name}: said {said} and was {was}, id {known}"
 
 
 def one_line(text: str) -> str:

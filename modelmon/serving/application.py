@@ -19,7 +19,7 @@ from modelmon.client import LabelClient
 from modelmon.errors import ConfigurationError, StoreError
 from modelmon.exporters.exposition import CONTENT_TYPES
 from modelmon.exporters.wire import wanted_format
-from modelmon.intake import timely
+from modelmon.intake import timely, witnessed
 from modelmon.monitoring import Monitor
 from modelmon.serving.description import description
 from modelmon.serving.guards import Guard
@@ -128,7 +128,7 @@ class _MonitorIntake:
 
         def deliver(store: Any, now: float) -> NDArray[np.uint8]:
             recorder.entered(len(labels.ids))
-            found: NDArray[np.uint8] = store.outcomes(timely(labels, now)[0])
+            found: NDArray[np.uint8] = store.outcomes(timely(witnessed(recorder, labels), now)[0])
             return found
 
         return recorder.reach("label", deliver)

@@ -10,6 +10,7 @@ from modelmon.stores import transition
 from modelmon.stores.holdings import KEY_SEED, Picked
 from modelmon.stores.index import rounds
 from modelmon.stores.joining import awaited, join
+from modelmon.stores.mistakes import tell
 from modelmon.stores.registers import Given
 from modelmon.stores.rounds import LabelOrder, LabelRound
 from modelmon.stores.series import NOTHING, OBJECT, RETRACTED, TEXTUAL
@@ -62,6 +63,12 @@ class _Batch(NamedTuple):
 
 def label(holdings: Holdings, labels: Labels, now: float) -> NDArray[np.uint8]:
     """Apply labels and return the outcome of each, as an index of ``LABEL_OUTCOMES``."""
+    outcome = _applied(holdings, labels, now)
+    tell(holdings, labels, outcome)
+    return outcome
+
+
+def _applied(holdings: Holdings, labels: Labels, now: float) -> NDArray[np.uint8]:
     outcome = np.full(len(labels.ids), _INVALID, np.uint8)
     scope = holdings.groups.scope(labels.model, labels.version)
     if scope is None:

@@ -43,6 +43,10 @@ class FakeSource:
         """Remember an exporter's success."""
         self.successes[exporter] += 1
 
+    def watch_mistakes(self, witness: Any) -> None:
+        """Remember who wants to be told."""
+        self.witness = witness
+
     def section(self, part: str) -> Any:
         """Measure nothing."""
         return nullcontext(part)
