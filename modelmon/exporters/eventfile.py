@@ -41,6 +41,7 @@ class EventFile:
 
     Attributes:
         pid: of the process that may write it.
+        begun: when the run's oldest file was made, by this process or another, seconds since the epoch.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,6 +54,8 @@ class EventFile:
         self.pid = os.getpid()
         self._writer = EventsWriter(str(folder / "events"), filename_suffix=f".{self.pid}")
         self._path = Path(self._writer._file_name)  # noqa: SLF001  (nothing else tells it)
+        stamps = (path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*.*"))
+        self.begun = min(int(stamp) for stamp in stamps if stamp.isdecimal())
 
     @property
     def usable(self) -> bool:

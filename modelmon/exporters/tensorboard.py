@@ -79,7 +79,7 @@ class TensorBoardExporter(Periodic):
         self._windows = tuple(windows)
         self._make = make
         self._runs: dict[str, Any] = {}
-        self._step = 0
+        self._steps: dict[str, int] = {}
 
     def export(self, snapshot: Snapshot) -> None:
         """Write a snapshot now.
@@ -88,8 +88,6 @@ class TensorBoardExporter(Periodic):
             OSError: when a folder cannot be written.
         """
         moment = snapshot.taken_at
-        self._step = max(self._step + 1, int(moment))
-        at = Instant(self._step, moment)
         scalars: dict[str, list[Point]] = {}
         for point in self._points(snapshot):
             scalars.setdefault(_run_of(_shared(point)), []).append(point)
@@ -98,6 +96,8 @@ class TensorBoardExporter(Periodic):
             run = self._run(name, views.get(name), moment)
             if run is None:
                 continue
+            self._steps[name] = max(self._steps.get(name, -1) + 1, int(moment) - run.begun)
+            at = Instant(self._steps[name], moment)
             for point in scalars.get(name, ()):
                 self._scalar(run, point, at)
             if name in views:
