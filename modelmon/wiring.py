@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from modelmon.errors import ModelmonError
 from modelmon.faults import is_signalled
 from modelmon.forking import load
 from modelmon.notices import warn
@@ -84,7 +85,7 @@ def connect(monitor: Monitored, wire: Wire) -> None:
         monitor.add(wire.reader)
     except BaseException as error:
         _pass_on(error)
-        _complain(monitor, wire.name, type(error).__name__, f"it could not be added: {error}")
+        _complain(monitor, wire.name, type(error).__name__, f"it could not be added: {_told(error)}")
 
 
 def _made(name: str) -> Wire:
@@ -96,7 +97,7 @@ def _made(name: str) -> Wire:
         reader = factory()
     except BaseException as error:
         _pass_on(error)
-        return Wire(name, None, type(error).__name__, f"it could not be made: {error}")
+        return Wire(name, None, type(error).__name__, f"it could not be made: {_told(error)}")
     if reader is None:
         return Wire(name, None, "none", "its factory returned None")
     return Wire(name, reader)
@@ -113,6 +114,11 @@ def _factory(name: str) -> Callable[[], Any] | None:
         found: Callable[[], Any] = point.load()
         return found
     return None
+
+
+def _told(error: BaseException) -> str:
+    """Return what an exception says, where that is sure to hold no secret of somebody's settings."""
+    return f"{error}" if isinstance(error, (ModelmonError, ImportError, OSError)) else type(error).__name__
 
 
 def _pass_on(error: BaseException) -> None:

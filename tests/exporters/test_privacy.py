@@ -30,8 +30,10 @@ from modelmon.exporters.log import JSONFormatter, LogExporter
 from modelmon.exporters.opentelemetry import OpenTelemetryExporter, PreAggregated
 from modelmon.exporters.prometheus import PrometheusExporter
 from modelmon.exporters.pushgateway import PushgatewayExporter
+from modelmon.exporters.tensorboard import TensorBoardExporter
 from modelmon.points import points
 from modelmon.rules import Objective, Rule
+from modelmon.rules import prometheus as written_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,6 +193,14 @@ def out_of_opentelemetry(own: Monitor, _: Path) -> list[bytes]:
     return [data.to_json().encode(), *(batch.to_json().encode() for batch in kept.batches)]
 
 
+def out_of_tensorboard(own: Monitor, folder: Path) -> list[bytes]:
+    """The files of all runs, pictures among them."""
+    exporter = own.add(TensorBoardExporter(folder / "runs", every=3600))
+    assert own.flush(30)
+    exporter.close(10)
+    return [path.read_bytes() + path.name.encode() for path in (folder / "runs").rglob("*") if path.is_file()]
+
+
 def out_of_rules(own: Monitor, _: Path) -> list[bytes]:
     """Rules as they are written, and what those who are told of alerts are sent."""
     told: list[Any] = []
@@ -204,7 +214,7 @@ def out_of_rules(own: Monitor, _: Path) -> list[bytes]:
         alerts.close(10)
     assert told
     assert heard
-    return [*heard, repr(told).encode(), stream.getvalue().encode()]
+    return [written_rules(RULES).encode(), *heard, repr(told).encode(), stream.getvalue().encode()]
 
 
 def out_of_files(own: Monitor, folder: Path) -> list[bytes]:
@@ -221,6 +231,7 @@ WAYS_OUT: dict[str, Callable[[Monitor, Path], list[bytes]]] = {
     "pushgateway": out_of_pushgateway,
     "log": out_of_log,
     "opentelemetry": out_of_opentelemetry,
+    "tensorboard": out_of_tensorboard,
     "rules": out_of_rules,
     "files": out_of_files,
 }

@@ -195,6 +195,60 @@ def test_ctrl_c_is_passed_on(monkeypatch):
         wiring.make_all()
 
 
+class Point:
+    """An entry point that gives what it was made with, or raises it."""
+
+    def __init__(self, found):
+        """Give this."""
+        self.found = found
+
+    def load(self):
+        """Return or raise it."""
+        if isinstance(self.found, BaseException):
+            raise self.found
+        return self.found
+
+
+def secretive():
+    """Fail with a secret of the settings in the message."""
+    msg = "canary-7f3a91"
+    raise RuntimeError(msg)
+
+
+@pytest.mark.fault("X1", "Z12")
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (ImportError("no back end"), "ImportError"),
+        (secretive, "RuntimeError"),
+        (lambda: None, "none"),
+        (lambda: 7, "ConfigurationError"),
+    ],
+    ids=["import", "raises", "nothing", "number"],
+)
+def test_what_is_said_of_a_bad_one(found, reason, monkeypatch, caplog):
+    """X1, Z12: each is counted by its reason and said with what helps, and without what may be a secret."""
+    notices.forget()
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: [Point(found)])
+    monkeypatch.setenv(wiring.VARIABLE, "theirs,log")
+    own = Monitor()
+    for wire in wiring.make_all():
+        wiring.connect(own, wire)
+    failures = [dict(p.attributes) for p in own.snapshot().points() if p.name == "modelmon.exporter.failures"]
+    assert failures == [{"exporter": "theirs", "reason": reason}]
+    assert [reader.name for reader in own._readers] == ["log"]
+    assert "MODELMON_EXPORTERS names 'theirs'" in caplog.text
+    assert "canary" not in caplog.text
+    own.close()
+
+
+def test_a_stream_of_its_own(monkeypatch, capsys):
+    """A log to a standard stream belongs to no tree of loggers and leaves the application's alone."""
+    monkeypatch.setenv("MODELMON_LOG_TO", "stdout")
+    environment.log()._logger.info("here")
+    assert capsys.readouterr().out == "here\n"
+
+
 @pytest.mark.parametrize("name", wiring.OURS)
 def test_built_in_names_make_exporters(name, monkeypatch, tmp_path):
     """Every built-in name has a factory, and the entry points of this distribution say the same."""
