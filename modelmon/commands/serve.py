@@ -46,6 +46,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     made.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     made.add_argument("--port", type=int, default=9464, help="the port; 0 takes a free one (default: 9464)")
     made.add_argument("--token-file", metavar="FILE", help="a line name:token for each source of labels")
+    made.add_argument(
+        "--window",
+        metavar="SPAN",
+        action="append",
+        default=[],
+        help="show quality for this window too, such as 1d or 1d:mature; can be repeated",
+    )
     made.add_argument("--insecure", action="store_true", help="let in everybody who can reach the address")
 
 
@@ -88,7 +95,7 @@ def _run(chosen: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # comes again once the server has ended in good order
         ending = threading.Event()
         local = local and not chosen.insecure
-        app = store_app(client, tokens, local=local, directory=directory, ending=ending)
+        app = store_app(client, tokens, local=local, directory=directory, windows=chosen.window, ending=ending)
         running.server_of(app, partial(_end, ending)).run(sockets=[listener])
     return 0
 

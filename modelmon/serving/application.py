@@ -30,7 +30,7 @@ from modelmon.serving.tokens import Tokens
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from threading import Event
 
     import numpy as np
@@ -75,6 +75,7 @@ def store_app(
     *,
     local: bool,
     directory: str | None = None,
+    windows: Sequence[str] = (),
     ending: Event | None = None,
 ) -> Starlette:
     """Return the application that ``modelmon serve`` runs: label intake, metrics, health, description.
@@ -84,10 +85,11 @@ def store_app(
         tokens: who may come in; None for everybody.
         local: without tokens, let only requests in that name a loopback host.
         directory: of the machine whose processes are shown too, or None.
+        windows: windows such as ``"1d:mature"`` that quality is shown for beside the total.
         ending: once it is set, no delivery begins.
     """
     guard = Guard(tokens, local=local)
-    posting, metrics = Posting(client, guard, ending=ending), StoreMetrics(client, directory)
+    posting, metrics = Posting(client, guard, ending=ending), StoreMetrics(client, directory, windows)
 
     async def show(request: Request) -> Response:
         wanted = wanted_format(request.headers.get("accept", ""))

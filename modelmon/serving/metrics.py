@@ -14,12 +14,13 @@ from modelmon.exporters.exposition import Exposition
 from modelmon.leasing import SERVING_S
 from modelmon.parts import Part
 from modelmon.points import points
+from modelmon.points.windows import window_of
 from modelmon.settings import Settings
 from modelmon.snapshot import Snapshot
 from modelmon.tallies import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from modelmon.client import LabelClient
     from modelmon.exporters.exposition import Format
@@ -37,13 +38,20 @@ class StoreMetrics:
     Of several that serve one store, one at a time shows what it holds.
     """
 
-    def __init__(self, client: LabelClient, directory: str | None = None) -> None:
+    def __init__(self, client: LabelClient, directory: str | None = None, windows: Sequence[str] = ()) -> None:
         """Prepare.
 
         Args:
             client: of the store.
             directory: of the machine whose processes are shown too, or None.
+            windows: windows such as ``"1d:mature"``; quality and coverage are shown for each beside the total.
+
+        Raises:
+            ConfigurationError: when a window cannot be read.
         """
+        for window in windows:
+            window_of(window)
+        self._windows = tuple(windows)
         self._machine = None if directory is None else machine_of(directory)
         self._fold_at = 0.0
         self._client = client
@@ -71,7 +79,8 @@ class StoreMetrics:
             stored = self._client.snapshot() if shows else Snapshot()
             others = self._others()
             here = Part(self._origin, next(self._epochs), "process", time.time(), 3600.0, counts=tally)
-            return self._exposition.render(points(stored.merge(Snapshot((here, *others)))), wanted)
+            whole = stored.merge(Snapshot((here, *others)))
+            return self._exposition.render(points(whole, windows=self._windows), wanted)
 
     def _others(self) -> tuple[Part, ...]:
         """Return what the processes of the machine published; now and then add up those that ended."""

@@ -45,6 +45,8 @@ def test_the_program_serves_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "0",
         "--host",
         EVERYWHERE,
+        "--window",
+        "1h",
     ]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -56,7 +58,8 @@ def test_the_program_serves_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert service.lines({"id": "a", "label": "x"}, {"id": "b", "label": "x"}).json["items"] == ["joined"] * 2
         page = service.ask("GET", "/metrics", **BEARER).body.decode()
         assert 'modelmon_join_occupancy{model="m",state="joined",version=""} 2' in page
-        assert re.search(r'modelmon_quality\{.*metric="accuracy".*\} 0\.5\n', page)
+        for window in ("total", "1h"):
+            assert re.search(rf'modelmon_quality\{{.*metric="accuracy".*window="{window}".*\}} 0\.5\n', page)
         process.terminate()
         assert process.wait(20) == 0
         assert "Traceback" not in process.stderr.read()
