@@ -47,14 +47,16 @@ def _write_text(buffer: Any, length: Any, text: str) -> int | None:
 
 
 def _initialise(library: FakeLibrary, _flags: Any = 0) -> None:
-    library.opened += 1
+    with library.counting:
+        library.opened += 1
 
 
 def _shut_down(library: FakeLibrary) -> int | None:
-    if not library.opened:
-        return Code.UNINITIALIZED
-    library.opened -= 1
-    return None
+    with library.counting:
+        if not library.opened:
+            return Code.UNINITIALIZED
+        library.opened -= 1
+        return None
 
 
 def _driver_version(library: FakeLibrary, buffer: Any, length: Any) -> int | None:

@@ -7,6 +7,7 @@ CPython keeps ``x`` at ``byref(x)._obj``, so that Python can fill it in as well 
 from __future__ import annotations
 
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.devices.nvml.codes import Code
@@ -39,6 +40,7 @@ class FakeLibrary:
         missing: functions that this library does not have.
         faults: the calls so far, and what is to become of the next.
         opened: how often it was initialised, less how often it was shut down.
+        counting: to be held while ``opened`` changes; many threads may initialise and shut down.
     """
 
     def __init__(self, gpus: Sequence[FakeGpu], clock: Callable[[], int], driver_version: str) -> None:
@@ -48,6 +50,7 @@ class FakeLibrary:
         self.missing: set[str] = set()
         self.faults = Faults()
         self.opened = 0
+        self.counting = Lock()
         for place, gpu in enumerate(self.gpus):
             gpu.power_on(place, clock)
 
