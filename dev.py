@@ -35,6 +35,11 @@ COMMANDS = {
         "lint, format, types, architecture, documentation",
     ),
     "bench": ("dev,bench", [[os.path.join("tests", "bench")]], "measure beside the peers; --quick for a first look"),
+    "dashboards": (
+        "dev",
+        [[os.path.join("tests", "dashboards")]],
+        "draw the dashboards over a made-up day; --schema checks their JSON",
+    ),
     "soak": (
         "dev,bench",
         [[os.path.join("tests", "soak")]],
@@ -50,7 +55,7 @@ def main(arguments):
     if not arguments or arguments[0] not in COMMANDS:
         print("usage: python3 dev.py COMMAND [ARGUMENTS]\n")
         for name, (_, _, text) in COMMANDS.items():
-            print("  {:<8}{}".format(name, text))
+            print("  {:<12}{}".format(name, text))
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     extra, lines, _ = COMMANDS[arguments[0]]
     problem = prepare(extra)

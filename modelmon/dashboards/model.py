@@ -221,7 +221,7 @@ _LABELS: Final = Row(
         ),
         lines(
             "Labelled share by predicted class",
-            "Where it differs between classes, labels are missing selectively.",
+            "Where it differs between classes, labels are missing selectively. A plain mean over processes.",
             Query(
                 f"avg by (version, predicted) ({ONE.of('modelmon.label.class_coverage', window='total')})",
                 "{{predicted}} {{version}}",
