@@ -42,6 +42,11 @@ class Faults:
         self._lock = Lock()
         self.rules: list[Rule] = []
 
+    def renew(self) -> None:
+        """Take a new lock, and hold up no call that a forked child did not make."""
+        self._lock = Lock()
+        self._freed = Event()
+
     def enter(self, function: str, uuid: str | None) -> int:
         """Count a call, wait as long as it takes, and return the code it fails with, or 0."""
         with self._lock:

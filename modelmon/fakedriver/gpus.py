@@ -96,6 +96,10 @@ class FakeGpu:
         """Count energy from 0, as after the driver was loaded again."""
         self._booted = self._clock()
 
+    def renew(self) -> None:
+        """Take a new lock in a forked child."""
+        self._lock = Lock()
+
     @contextmanager
     def load(self, watts: float | None = None) -> Iterator[None]:
         """Be under load for a block; loads may overlap in threads, and the greatest decides what is drawn."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from modelmon.devices.nvml.codes import Code
 from modelmon.fakedriver import functions
 from modelmon.fakedriver.faults import Faults
+from modelmon.forking import renew_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +54,14 @@ class FakeLibrary:
         self.counting = Lock()
         for place, gpu in enumerate(self.gpus):
             gpu.power_on(place, clock)
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        """Take new locks in a forked child; another thread of the parent may have held the old ones."""
+        self.counting = Lock()
+        self.faults.renew()
+        for gpu in self.gpus:
+            gpu.renew()
 
     def __getattr__(self, name: str) -> Any:
         """Return a function of the library, as ctypes does; one that it lacks is an AttributeError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextlib import suppress
@@ -181,3 +182,21 @@ def test_text_that_does_not_fit() -> None:
         handle = first()
         with pytest.raises(pynvml.NVMLError_InsufficientSize):
             pynvml.nvmlDeviceGetName(handle)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_forked_child_goes_on_with_locks_of_its_own() -> None:
+    """A child that was forked while another thread was inside the driver can call it, and its calls are its own."""
+    with fake_nvml() as nvml:
+        handle = first()
+        with nvml[0]._lock, nvml._library.faults._lock, nvml._library.counting:
+            child = os.fork()
+            if not child:
+                code = 1
+                with suppress(BaseException), nvml[0].load():
+                    pynvml.nvmlInit()
+                    code = int(pynvml.nvmlDeviceGetPowerUsage(handle) != 700_000)
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert nvml.calls("nvmlDeviceGetPowerUsage") == 0
