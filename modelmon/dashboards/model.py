@@ -59,10 +59,6 @@ _HEALTH: Final = Row(
 )
 
 
-def _gauges(metric: str, name: str, color: str = "") -> Query:
-    return Query(ONE.of("modelmon.quality", metric=metric, window="total"), f"{name} {{{{version}}}}", color=color)
-
-
 def _classes(metric: str, title: str, text: str) -> Panel:
     query = Query(of_class(ONE, metric), "{{class}}")
     return lines(title, text, query, unit="percentunit", minimum=0, maximum=1, empty=NO_LABELS)

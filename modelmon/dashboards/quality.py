@@ -29,11 +29,6 @@ def labelled(scope: Scope, by: By = ()) -> str:
     return f"({_net(scope, _GROSS, by)} or {_net(scope, 'modelmon.class.support', by)})"
 
 
-def right(scope: Scope, by: By = ()) -> str:
-    """Return how many of them the model had right."""
-    return f"({_net(scope, _GROSS, by, correct='true')} or {_net(scope, 'modelmon.class.true_positives', by)})"
-
-
 def accuracy(scope: Scope, by: By = ()) -> str:
     """Return the share of right answers; with several labels per row, F1 over all labels.
 
