@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelmon.identity import class_texts
-from modelmon.points.sheets import CELL_CLASSES
+from modelmon.points.sheets import CELL_CLASSES, TOTAL
 from modelmon.readings.joins import STATES
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def fill_joins(sheet: Sheet, model: ModelSnapshot) -> None:
 def fill_coverage(sheet: Sheet, model: ModelSnapshot, window: str) -> None:
     """Add how many predictions have their label: of all, and up to 32 classes of each predicted class."""
     sheet.add("modelmon.label.coverage", model.coverage, window)
-    if model.accepted:
+    if model.accepted or window != TOTAL:  # a window that is shown has a line, so that one can tell that it is
         sheet.add("modelmon.quality.support", model.accepted, "coverage", "", "", window)
     shares = model.coverage_by_class
     if len(shares) <= CELL_CLASSES:

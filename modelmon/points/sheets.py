@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CELL_CLASSES = 32
 CLASSES = 256
 OTHER = "__other__"
+TOTAL = "total"
+"""The window that is no window."""
 
 
 class Sheet:

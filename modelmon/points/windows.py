@@ -11,13 +11,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelmon.points.sheets import TOTAL
 from modelmon.readings.model import ModelSnapshot
 from modelmon.timespans import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-TOTAL = "total"
 _MATURE = "mature"
 
 

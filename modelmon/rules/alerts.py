@@ -19,7 +19,7 @@ from modelmon.points.families import family_of, number
 from modelmon.rules.gauges import quality_conditions
 from modelmon.rules.objective import Objective
 from modelmon.rules.promql import at_least, beyond, series, wilson
-from modelmon.rules.recorded import Alerting, literal, span
+from modelmon.rules.recorded import Alerting, literal, plain, span
 from modelmon.rules.subjects import subject_named
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def alerts_of(rule: Rule | Objective, gains: Gains) -> Iterator[Alerting]:
         if isinstance(rule, Objective):
             yield from (_burning(rule, burn, gains) for burn in rule.burns)
         else:
-            said = f"{_plain(rule.subject_text)} is {_VALUE}, {rule.side} {rule.threshold:g}"
+            said = f"{plain(rule.subject_text)} is {_VALUE}, {rule.side} {rule.threshold:g}"
             yield _alert(rule, "\nand ".join(_conditions(rule, gains)), said, severity=rule.severity)
     except ConfigurationError as error:
         msg = f"rule {rule.name!r}: {error}"
@@ -52,18 +52,9 @@ def alerts_of(rule: Rule | Objective, gains: Gains) -> Iterator[Alerting]:
 
 def _alert(rule: Rule | Objective, expr: str, said: str, **labels: str) -> Alerting:
     about = "{{ $labels.model }} {{ $labels.version }}: "
-    note = (("description", _plain(safe_text(rule.note))),) if rule.note else ()
+    note = (("description", plain(safe_text(rule.note))),) if rule.note else ()
     named = tuple((name, safe_text(value)) for name, value in labels.items())
     return Alerting(safe_text(rule.name), expr, rule.hold, named, (("summary", about + said), *note))
-
-
-def _plain(text: str) -> str:
-    """Return text that Prometheus does not take for a template.
-
-    >>> _plain("a {{ b")
-    'a {{ "{{" }} b'
-    """
-    return text.replace("{{", '{{ "{{" }}')
 
 
 def _conditions(rule: Rule, gains: Gains) -> Iterator[str]:

@@ -9,13 +9,13 @@ from modelmon.identity import Missing, canonical_class, class_text
 from modelmon.points.attributes import safe_text
 from modelmon.points.families import escape, family_of, number
 from modelmon.points.qualities import AVERAGES, RATIOS, SCALARS
+from modelmon.rules.objective import Objective
 from modelmon.rules.promql import at_least, beyond, wilson
-from modelmon.rules.recorded import UNITS, span
+from modelmon.rules.recorded import UNITS, Alerting, plain, span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from modelmon.rules.objective import Objective
     from modelmon.rules.rule import Rule
 
 _SHOWN: Final = 0.95
@@ -23,6 +23,7 @@ _SHOWN: Final = 0.95
 _PROPORTIONS: Final = frozenset({"accuracy", "precision", "recall", "coverage"})
 """Those whose interval is worked out from the value and its support alone, whatever the confidence."""
 _PROCESS: Final = "instance, pod"
+_PATIENCE_S: Final = 900.0
 
 
 def windows(rules: Iterable[Rule | Objective]) -> tuple[str, ...]:
@@ -50,6 +51,24 @@ def quality_conditions(rule: Rule) -> str:
     """
     conditions = "\nand ".join(_conditions(rule))
     return f"{'max' if rule.side == 'above' else 'min'} without ({_PROCESS}) (\n{conditions}\n)"
+
+
+def watch(rules: Iterable[Rule | Objective], by: Sequence[str]) -> Iterator[Alerting]:
+    """Yield alerts that tell where no exporter shows a window that rules read, so that none is silent for ever."""
+    asked: dict[tuple[str, str], list[str]] = {}
+    there = {}
+    for rule in rules:
+        if rule.subject.sort == "quality" and not isinstance(rule, Objective):
+            shown = _read("modelmon.quality.support", rule, ("coverage", "", ""))
+            asked.setdefault((window_text(rule), shown), []).append(rule.name)
+            there[shown] = _read("modelmon.quality.support", rule, ("coverage", "", ""), 'window="total"')
+    for (window, shown), names in asked.items():
+        group = f"group by ({', '.join(by)})"
+        said = f"no exporter shows window {window} to the rules {', '.join(names)}: give it windows=({window!r},)"
+        notes = (("summary", plain(safe_text(said))),)
+        labels = (("severity", "warning"), ("window", window))
+        expr = f"{group} ({there[shown]})\nunless {group} ({shown})"
+        yield Alerting("modelmon rules without numbers", expr, _PATIENCE_S, labels, notes)
 
 
 def _conditions(rule: Rule) -> Iterator[str]:
@@ -103,13 +122,13 @@ def _narrowed(rule: Rule) -> tuple[str, str, str]:
     return rule.metric, rule.average or "", "" if value is None or isinstance(value, Missing) else class_text(value)
 
 
-def _read(point: str, rule: Rule, narrowed: tuple[str, ...] = ()) -> str:
+def _read(point: str, rule: Rule, narrowed: tuple[str, ...] = (), window: str = "") -> str:
     """Return the series of a gauge in the rule's window, however an exporter was told to call that."""
     names = ("metric", "average", "class") if narrowed else ()
     given = (("model", rule.model), ("version", rule.version), *zip(names, narrowed, strict=True))
     inner = [f'{name}="{escape(safe_text(value))}"' for name, value in given if value is not None]
     age = "" if rule.mature is False else ":mature" if rule.mature is True else f":({_alike(rule.mature)})"
-    inner.append(f'window=~"({_alike(rule.window)}){age}"')
+    inner.append(window or f'window=~"({_alike(rule.window)}){age}"')
     return f"{family_of(point).sample}{{{', '.join(inner)}}}"
 
 

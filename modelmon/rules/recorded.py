@@ -155,3 +155,12 @@ def literal(value: float) -> str:
     ('0.25', '(-1.0)', '5')
     """
     return f"({number(value)})" if value < 0 else number(value)
+
+
+def plain(text: str) -> str:
+    """Return text that Prometheus does not take for a template.
+
+    >>> plain("a {{ b")
+    'a {{ "{{" }} b'
+    """
+    return text.replace("{{", '{{ "{{" }}')

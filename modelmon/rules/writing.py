@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from modelmon.errors import ConfigurationError
 from modelmon.rules.alerts import alerts_of
 from modelmon.rules.gains import Gains
+from modelmon.rules.gauges import watch
 from modelmon.rules.recorded import Group, rule_file
 from modelmon.rules.recording import Table
 from modelmon.timespans import seconds
@@ -55,9 +56,10 @@ def prometheus(
         tables = (Table(", ".join(by)), *(Table(", ".join(by), seconds(window, "arrivals")) for window in arrivals))
         groups.append(Group(QUALITY, tuple(rule for table in tables for rule in table.rules()), every))
     gains = Gains(by)
-    alerts = tuple(alert for rule in _different(rules) for alert in alerts_of(rule, gains))
+    told = tuple(_different(rules))
+    alerts = tuple(alert for rule in told for alert in alerts_of(rule, gains))
     if alerts:
-        groups.append(Group(ALERTS, (*gains.recordings(), *alerts), every))
+        groups.append(Group(ALERTS, (*gains.recordings(), *alerts, *watch(told, by)), every))
     return rule_file(groups) if groups else "groups: []\n"
 
 

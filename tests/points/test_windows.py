@@ -33,6 +33,8 @@ def test_windows_of_predictions_of_different_age():
             # nobody knows yet what is mature, and nothing is two hours old
             young = dict.fromkeys(("total", "1h", "1h:mature"), 0.0)
             assert shown(monitor, "modelmon.label.coverage") == young
+            rows = shown(monitor, "modelmon.quality.support", metric="coverage")
+            assert rows == dict.fromkeys(young, 100) | {"1h:2h": 0}
         clock.advance(0.5 * HOUR)
         if hour:
             truths = ["b"] * hour + ["a"] * (100 - hour)

@@ -129,3 +129,26 @@ def test_text_of_a_file():
         "ok", '"No"', '"7"', '""', '"\\U000e0001"',
     ]  # fmt: skip
     assert [span(seconds) for seconds in (0.0001, 1.5, 7 * 86400, 0)] == ["1ms", "1500ms", "1w", "0s"]
+
+
+@needs("promtool")
+def test_rules_without_numbers_are_told(tmp_path):
+    """Where a model's quality is shown and a window that rules read is not, an alert says so, and else none."""
+    rules = [
+        Rule("misses", "recall", of=1, below=0.5, window="24h"),
+        Rule("inexact", "accuracy", below=0.5, window="1d"),
+        Rule("elsewhere", "accuracy", below=0.5, window="1d", model="other"),
+        Rule("blind", "coverage", below=0.5, window="1h", mature=False),
+    ]
+    shown = (("metric", "coverage"), ("model", "m"), ("version", "1"))
+    name = "modelmon_quality_support"
+    step = {(name, (*shown, ("window", "total"))): 7.0, (name, (*shown, ("window", "60m"))): 0.0}
+    text = prometheus(rules, arrivals=None)
+    said = "no exporter shows window 1d:mature to the rules misses, inexact: give it windows=('1d:mature',)"
+    alert = {"exp_labels": {"model": "m", "version": "1", "severity": "warning", "window": "1d:mature"}}
+    alert["exp_annotations"] = {"summary": said}
+    asked = [{"eval_time": "16m", "alertname": "modelmon rules without numbers", "exp_alerts": [alert]}]
+    promtool.verify(tmp_path, text, [step] * 17, alert_rule_test=asked)
+    whole = step | {(name, (*shown, ("window", "24h:mature"))): 0.0}
+    asked = [{"eval_time": "16m", "expr": "ALERTS", "exp_samples": []}]
+    promtool.verify(tmp_path, text, [whole] * 17, promql_expr_test=asked)
