@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from modelmon.attribution.exposures import Calls, exposures
+from modelmon.attribution.exposures import FEW, Calls, exposures, swept
 from modelmon.attribution.learning import IdlePower, Learner, Power, differ
 from modelmon.attribution.settlements import Book, Settlement
 from modelmon.attribution.splitting import split
@@ -25,6 +25,9 @@ LIMIT_W: Final = 10_000.0
 _SLACK_NS: Final = 200_000_000
 _STILL_NS: Final = 2_000_000_000
 _IDLE: Final = 0
+
+
+_Batch: TypeAlias = "tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]"
 
 
 class _Interval(NamedTuple):
@@ -64,7 +67,7 @@ class Attribution:
         self._limit = limit_w
         self._keys: list[Key] = []
         self._columns: dict[Key, int] = {}
-        self._calls: list[Calls] = []
+        self._calls: list[_Batch] = []
         self._begin: int | None = None
         self._energy: tuple[int, int] | None = None
         self._intervals: list[_Interval] = []
@@ -107,10 +110,7 @@ class Attribution:
         """
         starts, ends = np.asarray(starts_ns, np.int64), np.asarray(ends_ns, np.int64)
         shares = np.ones(len(starts)) if weights is None else np.asarray(weights, np.float64)
-        useful = (ends > starts) & (shares > 0) & (ends > (starts if self._begin is None else self._begin))
-        if useful.any():
-            columns = np.full(len(starts), self._column(key), np.int64)
-            self._calls.append(Calls(columns, starts, ends, shares).chosen(useful))
+        self._calls.append((self._column(key), starts, ends, shares))
 
     def settle(self, until_ns: int, running: Iterable[tuple[Key, int, int]] = ()) -> Settlement:
         """Settle all intervals that ended by ``until_ns``; every call of theirs is known by now.
@@ -126,12 +126,12 @@ class Attribution:
             begin = until_ns if self._begin is None else self._begin
             return Settlement(begin, resets=resets, glitches=glitches, powers=self._powers())
         taken, self._intervals = self._intervals[:n], self._intervals[n:]
-        edges = np.array([self._begin, *(held.end for held in taken)], np.int64)
+        edges = [self._begin, *(held.end for held in taken)]
         self._begin = taken[-1].end
         exposed = self._exposed(edges, running)
         book = Book()
-        for held, lasting, row in zip(taken, np.diff(edges).tolist(), exposed, strict=True):
-            self._give(book, held, lasting, row)
+        for held, since, row in zip(taken, edges, exposed, strict=False):  # the last edge begins nothing
+            self._give(book, held, held.end - since, row)
         keys = self._keys
         return Settlement(
             until_ns=self._begin,
@@ -169,21 +169,41 @@ class Attribution:
             weighed, known, edge = weighed + util * (at - edge), known + at - edge, at
         return weighed / known if known else None
 
-    def _exposed(self, edges: NDArray[np.int64], running: Iterable[tuple[Key, int, int]]) -> NDArray[np.float64]:
+    def _exposed(self, edges: list[int], running: Iterable[tuple[Key, int, int]]) -> list[list[float]]:
         """Return exposures, and keep those calls that run on."""
-        calls = Calls.joined(self._calls)
-        lasting = calls.ends > edges[-1]
-        self._calls = [calls.chosen(lasting)] if lasting.any() else []
-        provisional = [
-            Calls(np.array([self._column(key)]), np.array([since]), edges[-1:], np.array([float(n)]))
-            for key, since, n in running
+        first, last = edges[0], edges[-1]
+        more = [
+            (self._column(key), np.array([since]), np.array([last]), np.array([float(n)])) for key, since, n in running
         ]
-        return exposures(edges, Calls.joined([calls, *provisional]), len(self._keys))
+        taken, self._calls = [*self._calls, *more], []
+        if sum(len(batch[1]) for batch in taken) > FEW:
+            return self._exposed_many(edges, taken)
+        calls = []
+        for column, starts, ends, weights in taken:
+            if (ends > last).any():
+                self._calls.append((column, starts, ends, weights))
+            rows = zip(starts.tolist(), ends.tolist(), weights.tolist(), strict=True)
+            calls += [
+                (column, start, end, weight)
+                for start, end, weight in rows
+                if end > first and end > start and weight > 0
+            ]
+        return swept(edges, calls, len(self._keys))
 
-    def _give(self, book: Book, held: _Interval, lasting: int, row: NDArray[np.float64]) -> None:
+    def _exposed_many(self, edges: list[int], taken: list[_Batch]) -> list[list[float]]:
+        calls = Calls.joined([Calls(np.full(len(batch[1]), batch[0]), *batch[1:]) for batch in taken])
+        calls = calls.chosen((calls.ends > calls.starts) & (calls.weights > 0) & (calls.ends > edges[0]))
+        lasting = calls.chosen(calls.ends > edges[-1])
+        for column in np.unique(lasting.columns).tolist():
+            mine = lasting.chosen(lasting.columns == column)
+            self._calls.append((column, mine.starts, mine.ends, mine.weights))
+        found: list[list[float]] = exposures(np.array(edges), calls, len(self._keys)).tolist()
+        return found
+
+    def _give(self, book: Book, held: _Interval, lasting: int, row: list[float]) -> None:
         """Give the models their parts of one interval."""
-        columns = np.flatnonzero(row > 0).tolist()
-        shares = row[columns].tolist()
+        columns = [column for column, share in enumerate(row) if share > 0]
+        shares = [row[column] for column in columns]
         ran = min(sum(shares), float(lasting))
         book.work(columns, shares, held.util, lasting, ran)
         if held.energy is None:
@@ -220,11 +240,8 @@ class Attribution:
         return "time_share", shares
 
     def _learn(self, energy: int, idle_ns: float, columns: Sequence[int], shares: Sequence[float]) -> None:
-        seconds = np.zeros(MODELS + 1)
-        seconds[_IDLE] = idle_ns / 1e9
-        for column, share in zip(columns, shares, strict=True):
-            seconds[_learnt(column)] += share / 1e9
-        self._learner.see(energy / 1e6, seconds)
+        seconds = [(_learnt(column), share / 1e9) for column, share in zip(columns, shares, strict=True)]
+        self._learner.see(energy / 1e6, [(_IDLE, idle_ns / 1e9), *seconds])
 
     def _known(self) -> dict[int, Power]:
         return self._learner.powers(self._idle.clean)

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Sequence
 
 FADING: Final = 0.999
 """What a window counts after the next one came."""
@@ -96,7 +94,7 @@ class IdlePower:
 class Learner:
     """Learn the power of up to ``width - 1`` models, and of the device without calls, which is column 0."""
 
-    __slots__ = ("_found", "_idle", "_n", "_products", "_square", "_squares", "_window")
+    __slots__ = ("_energy", "_found", "_idle", "_n", "_products", "_seconds", "_square", "_squares")
 
     def __init__(self, width: int) -> None:
         """Know nothing."""
@@ -104,26 +102,29 @@ class Learner:
         self._products = np.zeros(width)
         self._square = 0.0
         self._n = 0.0
-        self._window: tuple[float, NDArray[np.float64]] = (0.0, np.zeros(width))
+        self._energy = 0.0
+        self._seconds = [0.0] * width
         self._found: dict[int, Power] | None = {}
         self._idle: float | None = None
 
-    def see(self, joules: float, seconds: NDArray[np.float64]) -> None:
+    def see(self, joules: float, seconds: Iterable[tuple[int, float]]) -> None:
         """Take an interval: what was drawn, and seconds by column; together they are how long it was."""
-        energy, times = self._window
-        energy, times = energy + joules, times + seconds
-        self._window = (energy, times)
-        if times.sum() >= WINDOW_S:
+        self._energy += joules
+        for column, more in seconds:
+            self._seconds[column] += more
+        if sum(self._seconds) >= WINDOW_S:
+            energy, times = self._energy, np.array(self._seconds)
             self._squares = FADING * self._squares + np.outer(times, times)
             self._products = FADING * self._products + times * energy
             self._square = FADING * self._square + energy * energy
             self._n = FADING * self._n + 1
-            self._window = (0.0, np.zeros(len(times)))
+            self.skip()
             self._found = None
 
     def skip(self) -> None:
         """Forget the window under way, of which an interval is missing."""
-        self._window = (0.0, np.zeros(len(self._products)))
+        self._energy = 0.0
+        self._seconds = [0.0] * len(self._seconds)
 
     def powers(self, idle: float | None) -> dict[int, Power]:
         """Return what is known, by column; ``idle`` are the watts without calls, where those are known already."""

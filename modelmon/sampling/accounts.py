@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from modelmon.devices.backend import Telling
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from modelmon.devices.backend import GpuBackend
     from modelmon.sampling.desks import Desk
     from modelmon.sampling.watched import Watched
+
+
+_MOST_TICKS: Final = 1000
 
 
 class Account:
@@ -24,6 +29,8 @@ class Account:
     def __init__(self) -> None:
         """Start at zero."""
         self.overruns = 0
+        self._asked: GpuBackend | None = None
+        self._tells = False
         self._ticks: list[int] = []
         self._errors: dict[tuple[str, str], int] = {}
         self._before: dict[tuple[str, ...], int] = {}
@@ -39,20 +46,28 @@ class Account:
 
     def note(self, backend: GpuBackend, devices: Iterable[Watched]) -> None:
         """Take what a backend says of itself, as far as that is news."""
-        if not isinstance(backend, Telling):
+        if backend is not self._asked:
+            self._asked, self._tells = backend, isinstance(backend, Telling)
+        if not self._tells:
             return
-        state = backend.state()
+        state = backend.state()  # type: ignore[attr-defined]  # it tells
         self._advance({("calls",): state.driver_calls, ("reopened",): state.reopened})
         self._advance({("error", *key): n for key, n in (state.errors or {}).items()})
         self._advance({("sentinel", name): n for name, n in (state.sentinels or {}).items()})
         for device in devices:
             device.driver = state.driver_version or ""
 
+    def write_ticks(self, desk: Desk) -> None:
+        """Write down how long ticks took, when somebody reads; the caller holds the recorder's lock."""
+        taken = self._ticks[:]
+        del self._ticks[: len(taken)]
+        if taken:
+            desk.counts.durations("sampler_tick").update(np.array(taken, np.int64))
+
     def write(self, desk: Desk) -> None:
-        """Write it down; the caller holds the recorder's lock."""
-        ticks, self._ticks = self._ticks, []
-        for nanoseconds in ticks:
-            desk.counts.durations("sampler_tick").add(nanoseconds)
+        """Write down the rest; the caller holds the recorder's lock."""
+        if len(self._ticks) > _MOST_TICKS:
+            self.write_ticks(desk)
         desk.count("sampler_overruns", (), self.overruns)
         self.overruns = 0
         errors, self._errors = self._errors, {}

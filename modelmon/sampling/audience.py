@@ -65,7 +65,8 @@ class Audience:
         for feed in self._feeds:
             if feed.recorder is recorder:
                 recorder.attempt(feed.leave, LOCK_S)
-                self._desks.pop(feed.number).look = lambda: ({}, {})
+                desk = self._desks.pop(feed.number)
+                desk.look, desk.account = _nothing, None
         self._feeds = [feed for feed in self._feeds if feed.recorder not in {None, recorder}]
         return bool(self._feeds)
 
@@ -118,6 +119,7 @@ class Audience:
         if desk is not None:
             for device in devices:
                 device.count_into(desk.counts)
+            desk.account = account
             account.write(desk)
 
     def _seen(self, desk: Desk) -> tuple[Mapping[str, float], Mapping[str, DevicePart]]:
@@ -125,3 +127,7 @@ class Audience:
         if not feeds or self._desks.get(feeds[0].number) is not desk:
             return {}, {}
         return self._look()
+
+
+def _nothing() -> tuple[Mapping[str, float], Mapping[str, DevicePart]]:
+    return {}, {}

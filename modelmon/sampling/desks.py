@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modelmon.attribution import Settlement
     from modelmon.parts import DevicePart, Part
     from modelmon.recorder import Recorder
+    from modelmon.sampling.accounts import Account
     from modelmon.sampling.watched import Watched
 
 
@@ -22,16 +23,20 @@ class Desk:
     Attributes:
         counts: those that belong to no model.
         look: returns current values, by name, and devices, by UUID.
+        account: what the sampler itself did, for the one that shows it.
     """
 
     def __init__(self) -> None:
         """Start at zero."""
         self.counts = Tally()
+        self.account: Account | None = None
         self.look: Callable[[], tuple[Mapping[str, float], Mapping[str, DevicePart]]] = lambda: ({}, {})
 
     def shown(self, part: Part) -> Part:
         """Return a part with what is known of devices added."""
         gauges, devices = self.look()
+        if self.account is not None:
+            self.account.write_ticks(self)
         part.counts.merge(self.counts.copy())
         return replace(part, gauges={**part.gauges, **gauges}, devices=devices)
 

@@ -180,7 +180,7 @@ def table() -> Iterator[str]:
         device = Device(mix)
         found = [method(mix, device) for method in (by_windows, by_equal_time, by_ours)]
         for model, truth in device.drawn.items():
-            errors = " | ".join(f"{100 * (each[model] / truth - 1):+.1f} %" for each in found)
+            errors = " | ".join(f"{round(100 * (each[model] / truth - 1), 1) + 0.0:+.1f} %" for each in found)
             yield f"| {mix.name} | {model} | {errors} |"
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelmon.attribution import Attribution, Settlement
-from modelmon.attribution.exposures import Calls, exposures
+from modelmon.attribution.exposures import Calls, exposures, swept
 from modelmon.attribution.splitting import split
 
 S = 1_000_000_000
@@ -74,6 +74,9 @@ def test_exposures_add_up_to_the_time_in_which_calls_ran(calls: Any, n: int) -> 
     ends = starts + lengths // 1_000_000 * 1_000_000
     numbers = np.array(["ABC".index(model) for model in columns])
     found = exposures(edges, Calls(numbers, starts, ends, weights.astype(float)), 3)
+    rows = zip(numbers.tolist(), starts.tolist(), ends.tolist(), weights.tolist(), strict=True)
+    few = swept(edges.tolist(), [(*row[:3], float(row[3])) for row in rows if row[2] > row[1]], 3)
+    assert np.allclose(few, found, rtol=1e-9, atol=10)
     covered = np.zeros(26_000, bool)
     for start, end in zip(starts, ends, strict=True):
         covered[start // 1_000_000 : end // 1_000_000] = True

@@ -41,6 +41,7 @@ GROUPS = {
     "steadiness": "memory.steadiness",
     "collections": "memory.collections",
     "threads": "memory.threads",
+    "gpu": "devices.sampler",
 }
 
 
