@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from modelmon.exemplars import Exemplars
 from modelmon.identity import OTHER
 from modelmon.parts import SeriesPart
 from modelmon.tallies import Ledger, Tally
@@ -30,6 +31,7 @@ class SeriesCounts:
         lost: those of them whose outcome was not counted, because something struck amid it.
         rejected: predictions that could not be read.
         news: those of them that nobody was told of yet, by reason.
+        exemplars: a few traced calls.
         overflowed: how often a budget of slices, error types or undeclared classes was exceeded.
     """
 
@@ -38,6 +40,7 @@ class SeriesCounts:
         "_error_types",
         "_pages",
         "ended",
+        "exemplars",
         "ledgers",
         "lost",
         "news",
@@ -54,6 +57,7 @@ class SeriesCounts:
         self.ended = self.lost = 0
         self.rejected = 0
         self.overflowed = 0
+        self.exemplars = Exemplars()
         self._pages: dict[Slice, Slice] = {(): ()}
         self._error_types: set[str] = set()
         self._classes: set[ClassValue] = set()
@@ -61,7 +65,7 @@ class SeriesCounts:
     def part(self, active: int) -> SeriesPart:
         """Return a frozen view; ``active`` calls are running now."""
         ledgers = {page: ledger.copy() for page, ledger in self.ledgers.items()}
-        return SeriesPart(task=self.task, ledgers=ledgers, active={(): active})
+        return SeriesPart(task=self.task, ledgers=ledgers, active={(): active}, exemplars=self.exemplars.frozen())
 
     def page(self, wanted: Slice) -> Slice:
         """Return the slice to count under: the wanted one, or ``"__other__"`` past the budget."""

@@ -71,6 +71,8 @@ def drain_seat(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, *, 
         store: where predictions with ids await labels.
         wait: read copies from a device that have not landed yet; else such records stay for the next drain.
     """
+    if seat.traces:
+        series.exemplars.note(seat.traces, moment.offset, awaits=seat.site.id is not None)
     _drain_calls(seat, _landed(seat, limit) if seat.kept_bytes and not wait else limit, moment, series, store)
     if seat.failures:
         _drain_failures(seat, limit, moment, series)
@@ -110,6 +112,8 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
     _count_sizes(sizes, entries)
     _count_predictions(reading, groups, entries, series)
     _submit(seat, reading, wall, groups, store)
+    if series.exemplars.traced:
+        series.exemplars.read(columns["start"], reading)
 
 
 def _count_sizes(sizes: NDArray[np.int64], entries: list[tuple[Tally, Any]]) -> None:

@@ -99,6 +99,10 @@ def commit(recorder: Recorder, labels: Labels) -> dict[str, int]:
         return dict(store.label(usable)), ahead
 
     report, ahead = recorder.reach("label", deliver)
+    try:
+        recorder.locked(lambda: recorder.process.judge(labels))
+    except Exception as error:  # the labels are committed, whatever becomes of exemplars
+        recorder.count("internal_errors", f"exemplars:{type(error).__name__}")
     say_ahead(ahead)
     say_invalid(labels, report.get("invalid", 0), ahead)
     return report

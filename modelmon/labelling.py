@@ -194,8 +194,9 @@ class Labelling:
         load_counting()
         from modelmon.intake import many_ids  # noqa: PLC0415  (numpy loads at the first need)
 
-        wanted = many_ids(ids)
-        return self._recorder.reach("label", lambda store, _: store.forget(wanted))
+        wanted, recorder = many_ids(ids), self._recorder
+        recorder.hold(lambda held: held.process.forget(wanted))
+        return recorder.reach("label", lambda store, _: store.forget(wanted))
 
     def snapshot(self) -> Snapshot:
         """Return all that is known now, frozen.

@@ -15,6 +15,8 @@ from modelmon.tallies import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from modelmon.columns import Ids
+    from modelmon.events import Labels
     from modelmon.parts import SeriesKey
     from modelmon.settings import Settings
 
@@ -41,6 +43,21 @@ class ProcessCounts:
     def items(self) -> Iterable[tuple[SeriesKey, SeriesCounts]]:
         """Return all counts by (model, version)."""
         return self._series.items()
+
+    def judge(self, labels: Labels) -> None:
+        """Look for traced predictions that labels say are wrong, among the models that they are for."""
+        for (model, version), held in self._series.items():
+            if held.exemplars.awaits and labels.model in {None, model} and labels.version in {None, version}:
+                declared = (held.task.declared if held.task is not None else None) or ()
+                counted = [ledger.total["predicted"] for ledger in held.ledgers.values() if "predicted" in ledger.total]
+                seen = dict.fromkeys(key[0] for counts in counted for key, _ in counts.items() if key)
+                held.exemplars.judge(labels, held.task, (*declared, *seen))
+
+    def forget(self, ids: Ids) -> None:
+        """Keep nothing of predictions under these ids."""
+        for held in self._series.values():
+            if held.exemplars.awaits:
+                held.exemplars.forget(ids)
 
     def part(
         self,

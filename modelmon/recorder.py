@@ -23,6 +23,7 @@ from modelmon.faults import is_signalled
 from modelmon.forking import load_counting
 from modelmon.probes.live import look, trouble
 from modelmon.probes.seats import Seat
+from modelmon.probes.tracing import listen
 from modelmon.reaching import Reaching
 from modelmon.seating import waiting
 
@@ -92,6 +93,8 @@ class Recorder(Reaching):
             sleep(_PATIENCE_S)
         if seat.site.timers is None and self.settings.gpu is not False:
             look(self.seats)
+        if seat.context is None:
+            listen(seat)
         high = waiting(seat)
         if high < HIGH_WATER * seat.stride and seat.kept_bytes < HIGH_WATER_BYTES and not self.settings.strict:
             return

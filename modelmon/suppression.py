@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _PLAIN: Final = "suppress_instrumentation"
 _CONTEXT: Final = "opentelemetry.context"
@@ -20,7 +20,12 @@ _CONTEXT: Final = "opentelemetry.context"
 def is_suppressed() -> bool:
     """Tell whether the code that runs here is to be left out by instrumentations."""
     context = sys.modules.get(_CONTEXT)
-    return context is not None and any(context.get_value(key) for key in _keys(context))
+    return context is not None and suppressed_in(context.get_current())
+
+
+def suppressed_in(current: Mapping[str, object]) -> bool:
+    """Tell whether what runs in a context of OpenTelemetry is to be left out by instrumentations."""
+    return any(current.get(key) for key in _keys(sys.modules.get(_CONTEXT)))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ FLOORS = (
     "copies classcodes idtexts moments columns truths events accumulators devices fakedriver attribution",
     "tallies parts quality intervals probes issuing outputs stores receipts",
     "readings points snapshot rules dashboards",
-    "callcounts grouping timings draining process spending seating troubles exiting ticking readers",
+    "exemplars callcounts grouping timings draining process spending seating troubles exiting ticking readers",
     "spool storecounts pausing leasing writing delivering directory reaching recorder sampling redeeming intake written",
     "sources wiring watching labelling monitoring client sklearn exporters alerting",
     "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",

@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING, Any, Final
 from modelmon import copies
 from modelmon.errors import ModelmonError
 from modelmon.faults import is_ours
-from modelmon.probes import auto_ids
+from modelmon.probes import auto_ids, tracing
 from modelmon.probes.outcomes import OK, ending
 from modelmon.probes.sites import PLAIN, UNREADABLE, Site
 
@@ -80,9 +80,11 @@ class Seat:
         bytes_before_relief: past so many, ``relieve`` is called.
         billed: calls whose cost was asked for already.
         prefix: of the ids issued here, with ``id="auto"``.
-        timings: counts the calls that a device timed; of some of them its memory is looked at.
         ended: calls whose records were drained.
         spans: takes the times of drained calls, where somebody follows them.
+        traces: what `modelmon.probes.tracing` noted of calls, in tuples.
+        context: what it reads the current context by; None where no tracing is in use.
+        timings: counts the calls that a device timed; of some of them its memory is looked at.
     """
 
     __slots__ = (
@@ -94,6 +96,7 @@ class Seat:
         "buffer",
         "bytes_before_relief",
         "clock",
+        "context",
         "ended",
         "extend",
         "failures",
@@ -111,6 +114,7 @@ class Seat:
         "stride",
         "timed",
         "timings",
+        "traces",
     )
 
     def __init__(self, site: Site, *, clock: Callable[[], int], relieve: Callable[[Seat], None]) -> None:
@@ -133,7 +137,9 @@ class Seat:
         self.spans: Any = None
         self.begun, self._void, self._lost, self.timings = count(), count(), count(), count()
         self.begin: Callable[[], int] = self.begun.__next__
-        self.extend: Callable[[Iterable[Any]], None] = self.buffer.extend
+        self.traces: list[tuple[Any, ...]] = []
+        self.context: Callable[[], Any] | None = None
+        self.extend: Callable[[Iterable[Any]], None] = tracing.extend_of(self)
         self.prefix = auto_ids.new_prefix() if site.id == "auto" else ""
         self.slices: dict[tuple[str, ...], Slice] = {}
 
@@ -169,7 +175,7 @@ class Seat:
 
     def accept(self) -> None:
         """Keep records again."""
-        self.extend = self.buffer.extend
+        self.extend = tracing.extend_of(self)
 
     def keep(self, value: Any, reason: str = "") -> Any:
         """Return what of a value may be kept, or ``UNREADABLE`` after counting why not (``reason``, if given)."""
@@ -269,6 +275,9 @@ class Seat:
                 self.reject("dropped")
             else:
                 next(self._lost)
+            return
+        if not tracing.is_call(self, records, record):
+            self.void()
             return
         records.extend(record)
         first = len(records) == len(record) and (records is self.given or "torch" in sys.modules)

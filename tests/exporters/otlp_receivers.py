@@ -67,9 +67,11 @@ def http_receiver():
         got.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield got
-        server.shutdown()
-        thread.join()
+        try:
+            yield got
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
@@ -87,5 +89,7 @@ def grpc_receiver():
         add_MetricsServiceServicer_to_server(Servicer(), server)
         got.port = server.add_insecure_port("127.0.0.1:0")
         server.start()
-        yield got
-        server.stop(None).wait()
+        try:
+            yield got
+        finally:
+            server.stop(None).wait()
