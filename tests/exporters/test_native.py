@@ -11,12 +11,14 @@ import pytest
 from fake_sources import FakeSource
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics import parser
 from prometheus_client.openmetrics.exposition import generate_latest
 from servers import needs, prometheus
 from small_worlds import BINARY, WORLDS, class_ledger, of_parts, process_ledger
 
+from modelmon import Monitor
 from modelmon.accumulators import Histogram
 from modelmon.exporters import protobuf
 from modelmon.exporters.exposition import Exposition
@@ -75,6 +77,26 @@ def test_exemplars_in_openmetrics():
     exporter.attach(FakeSource(world))
     assert shown(generate_latest(registry).decode()) == shown(text)
     exporter.close(1)
+
+
+def test_traced_calls_of_a_program():
+    """A call within a sampled span, and its wrong prediction, show the span's trace to whoever asks for OpenMetrics."""
+    own = Monitor()
+    exporter = own.add(PrometheusExporter(port=0))
+
+    @own(model="m", version="1", id="key", task=BINARY)
+    def predict(key):
+        return "ok"
+
+    predict("before")
+    with TracerProvider(shutdown_on_exit=False).get_tracer("tests").start_as_current_span("request") as span:
+        predict("within")
+    trace = f"{span.get_span_context().trace_id:032x}"
+    own.labels(["before", "within"], ["fraud", "fraud"])
+    found = {(one[0], one[1]) for one in shown(exporter.render("openmetrics").decode())}
+    assert found == {(trace, "modelmon_call_duration_seconds_bucket"), (trace, "modelmon_confusion_total")}
+    assert trace.encode() in exporter.render("protobuf")
+    own.close()
 
 
 @given(st.floats(min_value=1e-30, max_value=1e30))

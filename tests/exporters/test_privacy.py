@@ -20,6 +20,7 @@ import pytest
 import structlog
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
 from otel_pipelines import Kept
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -98,6 +99,9 @@ def see(own: Monitor) -> None:
         price(f"{CANARY}-price-{number}")
         with pytest.raises(KeyError):
             list(stream(f"{CANARY}-stream-{number}"))
+    with TracerProvider(shutdown_on_exit=False).get_tracer(CANARY).start_as_current_span(CANARY, {CANARY: CANARY}):
+        score(f"{CANARY}-score-traced", CANARY, "score")
+    own.label(f"{CANARY}-score-traced", 0)
     own.predictions([CANARY], [Odd()], model="batch", task=Multiclass())
     own.labels([f"{CANARY}-score-{number}" for number in range(6)], [1, 0] * 3)
     own.labels([f"{CANARY}-{number}" for number in range(6)], ["dog", "cat", TRUTH] * 2)
