@@ -20,6 +20,7 @@ from modelmon import (
     Snapshot,
     monitor,
 )
+from modelmon.rules import prometheus, windows
 
 
 @monitor
@@ -154,5 +155,7 @@ def rules_are_typed() -> None:
     assert_type(
         monitor.add(Alerts(rule, Objective("fast", within=0.25, target=0.99), notify=page)).firing, tuple[Alert, ...]
     )
+    assert_type(prometheus([rule], arrivals=("1h", 86400), keep=["namespace"]), str)
+    assert_type(windows([rule]), tuple[str, ...])
     Rule("slow", "duration", 0.25)  # type: ignore[call-arg]
     Objective("fast")  # type: ignore[call-arg]
