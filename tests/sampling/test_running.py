@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modelmon import ConfigurationError, Monitor
+from modelmon import ConfigurationError, Monitor, notices
 from modelmon.sampling import running
 from modelmon.sampling.claims import Claim
 from modelmon.sampling.rates import rate
@@ -220,3 +220,46 @@ def test_a_child_starts_clean_and_a_driver_that_hangs_holds_up_nothing(tmp_path:
         check=False,
     )
     assert (run.returncode, run.stdout) == (0, "done\n"), run.stderr
+
+
+def test_the_end_of_the_program_brings_a_last_reading() -> None:
+    """While the thread runs a last round settles what is left, and is waited for but a moment; without one, nothing."""
+    with fake_nvml(FakeGpu()):
+        monitor = Monitor(gpu=0.1)
+        watched(monitor)(1)
+        one = running._process.held
+        assert one is not None
+        wait = one.begin()
+        assert wait is not None
+        assert wait(2.0)
+        monitor.close()
+        assert one.begin() is None
+
+
+def test_no_thread_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Where no thread can be started a warning says what that means, and calls go on."""
+    notices.forget()
+    monkeypatch.setattr(running.Ticker, "start", lambda _: False)
+    monitor = Monitor(gpu=5)
+    assert watched(monitor)(1) == 1
+    monitor.close()
+    assert "no thread could be started, so graphics processors are not read" in caplog.text
+
+
+def test_a_child_forgets_the_sampler_of_its_parent(tmp_path: Path) -> None:
+    """Renewed, a process holds no sampler; claims of the parent's are let go of, and its driver is not called."""
+    with fake_nvml(FakeGpu()) as fake:
+        monitor = Monitor(gpu=20, directory=tmp_path / "machine")
+        watched(monitor)(1)
+        assert settled(monitor)
+        held = running._process.held
+        calls = fake.calls()
+        held._ticker.stop(5)
+        held.abandon()
+        (device,) = held._sampler._devices
+        assert device.claim._descriptor == -1
+        running._process.renew()
+        assert running._process.held is None
+        assert fake.calls() - calls <= 6
+        monitor.close()
+        held._sampler.close()
