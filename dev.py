@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Set up ``.venv`` and run what a developer runs: ``python3 dev.py demo | test | faults | check | bench | soak``.
 
+``python3 dev.py gpu-check`` needs a GPU and sets nothing up: it runs in the Python that starts it, which has torch.
+
 Needs the standard library only, and parses on Python 3.6, so that an old interpreter gets a message and no traceback.
 """
 
@@ -45,6 +47,11 @@ COMMANDS = {
         [[os.path.join("tests", "soak")]],
         "load a service for --minutes 10 with all that goes wrong",
     ),
+    "gpu-check": (
+        None,  # this very Python, which has torch: nothing is installed
+        [[os.path.join("tests", "gpu", "check.py")]],
+        "ask a real GPU; needs torch with CUDA in this Python, and no network",
+    ),
 }
 
 
@@ -58,6 +65,8 @@ def main(arguments):
             print("  {:<12}{}".format(name, text))
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     extra, lines, _ = COMMANDS[arguments[0]]
+    if extra is None:
+        return subprocess.call([sys.executable] + lines[0] + arguments[1:], cwd=ROOT)
     problem = prepare(extra)
     if problem:
         print("dev.py: " + problem, file=sys.stderr)

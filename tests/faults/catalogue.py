@@ -21,7 +21,6 @@ PARTS = {
     "G": ("graphics processors", 7),
     "Z": ("security", 20),
 }
-_GPU = "watching graphics processors"
 
 
 class Row(NamedTuple):
@@ -148,7 +147,7 @@ CATALOGUE = (
     Row("G4", "divided devices, hidden devices, hidden processes"),
     Row("G5", "a call of the driver that blocks"),
     Row("G6", "a driver that is opened at import or before a fork"),
-    Row("G7", "events on other devices and streams, captured graphs, sticky errors", _GPU),
+    Row("G7", "events on other devices and streams, captured graphs, sticky errors"),
     Row("Z1", "listening where others can reach it"),
     Row("Z2", "clients that hold connections open"),
     Row("Z3", "smuggled, oversized and nonsensical requests"),
