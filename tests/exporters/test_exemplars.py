@@ -202,6 +202,21 @@ def test_calls_under_suppression_are_no_calls(world):
     assert (reading.calls, reading.in_flight, reading.predictions) == (1, 0, 1)
 
 
+def test_what_a_signal_handler_raises_is_passed_on(monkeypatch):
+    """An exception of a handler that strikes while the span is asked for reaches the caller; the call is counted."""
+    world = World()
+
+    def handler(*_):
+        raise TimeoutError
+
+    monkeypatch.setattr("modelmon.probes.tracing.is_signalled", lambda fault: isinstance(fault, TimeoutError))
+    with TRACER.start_as_current_span("request"), monkeypatch.context() as struck:
+        struck.setattr("opentelemetry.trace.get_current_span", handler)
+        with pytest.raises(TimeoutError):
+            world.model(1)
+    assert world.monitor.snapshot()["fraud"].calls == 1
+
+
 def test_a_tracer_that_breaks_breaks_nothing(world, monkeypatch):
     """Whatever the implementation of tracing raises, the call is recorded."""
     with TRACER.start_as_current_span("request"), monkeypatch.context() as broken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -127,3 +128,33 @@ def test_without_the_sdk_the_message_names_the_extra():
         [sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, capture_output=True, text=True
     )
     assert "modelmon[otel]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("missing", "module", "remedy"),
+    [
+        ("opentelemetry", "exporter", "opentelemetry-api"),
+        ("opentelemetry.sdk.metrics.export", "preaggregated", r"modelmon\[otel\]"),
+    ],
+)
+def test_messages_name_what_to_install(monkeypatch, missing, module, remedy):
+    """Each module says itself what it lacks."""
+    loaded = importlib.import_module(f"modelmon.exporters.opentelemetry.{module}")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, missing, None)
+        with pytest.raises(ImportError, match=remedy):
+            importlib.reload(loaded)
+
+
+def test_without_metadata_the_scope_has_no_version(monkeypatch):
+    """Run from its sources alone the library does not know its version, and says nothing."""
+    scope = importlib.import_module("modelmon.exporters.opentelemetry.scope")
+    assert scope._version() == scope.VERSION
+
+    def unknown(name):
+        raise scope.PackageNotFoundError(name)
+
+    monkeypatch.setattr(scope, "version", unknown)
+    assert not scope._version()
+    with pytest.raises(AttributeError, match="Nothing"):
+        _ = importlib.import_module("modelmon.exporters.opentelemetry").Nothing

@@ -19,7 +19,7 @@ from otel_pipelines import SERVICE, Kept, Pipeline, named, parity, values
 
 from modelmon import Monitor, notices
 from modelmon.errors import ConfigurationError
-from modelmon.exporters.opentelemetry import PreAggregated
+from modelmon.exporters.opentelemetry import GenAI, PreAggregated
 from modelmon.exporters.opentelemetry.exponential import exponential
 from modelmon.points.instruments import DURATION_BOUNDS
 
@@ -207,6 +207,35 @@ def test_what_a_lasting_store_held_is_in_no_difference(wrapped, tmp_path):
     assert confusion == {("1", "1"): 1}
 
 
+def test_generative_models_under_the_names_of_the_conventions(wrapped):
+    """What is known of streams is shown once more, with the attributes and bounds of the semantic conventions."""
+    one = wrapped(gen_ai={"llama": GenAI("chat", "vllm")})
+
+    @one.monitor(model="llama", version="3")
+    def generate(n):
+        for item in range(n):
+            if item == 5:
+                raise LookupError
+            yield item
+
+    assert list(generate(3)) == [0, 1, 2]
+    with pytest.raises(LookupError):
+        list(generate(9))
+    parity(one.monitor)
+    found = one.export()
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "vllm", "gen_ai.request.model": "llama"}
+    requests = found["gen_ai.server.request.duration"].data.data_points
+    assert [dict(point.attributes) for point in requests] == [
+        chat | {"version": "3"},
+        chat | {"error.type": "_OTHER", "version": "3"},
+    ]
+    assert [point.count for point in requests] == [1, 1]
+    assert tuple(requests[0].explicit_bounds[-2:]) == (40.96, 81.92)
+    (first,) = found["gen_ai.server.time_to_first_token"].data.data_points
+    assert (first.count, sum(first.bucket_counts), first.explicit_bounds[0]) == (2, 2, 0.001)
+    assert found["gen_ai.server.time_per_output_token"].data.data_points[0].count == 2
+
+
 def test_a_snapshot_that_fails_leaves_the_application_its_export(wrapped):
     """What the application measured goes out, and our failure is counted."""
     one = wrapped()
@@ -267,3 +296,7 @@ def test_the_wrapped_exporter_is_asked_for_everything_else():
         PreAggregated(Pipeline().reader)
     with pytest.raises(ConfigurationError, match="MetricReader"):
         PreAggregated.into(exporter)
+    with pytest.raises(ConfigurationError, match="GenAI"):
+        PreAggregated(Kept(), gen_ai={"llama": "chat"})
+    with pytest.raises(ConfigurationError, match="exponential"):
+        PreAggregated(Kept(), histograms="native")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelmon.exporters.opentelemetry.exporter import OpenTelemetryExporter
+from modelmon.exporters.opentelemetry.genai import GenAI
 
 if TYPE_CHECKING:
     from modelmon.exporters.opentelemetry.preaggregated import PreAggregated
 
-__all__ = ["OpenTelemetryExporter", "PreAggregated"]
+__all__ = ["GenAI", "OpenTelemetryExporter", "PreAggregated"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from modelmon.exporters.opentelemetry.assembly import Preferences, assemble
 from modelmon.exporters.opentelemetry.exporter import NAME, checked_windows
+from modelmon.exporters.opentelemetry.genai import GenAI, checked_models, conventional
 from modelmon.exporters.opentelemetry.scope import SCOPE, VERSION
 from modelmon.exporters.opentelemetry.streams import Streams
 from modelmon.forking import renew_in_child
@@ -20,7 +21,7 @@ from modelmon.notices import warn
 from modelmon.points import points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
@@ -32,9 +33,16 @@ PULSE: Final = "modelmon.pulse"
 class Addition:
     """Add the points of a monitor to what is exported; whoever has one attaches and closes it."""
 
-    def __init__(self, wanted: Preferences, windows: Sequence[str], provider: MeterProvider | None) -> None:
+    def __init__(
+        self,
+        wanted: Preferences,
+        windows: Sequence[str],
+        gen_ai: Mapping[str, GenAI] | None,
+        provider: MeterProvider | None,
+    ) -> None:
         """Prepare; nothing is added before it is attached."""
         self._wanted = wanted
+        self._gen_ai = checked_models(gen_ai)
         self._windows = checked_windows(windows)
         self._provider = provider
         self.source: Source | None = None
@@ -95,6 +103,7 @@ class Addition:
                     )
                 )
                 found = points(snapshot, windows=self._windows)
+                found += conventional(found, self._gen_ai)
                 made = assemble(found, self._streams, self._wanted, time.time_ns())
         except Exception as error:
             self._streams.abandon()

@@ -10,6 +10,7 @@ from opentelemetry.sdk.metrics import export
 from opentelemetry.sdk.metrics.export import AggregationTemporality, NumberDataPoint
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
+from modelmon.errors import ConfigurationError
 from modelmon.exporters.opentelemetry.exponential import BUCKETS, FINEST, exponential
 from modelmon.points import HistogramValue
 
@@ -56,7 +57,13 @@ def preferences(
         temporality: by class of instrument.
         aggregation: by class of instrument.
         histograms: ``"explicit"`` or ``"exponential"``, whatever it prefers; None for what it prefers.
+
+    Raises:
+        ConfigurationError: when it is neither.
     """
+    if histograms not in {None, "explicit", "exponential"}:
+        msg = f'histograms={histograms!r}: give "explicit", "exponential" or None'
+        raise ConfigurationError(msg)
     wanted = _of(aggregation, sdk.Histogram)
     is_exponential = isinstance(wanted, ExponentialBucketHistogramAggregation)
     return Preferences(

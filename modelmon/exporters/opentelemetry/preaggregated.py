@@ -28,11 +28,12 @@ from modelmon.exporters.opentelemetry.addition import Addition
 from modelmon.exporters.opentelemetry.assembly import preferences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricsData
 
+    from modelmon.exporters.opentelemetry.genai import GenAI
     from modelmon.readers import Source
 
 Histograms = Literal["explicit", "exponential"]
@@ -50,6 +51,7 @@ class PreAggregated(MetricExporter):
         *,
         windows: Sequence[str] = (),
         histograms: Histograms | None = None,
+        gen_ai: Mapping[str, GenAI] | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
         """Wrap an exporter.
@@ -58,10 +60,11 @@ class PreAggregated(MetricExporter):
             exporter: any that the SDK takes.
             windows: spans such as ``"1h"``; quality and coverage are shown for each beside the total.
             histograms: ``"explicit"`` or ``"exponential"``; None for what the exporter prefers.
+            gen_ai: generative models by name; they are shown under the names of the semantic conventions too.
             meter_provider: whose pipeline it is; None for the global one.
 
         Raises:
-            ConfigurationError: when this is no exporter, or a window is no span of time.
+            ConfigurationError: when this is no exporter, or one of the others cannot work.
         """
         if not isinstance(exporter, MetricExporter):
             msg = f"{exporter!r} is no MetricExporter; for a reader there is PreAggregated.into(reader)"
@@ -70,7 +73,7 @@ class PreAggregated(MetricExporter):
         super().__init__(preferred_temporality=temporality, preferred_aggregation=aggregation)
         self._exporter = exporter
         self._gate = Gate()
-        self._addition = Addition(preferences(temporality, aggregation, histograms), windows, meter_provider)
+        self._addition = Addition(preferences(temporality, aggregation, histograms), windows, gen_ai, meter_provider)
 
     def __repr__(self) -> str:
         """Show what is wrapped."""
@@ -88,6 +91,7 @@ class PreAggregated(MetricExporter):
         *,
         windows: Sequence[str] = (),
         histograms: Histograms | None = None,
+        gen_ai: Mapping[str, GenAI] | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> ReaderAddition:
         """Add a monitor's points to all that a reader collects; add what this returns to the monitor.
@@ -96,12 +100,13 @@ class PreAggregated(MetricExporter):
             reader: any of the SDK's, given to a provider already or not yet.
             windows: spans such as ``"1h"``; quality and coverage are shown for each beside the total.
             histograms: ``"explicit"`` or ``"exponential"``; None for what the reader prefers.
+            gen_ai: generative models by name; they are shown under the names of the semantic conventions too.
             meter_provider: whose pipeline it is; None for the global one.
 
         Raises:
-            ConfigurationError: when this is no reader, or a window is no span of time.
+            ConfigurationError: when this is no reader, or one of the others cannot work.
         """
-        return ReaderAddition(reader, windows, histograms, meter_provider)
+        return ReaderAddition(reader, windows, histograms, gen_ai, meter_provider)
 
     def attach(self, source: Source) -> None:
         """Add what ``source`` knows to each export from now on."""
@@ -146,6 +151,7 @@ class ReaderAddition:
         reader: MetricReader,
         windows: Sequence[str],
         histograms: Histograms | None,
+        gen_ai: Mapping[str, GenAI] | None,
         provider: MeterProvider | None,
     ) -> None:
         """Stand between a reader and what it collects from."""
@@ -154,7 +160,7 @@ class ReaderAddition:
             raise ConfigurationError(msg)
         temporality = reader._instrument_class_temporality  # noqa: SLF001
         aggregation = reader._instrument_class_aggregation  # noqa: SLF001
-        self._addition = Addition(preferences(temporality, aggregation, histograms), windows, provider)
+        self._addition = Addition(preferences(temporality, aggregation, histograms), windows, gen_ai, provider)
         _intercept(reader, self._joined)
 
     def attach(self, source: Source) -> None:
