@@ -18,7 +18,7 @@ from bisect import bisect_left
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from modelmon.exporters.series import examples, labels_of, trace_of
+from modelmon.exporters.series import examples, named, trace_of
 from modelmon.points.catalogue import HistogramValue
 from modelmon.points.families import family_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from modelmon.parts import Exemplar
-    from modelmon.points.catalogue import Point
+    from modelmon.points.catalogue import Attributes, Point
     from modelmon.points.families import Family
     from modelmon.readings.distributions import Distribution
 
@@ -82,8 +82,7 @@ def _head(family: Family) -> bytes:
 
 
 def _metric(point: Point, family: Family) -> bytes:
-    value = point.value
-    labels = b"".join(_label(1, *pair) for pair in labels_of(point))
+    value, labels = point.value, _labels(point.name, point.attributes)
     if isinstance(value, HistogramValue):
         return labels + _bytes(7, _histogram(point, value))
     shown = examples(point).get(0)
@@ -126,6 +125,11 @@ def _exemplar(exemplar: Exemplar) -> bytes:
     labels = b"".join(_label(1, *pair) for pair in trace_of(exemplar))
     seconds, part = divmod(round(exemplar.at * 1e9), 10**9)
     return labels + _double(2, exemplar.value) + _bytes(3, _number(1, seconds) + _number(2, part))
+
+
+@lru_cache(maxsize=32_768)
+def _labels(name: str, attributes: Attributes) -> bytes:
+    return b"".join(_label(1, *pair) for pair in named(name, attributes))
 
 
 @lru_cache(maxsize=8192)

@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelmon.parts import Exemplar
-    from modelmon.points.catalogue import Point
+    from modelmon.points.catalogue import Attributes, Point
 
 Labels = tuple[tuple[str, str], ...]
 
 
 def labels_of(point: Point) -> Labels:
     """Return a point's labels; those it leaves out are empty, so that a family has the same on all points."""
-    given = {label_name(name): value for name, value in point.attributes}
-    for name in CATALOGUE[point.name].attributes:
-        given.setdefault(label_name(name), "")
+    return named(point.name, point.attributes)
+
+
+def named(name: str, attributes: Attributes) -> Labels:
+    """Return the labels of an instrument's point with these attributes."""
+    given = {label_name(attribute): value for attribute, value in attributes}
+    for attribute in CATALOGUE[name].attributes:
+        given.setdefault(label_name(attribute), "")
     return tuple(sorted(given.items()))
 
 
