@@ -93,7 +93,7 @@ class Recorder(Reaching):
             sleep(_PATIENCE_S)
         if seat.site.timers is None and self.settings.gpu is not False:
             look(self.seats)
-        if seat.context is None:
+        if seat.ways is None:
             listen(seat)
         high = waiting(seat)
         if high < HIGH_WATER * seat.stride and seat.kept_bytes < HIGH_WATER_BYTES and not self.settings.strict:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _PLAIN: Final = "suppress_instrumentation"
 _CONTEXT: Final = "opentelemetry.context"
@@ -20,12 +20,7 @@ _CONTEXT: Final = "opentelemetry.context"
 def is_suppressed() -> bool:
     """Tell whether the code that runs here is to be left out by instrumentations."""
     context = sys.modules.get(_CONTEXT)
-    return context is not None and suppressed_in(context.get_current())
-
-
-def suppressed_in(current: Mapping[str, object]) -> bool:
-    """Tell whether what runs in a context of OpenTelemetry is to be left out by instrumentations."""
-    return any(current.get(key) for key in _keys(sys.modules.get(_CONTEXT)))
+    return context is not None and any(context.get_current().get(mark) for mark in marks())
 
 
 @contextmanager
@@ -43,12 +38,13 @@ def suppressed() -> Iterator[None]:
 def _attach(context: Any) -> Any:
     try:
         current = context.get_current()
-        for key in _keys(context):
+        for key in marks():
             current = context.set_value(key, True, current)  # noqa: FBT003  (a value, not a flag)
         return context.attach(current)
     except Exception:  # a module half imported, or another implementation
         return None
 
 
-def _keys(context: Any) -> tuple[str, ...]:
-    return _PLAIN, getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", _PLAIN)
+def marks() -> tuple[str, str]:
+    """Return the two keys under which a context of OpenTelemetry says so."""
+    return _PLAIN, getattr(sys.modules.get(_CONTEXT), "_SUPPRESS_INSTRUMENTATION_KEY", _PLAIN)

@@ -83,7 +83,7 @@ class Seat:
         ended: calls whose records were drained.
         spans: takes the times of drained calls, where somebody follows them.
         traces: what `modelmon.probes.tracing` noted of calls, in tuples.
-        context: what it reads the current context by; None where no tracing is in use.
+        ways: what it looks at for spans; None where no tracing is in use.
         timings: counts the calls that a device timed; of some of them its memory is looked at.
     """
 
@@ -96,7 +96,6 @@ class Seat:
         "buffer",
         "bytes_before_relief",
         "clock",
-        "context",
         "ended",
         "extend",
         "failures",
@@ -115,6 +114,7 @@ class Seat:
         "timed",
         "timings",
         "traces",
+        "ways",
     )
 
     def __init__(self, site: Site, *, clock: Callable[[], int], relieve: Callable[[Seat], None]) -> None:
@@ -138,7 +138,7 @@ class Seat:
         self.begun, self._void, self._lost, self.timings = count(), count(), count(), count()
         self.begin: Callable[[], int] = self.begun.__next__
         self.traces: list[tuple[Any, ...]] = []
-        self.context: Callable[[], Any] | None = None
+        self.ways: tracing.Ways | None = None
         self.extend: Callable[[Iterable[Any]], None] = tracing.extend_of(self)
         self.prefix = auto_ids.new_prefix() if site.id == "auto" else ""
         self.slices: dict[tuple[str, ...], Slice] = {}
