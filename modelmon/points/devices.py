@@ -111,7 +111,8 @@ def _fill_device(sheet: Sheet, name: str, device: DevicePart) -> None:
     for point, gauge in (("hw.gpu.memory.usage", "memory_usage"), ("hw.gpu.memory.limit", "memory_limit")):
         if gauge in gauges:
             sheet.add(point, round(gauges[gauge]), *who)
-    if "memory_process" in gauges:
-        sheet.add("modelmon.gpu.memory.process", round(gauges["memory_process"]), name)
+    for gauge, source in (("memory_process", "process"), ("memory_exclusive", "device_exclusive")):
+        if gauge in gauges:
+            sheet.add("modelmon.gpu.memory.process", round(gauges[gauge]), name, source)
     for state in _STATES:
         sheet.add("hw.status", int(state == device.status), *who, state)

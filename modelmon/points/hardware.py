@@ -62,7 +62,9 @@ ROWS: Final = (
         "Energy that the device drew for no call that is watched; with that of all models it adds up to hw.energy.",
         "hw.id",
     ),
-    _process("modelmon.gpu.memory.process", "gauge", "By", "Memory of the device that this process holds.", "hw.id"),
+    _process(
+        "modelmon.gpu.memory.process", "gauge", "By", "Memory of the device that this process holds.", "hw.id", "source"
+    ),
     _process(
         "modelmon.gpu.throttled_time",
         "counter",

@@ -22,6 +22,8 @@ MEAN_NS: Final = 10_000_000_000
 STALE: Final = 3
 """After so many periods without a reading a device's current values are absent."""
 _SPREAD: Final = 2
+_SLOWED: Final = 0xE8
+"""NVIDIA's bits for clocks that heat or a lack of power holds down; a power cap at full load is none of them."""
 
 
 class Watched:
@@ -98,16 +100,19 @@ class Watched:
         """
         fast, slow = self._fast, self._slow
         fresh = fast is not None and not self.lost and now - fast.t_ns <= STALE * period
-        throttled = slow is not None and bool(slow.throttled_ns) and slow.throttle not in {None, 0, 1}
+        slowed = slow is not None and self.id.vendor == "nvidia" and bool((slow.throttle or 0) & _SLOWED)
+        known: dict[tuple[str, str], Any] = {}
+        for key, power in self._powers.items():  # of two monitors with models of one name the first
+            known.setdefault((key.model, key.version), power)
         return DevicePart(
             name=self.id.name,
             vendor=self.id.vendor,
             parent=self.id.parent or "",
             driver=self.driver,
-            status="failed" if self.lost else "degraded" if throttled else "ok",
+            status="failed" if self.lost else "degraded" if slowed else "ok",
             scope="module" if fast is not None and fast.power_scope == "module" else "gpu",
             gauges=self._gauges(fast, slow, now) if fresh and fast is not None else {},
-            powers=tuple((key.model, key.version, *power) for key, power in self._powers.items()),
+            powers=tuple((*key, *power) for key, power in known.items()),
         )
 
     def _gauges(self, fast: Reading, slow: Reading | None, now: int) -> dict[str, float]:
@@ -119,9 +124,16 @@ class Watched:
             "memory_utilization": fast.mem_used / limit if fast.mem_used is not None and limit else None,
             "power": fast.power_w,
             "temperature": slow.temp_c if slow is not None else None,
-            "memory_process": slow.proc_mem if slow is not None else None,
+            **self._own_memory(fast, slow),
         }
         return {name: float(value) for name, value in found.items() if value is not None}
+
+    @staticmethod
+    def _own_memory(fast: Reading, slow: Reading | None) -> dict[str, float | None]:
+        """Return this process's memory: as the driver says, or all there is in use where no other process works."""
+        if slow is None or slow.proc_mem is not None:
+            return {"memory_process": None if slow is None else slow.proc_mem}
+        return {"memory_exclusive": fast.mem_used if slow.n_procs == 1 else None}
 
     def _utilization(self, now: int) -> float | None:
         read = [util for at, util in list(self._utils) if now - at <= MEAN_NS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import weakref
 from typing import TYPE_CHECKING
@@ -360,3 +361,41 @@ def test_losing_the_driver_amid_devices_stops_the_round(tmp_path: Path, monkeypa
         one.tick(0.5)
         assert len(asked) == 1
         assert {device.status for device in one.monitor.snapshot().devices.values()} == {"failed"}
+
+
+def test_what_slows_a_device_down_degrades_it(tmp_path: Path) -> None:
+    """Heat degrades a device; a power cap under full load does not."""
+    with driven(tmp_path) as one:
+        states = []
+        for throttle in (0x1, 0x4, 0x40):
+            one.fake.gpus[0].throttle = throttle
+            one.tick(11.0)
+            states += [device.status for device in one.monitor.snapshot().devices.values()]
+        assert states == ["ok", "ok", "degraded"]
+
+
+def test_memory_of_this_process_is_told_by_the_driver_or_by_exclusion(tmp_path: Path) -> None:
+    """In a container a process is not found in the driver's list; alone on a device it holds what is in use."""
+    with driven(tmp_path) as one:
+        gpu = one.fake.gpus[0]
+        gpu.used = 3 << 30
+        seen = []
+        for processes in ({os.getpid(): 2 << 30}, {99_999_999: 2 << 30}, {99_999_998: 1, 99_999_999: 2 << 30}):
+            gpu.processes = processes
+            one.tick(11.0)
+            found = one.points("modelmon.gpu.memory.process")
+            seen.append({dict(point.attributes)["source"]: point.value for point in found})
+        assert seen == [{"process": 2 << 30}, {"device_exclusive": 3 << 30}, {}]
+
+
+def test_powers_of_models_of_one_name_come_once(tmp_path: Path) -> None:
+    """Two monitors with a model of one name show one power for it, so that no series comes twice."""
+    with driven(tmp_path) as one:
+        other = one.new_monitor()
+        one.sampler.serve(weakref.ref(other.home))
+        one.tick()
+        for turn in range(60):
+            one.call("m", 0.1 + 0.01 * (turn % 7))
+            one.call("m", 0.1, monitor=other)
+            one.tick(0.3)
+        assert len(one.points("modelmon.gpu.model_power")) == 2
