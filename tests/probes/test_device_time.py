@@ -6,6 +6,7 @@ import asyncio
 import math
 import sys
 
+import numpy as np
 import pytest
 from fake_torch import Device, Stream
 
@@ -543,6 +544,7 @@ def test_nothing_is_asked_where_nothing_may_be(device, monkeypatch, how):
     monitor.snapshot()
     predict()
     assert predict.__code__ is code
+    assert "timers" not in code.co_names
     assert device.events == []
 
 
@@ -657,3 +659,107 @@ def test_waiting_for_arrays_of_other_libraries(monkeypatch):
         assert array.ready
     monitor(model="m", sync="device")(lambda: {"a": 1})()
     assert monitor.snapshot()["m"].device_durations["host_sync"].count == 2
+
+
+class ArrayImpl:
+    """Stand for an array of JAX that is still computed."""
+
+    shape, nbytes, ndim = (2,), 16, 1
+
+    def is_ready(self):
+        """Tell whether it has been computed."""
+        return False
+
+    def copy_to_host_async(self):
+        """Begin the transfer."""
+
+    def block_until_ready(self):
+        """Wait."""
+
+    def __array__(self, *_args, **_kwargs):
+        """Return what was computed."""
+        return np.array([0, 1])
+
+
+def test_result_that_is_still_computed_is_the_hosts_word(monkeypatch):
+    """A call that returns an unfinished array of JAX has a time that nobody should take for the device's."""
+    monkeypatch.setattr(ArrayImpl, "__module__", "jaxlib._jax")
+    monkeypatch.setitem(sys.modules, "jaxlib", type(sys)("jaxlib"))
+    monitor = Monitor()
+    predict = monitor(model="m", task=Multiclass(), attributes=("country",))(
+        lambda country, result: (country, result)[1]
+    )
+    predict("DE", ArrayImpl())
+    predict("FR", 1)
+    reading = monitor.snapshot()["m"]
+    assert reading.predictions == 3
+    assert reading.device_duration.count == 0
+    assert reading.slice(country="DE").device_durations["host_async"].sum == reading.slice(country="DE").duration.sum
+    assert reading.slice(country="FR").device_durations == {}
+
+
+def test_first_item_under_difficulties(monitor, device, timers):
+    """The first item of a stream that changes its stream, or breaks CUDA, has no device time; the stream goes on."""
+    other = Stream(device)
+
+    @monitor(model="m")
+    def items(how):
+        if how == "moved":
+            device.stream = other
+        if how == "broken":
+            device.error = RuntimeError("illegal address")
+        yield 1
+        yield 2
+
+    assert list(items("")) == [1, 2]
+    assert list(items("moved")) == [1, 2]
+    assert list(items("broken")) == [1, 2]
+    device.error = None
+    assert list(items("")) == [1, 2]
+    reading = monitor.snapshot()["m"]
+    assert reading.device_time_to_first_item.count == 0
+    assert reading.untimed == {"stream_changed": 1, "error": 2}
+
+
+def test_interrupted_timing_loses_no_record(monitor, device, timers, monkeypatch):
+    """What a handler of a signal raises while a device is asked reaches the user from wherever it strikes."""
+
+    class StrikeError(Exception):
+        pass
+
+    def strike(*_):
+        raise StrikeError
+
+    for room in ("cuda", "live", "waiting"):
+        monkeypatch.setattr(f"modelmon.probes.{room}.is_signalled", lambda fault: type(fault) is StrikeError)
+    predict = warmed(monitor(model="m")(lambda: device.work(MS)))
+    predict()
+    waiting = monitor(model="w", sync="device")(lambda: 1)
+    for name, act in (
+        ("max_memory_allocated", lambda: timers.begin(monitor._recorder.seats[0])),
+        ("is_current_stream_capturing", timers.resolve),
+        ("is_initialized", lambda: live.look([])),
+        ("synchronize", waiting),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.modules["torch"].cuda, name, strike)
+            with pytest.raises(StrikeError):
+                act()
+    device.now += 2 * MS
+    assert timers.off == ""
+    assert monitor.snapshot()["m"].device_duration.count == 1
+
+
+def test_reading_during_a_capture_asks_nothing(monitor, device, timers):
+    """A snapshot taken in a thread that captures, or where CUDA fails to say, reads no event."""
+    predict = warmed(monitor(model="m")(lambda: 1))
+    device.work(MS)
+    predict()
+    device.now += 2 * MS
+    device.capturing = True
+    assert monitor.snapshot()["m"].device_duration.count == 0
+    device.capturing = False
+    assert monitor.snapshot()["m"].device_duration.count == 1
+    device.error = RuntimeError("illegal address")
+    monitor.snapshot()
+    assert timers.off == "error"

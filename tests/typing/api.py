@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 from typing_extensions import assert_type
 
@@ -159,3 +160,15 @@ def rules_are_typed() -> None:
     assert_type(windows([rule]), tuple[str, ...])
     Rule("slow", "duration", 0.25)  # type: ignore[call-arg]
     Objective("fast")  # type: ignore[call-arg]
+
+
+@monitor(model="benchmark", sync="device")
+def waited(number: int) -> int:
+    return number
+
+
+def waiting_has_one_word() -> None:
+    assert_type(waited(3), int)
+    with monitor.call(model="benchmark", sync="device") as call:
+        assert_type(call.ids, list[Any])
+    monitor(sync="host")  # type: ignore[call-overload]
