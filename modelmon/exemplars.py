@@ -30,14 +30,14 @@ MOST: Final = 256  # exemplars of one model and version
 _AWAITING: Final = 4096  # predictions of one, that await their label
 _SEED: Final = int.from_bytes(os.urandom(16), "little")
 _NUMBER, _OBJECT = 1, 2  # kinds of truths
-_Traced = tuple[float, "Slice", str, str]
+_Traced = tuple[float, "Slice", Any]  # when it ended, its slice, and the context of its span
 
 
 class Exemplars:
     """Hold the exemplars of one model and version.
 
     Attributes:
-        traced: calls whose predictions were not read yet, by their start: time, slice, trace and span.
+        traced: calls whose predictions were not read yet, by their start.
     """
 
     __slots__ = ("_awaiting", "_held", "traced")
@@ -65,14 +65,14 @@ class Exemplars:
         del traces[:n]
         newest: dict[Any, Any] = {}
         for trace in reversed(taken):
-            _, duration, _, outcome, page, *_ = trace
-            newest.setdefault((outcome, page, bisect_left(DURATION_BOUNDS, duration / 1e9)), trace)
-        for key, (_, duration, end, outcome, page, trace_id, span_id) in reversed(newest.items()):
-            at, trace, span = (end + offset) / 1e9, f"{trace_id:032x}", f"{span_id:016x}"
-            self._keep(("duration", *key), Exemplar("duration", page, (outcome,), duration / 1e9, at, trace, span))
+            start, end, outcome, page, _ = trace
+            newest.setdefault((outcome, page, bisect_left(DURATION_BOUNDS, (end - start) / 1e9)), trace)
+        for key, (start, end, outcome, page, span) in reversed(newest.items()):
+            self._keep(("duration", *key), max(end - start, 0) / 1e9, (outcome,), ((end + offset) / 1e9, page, span))
         if awaits:
-            for start, _, end, _, page, trace_id, span_id in taken[-_AWAITING:]:
-                self.traced[start] = ((end + offset) / 1e9, page, f"{trace_id:032x}", f"{span_id:016x}")
+            self.traced |= {
+                start: ((end + offset) / 1e9, page, span) for start, end, _, page, span in taken[-_AWAITING:]
+            }
             _trim(self.traced, _AWAITING)
 
     def read(self, starts: Sequence[int], reading: Reading) -> None:
@@ -97,11 +97,11 @@ class Exemplars:
             if kind not in {_NUMBER, _OBJECT} or key not in self._awaiting:
                 continue
             given = truths.number[place].item() if kind == _NUMBER else truths.objects[truths.codes[place]]
-            predicted, (at, page, trace, span) = self._awaiting.pop(key)
+            predicted, traced = self._awaiting.pop(key)
             actual = _class_of(given, task, classes, textual=labels.textual)
             if actual is not None and actual != predicted:
                 own = (actual, predicted)
-                self._keep(("confusion", page, *own), Exemplar("confusion", page, own, 1.0, at, trace, span))
+                self._keep(("confusion", traced[1], *own), 1.0, own, traced)
 
     def forget(self, ids: Ids) -> None:
         """Keep nothing of predictions under these ids."""
@@ -113,9 +113,10 @@ class Exemplars:
         """Whether a label could find anything."""
         return bool(self._awaiting)
 
-    def _keep(self, key: Any, exemplar: Exemplar) -> None:
+    def _keep(self, key: tuple[Any, ...], value: float, own: tuple[ClassValue, ...], traced: _Traced) -> None:
+        at, page, span = traced
         self._held.pop(key, None)  # the newest last
-        self._held[key] = exemplar
+        self._held[key] = Exemplar(key[0], page, own, value, at, f"{span.trace_id:032x}", f"{span.span_id:016x}")
         _trim(self._held, MOST)
 
 

@@ -2,11 +2,11 @@
 
 1. Where no tracing is in use, a seat records as ever: not one instruction more.
 2. Where it is, what takes the seat's records looks at the current context first, which costs some 50 ns; only within
-   a context that holds something is the span asked for, which costs about a microsecond.
+   a context that holds something is the span asked for, which costs half a microsecond.
 3. Only sampled spans are noted, since others have no trace to look at.
 4. A call made where instrumentation is suppressed is no call.
 
-What is noted of a call: ``start, duration, end, outcome, slice, trace id, span id``; times in nanoseconds.
+What is noted of a call: ``start, end, outcome, slice, span context``; times in nanoseconds.
 """
 
 from __future__ import annotations
@@ -115,9 +115,8 @@ def _note(seat: Seat, span_of: Callable[[Any], Any], current: Any, call: tuple[i
         if span is None or len(seat.traces) >= MOST:
             return
         found = span.get_span_context()
-        if found.trace_flags & 1 and found.is_valid:
-            start, end, outcome, page = call
-            seat.traces.append((start, max(end - start, 0), end, outcome, page, found.trace_id, found.span_id))
+        if found.trace_flags & 1:
+            seat.traces.append((*call, found))
     except Exception as fault:  # another implementation, or no stack left: the call itself is recorded already
         if is_signalled(fault):
             raise
