@@ -34,7 +34,7 @@ SELDOM_S: Final = 10.0
 SHARE: Final = 50.0
 BYTES_PER_S: Final = 1 << 20
 """Much to write is written less often: a fiftieth of the time, and a mebibyte a second, but every ten seconds."""
-OWN: Final = ("self:overhead",)
+OWN: Final = ("self:overhead", "sampler_tick", "sampler_calls", "hw_energy", "gpu_unattributed")
 AT_ONCE: Final = 1024
 AT_EXIT: Final = 8
 _LOOK_EVERY: Final = 10
