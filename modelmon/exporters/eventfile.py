@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 try:
     from tensorboardX import summary
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
+
+_FILES: Final = itertools.count()
 
 
 class Instant(NamedTuple):
@@ -52,7 +55,8 @@ class EventFile:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.pid = os.getpid()
-        self._writer = EventsWriter(str(folder / "events"), filename_suffix=f".{self.pid}")
+        suffix = f".{next(_FILES)}.{self.pid}"  # a second file within one second would replace the first
+        self._writer = EventsWriter(str(folder / "events"), filename_suffix=suffix)
         self._path = Path(self._writer._file_name)  # noqa: SLF001  (nothing else tells it)
         stamps = (path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*.*"))
         self.begun = min(int(stamp) for stamp in stamps if stamp.isdecimal())

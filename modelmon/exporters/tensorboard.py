@@ -24,8 +24,10 @@ from modelmon.exporters.pictures import confusion_picture, reliability_picture
 from modelmon.identity import class_texts
 from modelmon.notices import warn
 from modelmon.points import CATALOGUE, points
+from modelmon.points.attributes import safe_text
 from modelmon.points.instruments import HistogramValue
 from modelmon.points.sheets import CELL_CLASSES, series_attributes
+from modelmon.points.windows import window_of
 from modelmon.readers import Periodic
 from modelmon.tasks import Binary, Multiclass
 
@@ -69,47 +71,50 @@ class TensorBoardExporter(Periodic):
             make: returns what writes the run in a folder; has the methods of ``EventFile``.
 
         Raises:
-            ConfigurationError: when the period is not a positive span of time, or the folder is a file.
+            ConfigurationError: when the period is not a positive span of time, a window cannot be read, or the folder
+                is a file.
         """
         super().__init__(every, self.export, name="tensorboard")
         self._logdir = Path(logdir)
         if self._logdir.exists() and not self._logdir.is_dir():
             msg = f"logdir={str(logdir)!r} is a file; TensorBoard reads folders"
             raise ConfigurationError(msg)
+        if isinstance(windows, str):
+            msg = f"windows={windows!r} is one text: give a tuple, ({windows!r},)"
+            raise ConfigurationError(msg)
+        for window in windows:
+            window_of(window)
         self._windows = tuple(windows)
         self._make = make
         self._runs: dict[str, Any] = {}
         self._steps: dict[str, int] = {}
 
     def export(self, snapshot: Snapshot) -> None:
-        """Write a snapshot now.
+        """Write a snapshot now; a run that cannot be written holds up no other.
 
         Raises:
-            OSError: when a folder cannot be written.
+            Exception: what the first run that could not be written raised, such as OSError.
         """
         moment = snapshot.taken_at
         scalars: dict[str, list[Point]] = {}
         for point in self._points(snapshot):
             scalars.setdefault(_run_of(_shared(point)), []).append(point)
         views = {_run_of(series_attributes(*key, ())): model for key, model in snapshot.items()}
+        failed: Exception | None = None
         for name in dict.fromkeys((*views, *scalars)):
-            run = self._run(name, views.get(name), moment)
-            if run is None:
-                continue
-            self._steps[name] = max(self._steps.get(name, -1) + 1, int(moment) - run.begun)
-            at = Instant(self._steps[name], moment)
-            for point in scalars.get(name, ()):
-                self._scalar(run, point, at)
-            if name in views:
-                self._show(run, views[name], at)
-            run.flush()
+            try:
+                self._write(name, views.get(name), scalars.get(name, ()), moment)
+            except Exception as error:  # noqa: PERF203  (one run shall not hold up the others)
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def close(self, timeout: float) -> None:
         """Export a last time, let go of the files and stop, within ``timeout`` seconds."""
         super().close(timeout)
         runs, self._runs = self._runs, {}
         for run in runs.values():
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 run.close()
 
     def _points(self, snapshot: Snapshot) -> Iterator[Point]:
@@ -120,12 +125,26 @@ class TensorBoardExporter(Periodic):
                 if of_slice is sliced and not point.name.startswith(_PARTS):
                     yield point
 
+    def _write(self, name: str, model: ModelSnapshot | None, scalars: Sequence[Point], moment: float) -> None:
+        """Write one run."""
+        run = self._run(name, model, moment)
+        if run is None:
+            return
+        self._steps[name] = max(self._steps.get(name, -1) + 1, int(moment) - run.begun)
+        at = Instant(self._steps[name], moment)
+        for point in scalars:
+            self._scalar(run, point, at)
+        if model is not None:
+            self._show(run, model, at)
+        run.flush()
+
     def _run(self, name: str, model: ModelSnapshot | None, moment: float) -> Any:
         run = self._runs.get(name)
         if run is not None and run.usable:
             return run
         if run is not None:
-            with suppress(OSError):  # it is gone from the disk, or a parent's, with nothing left to write
+            del self._runs[name]
+            with suppress(OSError, ValueError):  # it is gone from the disk, or a parent's, with nothing left to write
                 run.close()
         if run is None and len(self._runs) >= RUNS:
             warn("tensorboard:runs", f"TensorBoard: there are more than {RUNS} runs; further ones are not written")
@@ -133,7 +152,8 @@ class TensorBoardExporter(Periodic):
         run = self._runs[name] = self._make(self._logdir / name)
         if model is not None:
             task = "" if model.task is None else type(model.task).__name__
-            run.add_hparams({"model": model.model, "version": model.version, "task": task}, moment)
+            named = {"model": safe_text(model.model), "version": safe_text(model.version)}
+            run.add_hparams({**named, "task": task}, moment)
         return run
 
     def _scalar(self, run: Any, point: Point, at: Instant) -> None:
@@ -146,7 +166,7 @@ class TensorBoardExporter(Periodic):
 
     def _show(self, run: Any, model: ModelSnapshot, at: Instant) -> None:
         """Write what a model has that is no scalar."""
-        title = " ".join(text for text in (model.model, model.version) if text)
+        title = " ".join(safe_text(text) for text in (model.model, model.version) if text)
         for name, values in _distributions(model):
             limits, counts = _columns(values)
             run.add_histogram_raw(f"distribution/{name}", limits, counts, values.sum, at)
@@ -230,16 +250,20 @@ def _run_of(attributes: Attributes) -> str:
         return PROCESS
     model, version = given.pop("model"), given.pop("version", "")
     page = ",".join(f"{name}={text}" for name, text in given.items())
-    return "/".join(_folder(text) for text in (model, version, page) if text)
+    named = [_folder(text, sliced=False) for text in (model, version) if text]
+    run = "/".join([*named, _folder(page)] if page else named)
+    return f"{PROCESS}~" if run == PROCESS else run
 
 
-def _folder(text: str) -> str:
+def _folder(text: str, *, sliced: bool = True) -> str:
     """Return a name for a folder, different for different texts, that leads nowhere else.
+
+    Only those of slices hold ``=`` and no digest, so that no version is taken for one.
 
     >>> _folder("fraud-2"), _folder("..") != "..", "/" in _folder("a/b")
     ('fraud-2', True, False)
     """
-    if len(text) <= _LONGEST and not _UNSAFE.search(text):
+    if (sliced or "=" not in text) and len(text) <= _LONGEST and not _UNSAFE.search(text):
         return text
     digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=4).hexdigest()
     return f"{_UNSAFE.sub('_', text)[:_LONGEST]}~{digest}"
