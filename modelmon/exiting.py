@@ -20,6 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.forking import renew_in_child
+from modelmon.notices import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,13 +64,20 @@ def flushes(readers: Sequence[Any]) -> list[Beginning]:
 
 
 def close_all(readers: Sequence[Any], timeout: float) -> None:
-    """Close readers within ``timeout`` seconds; those that export by themselves do so a last time, all at once."""
+    """Close readers within ``timeout`` seconds; those that export by themselves do so a last time, all at once.
+
+    One that raises is told of, and holds up no other.
+    """
     end = monotonic() + timeout
     for reader in readers:
         if hasattr(reader, "begin_close"):
             reader.begin_close()
     for reader in sorted(readers, key=lambda reader: hasattr(reader, "begin_close")):
-        reader.close(max(0.0, end - monotonic()))
+        try:
+            reader.close(max(0.0, end - monotonic()))
+        except Exception as error:  # noqa: PERF203  (one reader shall not hold up the others, or the store)
+            kind = type(reader).__name__
+            warn(f"close:{kind}", f"closing {kind} failed with {type(error).__name__}")
 
 
 def at_exit(begin: MethodType, missed: MethodType | None = None, *, shows: bool = False) -> None:

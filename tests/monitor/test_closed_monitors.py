@@ -33,3 +33,33 @@ def test_a_cell_that_closes_its_monitor_may_be_run_again(tmp_path: Path) -> None
     own = Monitor(store=tmp_path / "labels.db")
     assert own.snapshot()["x"].awaiting == 12
     own.close()
+
+
+def test_a_reader_that_cannot_be_closed_holds_up_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told of, without its message, and the other readers and the store are closed all the same."""
+    closed = []
+
+    class Reader:
+        def __init__(self, *, works: bool) -> None:
+            self.works = works
+
+        def attach(self, source: object) -> None:
+            """Take nothing."""
+
+        def close(self, timeout: float) -> None:
+            if not self.works:
+                msg = "a secret"
+                raise ValueError(msg)
+            closed.append(timeout)
+
+    own = Monitor(store=tmp_path / "labels.db")
+    own.add(Reader(works=False))
+    own.add(Reader(works=True))
+    own.predictions(["a"], [1], model="x", task=Multiclass())
+    own.close()
+    assert len(closed) == 1
+    assert "closing Reader failed with ValueError" in caplog.text
+    assert "a secret" not in caplog.text
+    own = Monitor(store=tmp_path / "labels.db")
+    assert own.snapshot()["x"].awaiting == 1
+    own.close()
