@@ -16,7 +16,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from modelmon.alerting.posting import Refused
+from modelmon.alerting.posting import Refused, Unanswered
 from modelmon.forking import Gate, renew_in_child
 from modelmon.notices import warn
 from modelmon.pausing import Backoff
@@ -75,6 +75,7 @@ class Outbox:
             if full:
                 self._waiting.popleft()
             self._waiting.append(alert)
+            self._again = tuple(one for one in self._again if _subject(one) != _subject(alert))  # what fired then
         if full:
             self._lost("queue_full", f"more than {MOST} notifications wait, so the oldest go")
         self._ticker.nudge()
@@ -92,7 +93,8 @@ class Outbox:
             self._refreshed = now
         if now < self._refreshed + every:
             return
-        self._refreshed, self._again = now, firing
+        with self._lock:
+            self._refreshed, self._again = now, firing
         self._ticker.nudge()
 
     def ask(self, *, stop: bool = False) -> Asked:
@@ -126,7 +128,8 @@ class Outbox:
                 if not self._failed(error):
                     return False
             self._done(alert)
-        again, self._again = self._again, ()
+        with self._lock:
+            again, self._again = self._again, ()
         if again:
             self._refresh(again)
         self._backoff.clear()
@@ -159,9 +162,15 @@ class Outbox:
                 self._waiting.popleft()
 
     def _complain(self, error: BaseException) -> None:
-        self._lost(type(error).__name__, f"a notification failed with {type(error).__name__}")
+        said = f" ({error})" if isinstance(error, Unanswered) else ""  # other texts may hold what is secret
+        self._lost(type(error).__name__, f"a notification failed with {type(error).__name__}{said}")
 
     def _lost(self, reason: str, what: str) -> None:
         if self.source is not None:
             self.source.count_failure(self.name, reason)
         warn(f"{self.name}:{reason}", f"{self.name}: {what}; further ones are counted only")
+
+
+def _subject(alert: Alert) -> tuple[str, str, str, str]:
+    """Return what tells an alert from all others, whatever its state."""
+    return (alert.name, alert.burn.name if alert.burn else "", alert.model, alert.version)
