@@ -12,6 +12,7 @@ from fake_sources import FakeSource
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from otel_pipelines import Kept, Pipeline, named
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -86,7 +87,7 @@ def test_there_is_something_to_compare(moment: Snapshot) -> None:
 
 def test_prometheus(moment: Snapshot) -> None:
     """What Prometheus reads, by its own parser."""
-    exporter = PrometheusExporter(port=None)
+    exporter = PrometheusExporter(registry=CollectorRegistry())
     exporter.attach(FakeSource(moment))
     families = text_string_to_metric_families(exporter.render("text").decode())
     read = {
