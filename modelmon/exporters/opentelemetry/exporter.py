@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import ConfigurationError
 from modelmon.exporters.opentelemetry.pages import Board
-from modelmon.timespans import seconds
+from modelmon.points.windows import window_of
 
 try:
     from opentelemetry import metrics
@@ -50,7 +50,7 @@ class OpenTelemetryExporter:
 
         Args:
             meter_provider: whose instruments to use; None for the global one, whenever it is set.
-            windows: spans such as ``"1h"``; quality and coverage are shown for each beside the total.
+            windows: such as ``"1h"`` or ``"1d:mature"``; quality and coverage are shown for each beside the total.
             histograms: record what was measured in histograms of the SDK, at each collection, each value within 0.5 %;
                 that costs the collecting thread several microseconds for each call. ``PreAggregated`` gives them for
                 nothing.
@@ -119,7 +119,7 @@ def checked_windows(windows: Sequence[str]) -> tuple[str, ...]:
         msg = f"windows={windows!r} is one text: give a tuple, ({windows!r},)"
         raise ConfigurationError(msg)
     for window in windows:
-        seconds(window, "windows")
+        window_of(window)
     return tuple(windows)
 
 

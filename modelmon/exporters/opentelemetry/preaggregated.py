@@ -58,7 +58,7 @@ class PreAggregated(MetricExporter):
 
         Args:
             exporter: any that the SDK takes.
-            windows: spans such as ``"1h"``; quality and coverage are shown for each beside the total.
+            windows: such as ``"1h"`` or ``"1d:mature"``; quality and coverage are shown for each beside the total.
             histograms: ``"explicit"`` or ``"exponential"``; None for what the exporter prefers.
             gen_ai: generative models by name; they are shown under the names of the semantic conventions too.
             meter_provider: whose pipeline it is; None for the global one.
@@ -98,7 +98,7 @@ class PreAggregated(MetricExporter):
 
         Args:
             reader: any of the SDK's, given to a provider already or not yet.
-            windows: spans such as ``"1h"``; quality and coverage are shown for each beside the total.
+            windows: such as ``"1h"`` or ``"1d:mature"``; quality and coverage are shown for each beside the total.
             histograms: ``"explicit"`` or ``"exponential"``; None for what the reader prefers.
             gen_ai: generative models by name; they are shown under the names of the semantic conventions too.
             meter_provider: whose pipeline it is; None for the global one.
