@@ -54,7 +54,7 @@ def run(program: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page).strip()], ids=lambda page: page.name)
 def test_code_of_page_runs(page: Path, tmp_path: Path) -> None:
     """All python blocks of a page run from top to bottom as one program."""
-    program = tmp_path / f"{page.stem}.py"
+    program = tmp_path / f"page_{page.stem}.py"  # a name that no library has
     # a port of the system's choice, so that pages can be tried side by side
     program.write_text(python_of(page).replace("port=9464", "port=0"), "utf-8")
     done = run(program, tmp_path)
