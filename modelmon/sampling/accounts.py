@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from modelmon.devices.backend import GpuBackend
-    from modelmon.sampling.desks import Desk
     from modelmon.sampling.watched import Watched
+    from modelmon.tallies import Tally
 
 
 _MOST_TICKS: Final = 1000
@@ -57,30 +57,30 @@ class Account:
         for device in devices:
             device.driver = state.driver_version or ""
 
-    def write_ticks(self, desk: Desk) -> None:
+    def write_ticks(self, counts: Tally) -> None:
         """Write down how long ticks took, when somebody reads; the caller holds the recorder's lock."""
         taken = self._ticks[:]
         del self._ticks[: len(taken)]
         if taken:
-            desk.counts.durations("sampler_tick").update(np.array(taken, np.int64))
+            counts.durations("sampler_tick").update(np.array(taken, np.int64))
 
-    def write(self, desk: Desk) -> None:
+    def write(self, counts: Tally) -> None:
         """Write down the rest; the caller holds the recorder's lock."""
         if len(self._ticks) > _MOST_TICKS:
-            self.write_ticks(desk)
-        desk.count("sampler_overruns", (), self.overruns)
+            self.write_ticks(counts)
+        _count(counts, "sampler_overruns", (), self.overruns)
         self.overruns = 0
         errors, self._errors = self._errors, {}
         for error, n in errors.items():
-            desk.count("sampler_errors", error, n)
+            _count(counts, "sampler_errors", error, n)
         news, self._news = self._news, {}
         for key, n in news.items():
             if key[0] == "calls":
-                desk.count("sampler_calls", (), n)
+                _count(counts, "sampler_calls", (), n)
             elif key[0] == "error":
-                desk.count("sampler_errors", key[1:], n)
+                _count(counts, "sampler_errors", key[1:], n)
             else:  # values that cannot be true, and drivers that somebody else had shut down
-                desk.count("sampler_errors", (*key, "")[:2], n)
+                _count(counts, "sampler_errors", (*key, "")[:2], n)
 
     def _advance(self, totals: Mapping[tuple[str, ...], int]) -> None:
         for key, total in totals.items():
@@ -88,3 +88,9 @@ class Account:
             self._before[key] = total
             if more > 0:
                 self._news[key] = self._news.get(key, 0) + more
+
+
+def _count(counts: Tally, name: str, key: tuple[str, ...], n: int) -> None:
+    held = counts.counts(name)
+    if n:
+        held.add(key, n)

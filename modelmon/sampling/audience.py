@@ -120,7 +120,7 @@ class Audience:
             for device in devices:
                 device.count_into(desk.counts)
             desk.account = account
-            account.write(desk)
+            account.write(desk.counts)
 
     def _seen(self, desk: Desk) -> tuple[Mapping[str, float], Mapping[str, DevicePart]]:
         feeds = self._feeds

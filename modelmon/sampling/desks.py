@@ -36,7 +36,7 @@ class Desk:
         """Return a part with what is known of devices added."""
         gauges, devices = self.look()
         if self.account is not None:
-            self.account.write_ticks(self)
+            self.account.write_ticks(self.counts)
         part.counts.merge(self.counts.copy())
         return replace(part, gauges={**part.gauges, **gauges}, devices=devices)
 
@@ -49,12 +49,6 @@ class Desk:
         for what, n in (("reset", settled.resets), ("glitch", settled.glitches)):
             if n:
                 counts.counts("gpu_counter_faults").add((*name, what), n)
-
-    def count(self, name: str, key: tuple[str, ...], n: int) -> None:
-        """Count something of the sampler's own."""
-        counts = self.counts.counts(name)
-        if n:
-            counts.add(key, n)
 
 
 def give(recorder: Recorder, number: int, settled: Iterable[tuple[Watched, Settlement]]) -> None:
