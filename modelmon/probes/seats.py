@@ -276,8 +276,7 @@ class Seat:
             else:
                 next(self._lost)
             return
-        if not tracing.is_call(self, records, record):
-            self.void()
+        if not tracing.is_counted(self, records, record):
             return
         records.extend(record)
         first = len(records) == len(record) and (records is self.given or "torch" in sys.modules)

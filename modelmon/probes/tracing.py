@@ -89,24 +89,31 @@ def listen(seat: Seat) -> None:
         _note(seat, seat.ways.span, current, (last[0], last[1], "ok", page))
 
 
-def is_call(seat: Seat, records: list[Any], record: tuple[Any, ...]) -> bool:
-    """Note the span of a call that did not return, or of a stream; tell whether it counts as a call."""
-    if records is seat.given:
-        return True
-    if seat.ways is None:
+def is_counted(seat: Seat, records: list[Any], record: tuple[Any, ...]) -> bool:
+    """Note the span of a call that did not return, or of a stream; tell whether a record of any kind counts."""
+    if seat.ways is None and records is not seat.given:
         listen(seat)
     current = None if seat.ways is None else seat.ways.read()
     if seat.ways is None or not current:
         return True
+    is_call = records is not seat.given
     if any(current.get(mark) for mark in seat.ways.marks):
+        if is_call:
+            seat.void()
         return False
+    if is_call:
+        _note(seat, seat.ways.span, current, _call(seat, records, record))
+    return True
+
+
+def _call(seat: Seat, records: list[Any], record: tuple[Any, ...]) -> tuple[int, int, str, Any]:
+    """Return when a failure or a stream began and ended, how, and its slice."""
     if records is seat.failures:
         start, end, outcome, _, page = record
     else:
         start, _, last, end, _, outcome, _, page = record
         end = last if outcome == _ABANDONED and last is not None else end
-    _note(seat, seat.ways.span, current, (start, end, outcome, page))
-    return True
+    return start, end, outcome, page
 
 
 def _note(seat: Seat, span_of: Callable[[Any], Any], current: Any, call: tuple[int, int, str, Any]) -> None:

@@ -210,6 +210,8 @@ def test_calls_under_suppression_are_no_calls(world):
     with suppressed():
         world.model(1)
         world.traced(2, LookupError())
+        with world.monitor.call(model="fraud", version="1") as call:
+            call.prediction(4, 2)
     world.model(3)
     reading = world.monitor.snapshot()["fraud"]
     assert (reading.calls, reading.in_flight, reading.predictions) == (1, 0, 1)
