@@ -12,6 +12,7 @@ from modelmon.forking import load, renew_in_child
 from modelmon.labelling import Labelling, assumption_of
 from modelmon.probes.live import resolve
 from modelmon.recorder import Recorder
+from modelmon.sampling.rates import rate
 from modelmon.settings import Settings, setting_names
 from modelmon.sources import Source
 from modelmon.watching import Watching, disabled
@@ -228,7 +229,7 @@ class Monitor(Watching, Labelling):
             load("modelmon.stores.addresses").load_ahead(chosen)
             self.home.delivery.start()
 
-        hertz = load("modelmon.sampling.rates").rate(self.settings.gpu)
+        hertz = rate(self.settings.gpu)
         if hertz:
             load("modelmon.sampling.running").follow(self.home, hertz, self._place())
 
