@@ -12,15 +12,13 @@ What is noted of a call: ``start, end, outcome, slice, span context``; times in 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from modelmon.faults import is_signalled
 from modelmon.suppression import marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from modelmon.probes.seats import Seat
 
 MOST: Final = 8192  # noted calls that wait to be drained
 _ABANDONED: Final = "abandoned"
@@ -40,6 +38,26 @@ class Ways(NamedTuple):
     span: Callable[[Any], Any]
 
 
+class Noting(Protocol):
+    """A seat, as far as tracing goes."""
+
+    buffer: list[Any]
+    failures: list[Any]
+    given: list[Any]
+    traces: list[tuple[Any, ...]]
+    fields: tuple[str, ...]
+    stride: int
+    ways: Ways | None
+
+    def accept(self) -> None:
+        """Keep records by the way that is right by now."""
+        ...
+
+    def void(self) -> None:
+        """Uncount a call."""
+        ...
+
+
 def ways() -> Ways | None:
     """Return what to look at, where tracing is in use in this process; else None."""
     trace = sys.modules.get("opentelemetry.trace")
@@ -56,7 +74,7 @@ def ways() -> Ways | None:
     return Ways(read, marks(), span) if callable(read) and callable(span) else None
 
 
-def extend_of(seat: Seat) -> Callable[[Iterable[Any]], None]:
+def extend_of(seat: Noting) -> Callable[[Iterable[Any]], None]:
     """Return what takes a seat's records of calls that returned: its buffer, or what notes their spans before."""
     seat.ways = found = ways()
     append = seat.buffer.extend
@@ -78,7 +96,7 @@ def extend_of(seat: Seat) -> Callable[[Iterable[Any]], None]:
     return extend
 
 
-def listen(seat: Seat) -> None:
+def listen(seat: Noting) -> None:
     """Note spans from now on, where tracing is in use by now; the call that ended last is the first."""
     if ways() is None:
         return
@@ -89,7 +107,7 @@ def listen(seat: Seat) -> None:
         _note(seat, seat.ways.span, current, (last[0], last[1], "ok", page))
 
 
-def is_counted(seat: Seat, records: list[Any], record: tuple[Any, ...]) -> bool:
+def is_counted(seat: Noting, records: list[Any], record: tuple[Any, ...]) -> bool:
     """Note the span of a call that did not return, or of a stream; tell whether a record of any kind counts."""
     if seat.ways is None and records is not seat.given:
         listen(seat)
@@ -106,7 +124,7 @@ def is_counted(seat: Seat, records: list[Any], record: tuple[Any, ...]) -> bool:
     return True
 
 
-def _call(seat: Seat, records: list[Any], record: tuple[Any, ...]) -> tuple[int, int, str, Any]:
+def _call(seat: Noting, records: list[Any], record: tuple[Any, ...]) -> tuple[int, int, str, Any]:
     """Return when a failure or a stream began and ended, how, and its slice."""
     if records is seat.failures:
         start, end, outcome, _, page = record
@@ -116,7 +134,7 @@ def _call(seat: Seat, records: list[Any], record: tuple[Any, ...]) -> tuple[int,
     return start, end, outcome, page
 
 
-def _note(seat: Seat, span_of: Callable[[Any], Any], current: Any, call: tuple[int, int, str, Any]) -> None:
+def _note(seat: Noting, span_of: Callable[[Any], Any], current: Any, call: tuple[int, int, str, Any]) -> None:
     try:
         span = span_of(current)
         if span is None or len(seat.traces) >= MOST:

@@ -10,9 +10,8 @@ from otel_pipelines import Pipeline, parity, values
 
 from modelmon import Monitor, Multiclass, Snapshot, notices
 from modelmon.errors import ConfigurationError
-from modelmon.exporters.opentelemetry import OpenTelemetryExporter, limits
+from modelmon.exporters.opentelemetry import OpenTelemetryExporter, feeding, limits
 from modelmon.exporters.opentelemetry import pages as boards
-from modelmon.exporters.opentelemetry.feeding import MOST
 from modelmon.exporters.opentelemetry.observed import QUANTILES
 from modelmon.suppression import is_suppressed, suppressed
 
@@ -86,8 +85,9 @@ def test_true_histograms_by_option_are_fed_at_collections():
         assert "modelmon.call.duration.quantile" in found
 
 
-def test_true_histograms_take_a_bounded_number_of_values_each_time():
+def test_true_histograms_take_a_bounded_number_of_values_each_time(monkeypatch):
     """What is too much for one collection comes with the next."""
+    monkeypatch.setattr(feeding, "MOST", 50)
     pipeline, monitor = Pipeline(), Monitor()
     monitor.add(OpenTelemetryExporter(pipeline.provider, histograms=True))
 
@@ -95,10 +95,10 @@ def test_true_histograms_take_a_bounded_number_of_values_each_time():
     def work():
         return None
 
-    for _ in range(MOST + 5):
+    for _ in range(55):
         work()
     counts = [pipeline.collect()["modelmon.call.duration"].data.data_points[0].count for _ in range(2)]
-    assert counts == [MOST, MOST + 5]
+    assert counts == [50, 55]
 
 
 def test_slices_give_way_to_the_whole_before_the_limit_of_the_sdk(monkeypatch):
