@@ -107,6 +107,10 @@ class Outbox:
         asked = self.ask(stop=True) if self._waiting or self._ticker.running else None
         if asked is not None:
             asked.wait(timeout)
+        self.forfeit()
+
+    def forfeit(self) -> None:
+        """Say what was not delivered; nothing waits any more then."""
         with self._lock:
             left, self._waiting = len(self._waiting), deque()
         for _ in range(left):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,13 +10,14 @@ from modelmon.alerting.evaluation import Evaluation, table
 from modelmon.alerting.notifiers import LogNotifier
 from modelmon.alerting.outbox import Outbox
 from modelmon.errors import ConfigurationError
+from modelmon.exiting import at_exit
 from modelmon.forking import renew_in_child
 from modelmon.notices import warn
 from modelmon.readers import Periodic
 from modelmon.rules import Objective, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from modelmon.alerting.alert import Alert
     from modelmon.alerting.states import State
@@ -88,15 +90,15 @@ class Alerts(Periodic):
         """Evaluate from now on; what was counted before is not held against anybody."""
         for outbox in self._outboxes:
             outbox.attach(source)
-        if self._inherited:  # at a first call in a forked child, which shall not wait
-            super().attach(source)
-            self._ticker.nudge()
-            return
-        try:
-            self.take(source.snapshot())
-        except Exception as error:
-            source.count_failure(self.name, type(error).__name__)
+        if not self._inherited:
+            try:
+                self.take(source.snapshot())
+            except Exception as error:
+                source.count_failure(self.name, type(error).__name__)
         super().attach(source)
+        at_exit(self.begin, self._missed, shows=True)  # type: ignore[arg-type]  # bound methods
+        if self._inherited:  # at a first call in a forked child, which shall not wait
+            self._ticker.nudge()
 
     def take(self, snapshot: Snapshot) -> list[Alert]:
         """Evaluate a snapshot now, have whoever wants it told, and return the alerts whose state changed."""
@@ -140,6 +142,11 @@ class Alerts(Periodic):
         for outbox in self._outboxes:
             outbox.close(max(0.0, end - monotonic()))
 
+    def _missed(self) -> None:
+        """Say at the end of the program what was not delivered."""
+        for outbox in self._outboxes:
+            outbox.forfeit()
+
     def _trouble(self, name: str, error: Exception) -> None:
         reason = f"rule:{type(error).__name__}"
         if self._source is not None:
@@ -156,7 +163,8 @@ def checked_rules(rules: Sequence[Any]) -> tuple[Rule | Objective, ...]:
     names: set[str] = set()
     for rule in rules:
         if not isinstance(rule, (Rule, Objective)):
-            msg = f"{rule!r} is no rule: give Rule(...) or Objective(...)"
+            several = "; write * before several, as in Alerts(*rules)" if isinstance(rule, (list, tuple, set)) else ""
+            msg = f"{rule!r} is no rule: give Rule(...) or Objective(...){several}"
             raise ConfigurationError(msg)
         if rule.name in names:
             msg = f"two rules are called {rule.name!r}: what they say could not be told apart"
@@ -169,8 +177,12 @@ def checked_rules(rules: Sequence[Any]) -> tuple[Rule | Objective, ...]:
 
 
 def _notifiers(notify: Any) -> list[Notifier]:
-    found = [LogNotifier()] if notify is None else [notify] if callable(notify) else list(notify)
+    one = callable(notify) or isinstance(notify, str) or not isinstance(notify, Iterable)
+    found = [LogNotifier()] if notify is None else [notify] if one else list(notify)
     for notifier in found:
+        if isinstance(notifier, type):
+            msg = f"notify={notifier.__name__} is a class: give one that is made, {notifier.__name__}(...)"
+            raise ConfigurationError(msg)
         if not callable(notifier):
             msg = (
                 f"notify={notifier!r} cannot be called: give a function of an Alert, Webhook(...) or Alertmanager(...)"
