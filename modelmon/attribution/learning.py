@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 FADING: Final = 0.999
 """What a window counts after the next one came."""
-WINDOW_S: Final = 1.0
-"""Shortest window; ten times the lag of a counter that is brought up to date every 100 ms."""
+WINDOW_S: Final = 0.99
+"""Shortest window, about ten times the lag of a counter that is brought up to date every 100 ms.
+
+Two readings half a second apart make one, however their times are rounded.
+"""
 SURE: Final = 0.1
 """Greatest relative standard error with which a power is used."""
 _FEWEST: Final = 7
