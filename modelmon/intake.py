@@ -11,6 +11,7 @@ from modelmon.columns import Column, encode_ids
 from modelmon.copies import PLAIN, Rejection, keep
 from modelmon.draining import count_predicted, predictions
 from modelmon.events import Labels
+from modelmon.faults import is_signalled
 from modelmon.identity import MAXIMUM_NAME_BYTES, attribute_text, is_short
 from modelmon.notices import ABSENT, AHEAD, UNKNOWN, UNREADABLE, UNUSABLE, warn
 from modelmon.outputs import read
@@ -102,6 +103,8 @@ def commit(recorder: Recorder, labels: Labels) -> dict[str, int]:
     try:
         recorder.locked(lambda: recorder.process.judge(labels))
     except Exception as error:  # the labels are committed, whatever becomes of exemplars
+        if is_signalled(error):
+            raise
         recorder.count("internal_errors", f"exemplars:{type(error).__name__}")
     say_ahead(ahead)
     say_invalid(labels, report.get("invalid", 0), ahead)

@@ -257,6 +257,23 @@ def test_without_what_is_private_in_the_api_its_functions_do(monkeypatch):
     assert (one.trace_id, one.span_id) == (f"{1:032x}", f"{2:016x}")
 
 
+def test_a_handler_that_strikes_amid_exemplars_reaches_whoever_labels(world, monkeypatch):
+    """The label is committed, and what the handler raised is not swallowed."""
+
+    def handler(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGTERM, handler)
+    monkeypatch.setattr("modelmon.process.ProcessCounts.judge", lambda *_: signal.raise_signal(signal.SIGTERM))
+    world.model(1)
+    try:
+        with pytest.raises(TimeoutError):
+            world.monitor.labels([1], [0])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert world.monitor.snapshot()["fraud"].labelled == 1
+
+
 def test_labels_are_committed_whatever_becomes_of_exemplars(world, monkeypatch):
     """A fault among exemplars is counted; the label has its effect and its report."""
     monkeypatch.setattr("modelmon.process.ProcessCounts.judge", lambda *_: 1 / 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from fake_sources import FakeSource
 from opentelemetry import metrics
@@ -213,6 +215,17 @@ def test_settings_that_cannot_work_are_refused():
     with pytest.raises(ConfigurationError, match="windows"):
         OpenTelemetryExporter(windows=("soon",))
     assert "global" in repr(OpenTelemetryExporter())
+
+
+def test_suppression_needs_nothing_and_raises_nothing(monkeypatch):
+    """Without OpenTelemetry, and with a context that breaks, what runs within runs all the same."""
+    with monkeypatch.context() as broken:
+        broken.setattr("opentelemetry.context.attach", lambda _: 1 / 0)
+        with suppressed():
+            assert not is_suppressed()
+    monkeypatch.delitem(sys.modules, "opentelemetry.context")
+    with suppressed():
+        assert not is_suppressed()
 
 
 def test_our_own_work_is_kept_from_instrumentations():
