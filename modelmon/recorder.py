@@ -91,7 +91,7 @@ class Recorder(Reaching):
             self.begin_once()
         if self._delivery is not None and self._delivery.pressed:
             sleep(_PATIENCE_S)
-        if seat.site.timers is None and self.settings.gpu is not False:
+        if seat.site.untimed and self.settings.gpu is not False:
             look(self.seats)
         if seat.ways is None:
             listen(seat)

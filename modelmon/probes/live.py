@@ -45,7 +45,7 @@ def look(seats: Iterable[Seat]) -> None:
             if _Live.timers is None:
                 _Live.timers = load("modelmon.probes.cuda").Timers(sys.modules["torch"])
             for seat in list(seats):
-                if seat.site.timers is None:
+                if seat.site.untimed:
                     load("modelmon.probes.rewriting").time_calls(seat.site, _Live.timers)
     except Exception as fault:
         if is_signalled(fault):

@@ -18,7 +18,7 @@ def time_calls(site: Site, timers: Any) -> None:
 
     The text differs in lines that reach all they need by way of the site, so the code fits the function's closure.
     """
-    site.timers = timers
+    site.timers, site.untimed = timers, False
     recipe = site.recipe
     wrapper = None if recipe is None else recipe.wrapper()
     if wrapper is None:

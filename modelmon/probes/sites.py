@@ -57,6 +57,7 @@ class Site:
         seat: where calls that begin now are recorded.
         watcher: weak reference to the wrapper, or None where there is none that could go.
         timers: what times calls on a device, or None where there is none, or none yet.
+        untimed: whether timers may still come.
         recipe: how the wrapper was written, to write it again with timers; None where that is not needed.
     """
 
@@ -75,6 +76,7 @@ class Site:
         "task",
         "timers",
         "tokens",
+        "untimed",
         "version",
         "watcher",
     )
@@ -109,6 +111,7 @@ class Site:
         self.watcher: Callable[[], Any] | None = None
         self.timers: Any = _waiting() if sync is not None else None
         self.recipe: Any = None
+        self.untimed = sync is None
         self.seat: Any = home.seat(self) if home is not None else None  # a ``Seat``, which is built upon this room
 
     @property
@@ -128,7 +131,7 @@ class Site:
             self.sync,
             self.home,
         )
-        return _restored, (self.model, self.version, settings)
+        return _restored, (self.model, self.version, settings, not self.untimed)
 
 
 def shape_of(site: Site) -> Shape:
@@ -149,9 +152,9 @@ def _kind(asked: Any) -> str:
     return "function" if callable(asked) else "name"
 
 
-def _restored(model: str, version: str, settings: tuple[Any, ...]) -> Site:
+def _restored(model: str, version: str, settings: tuple[Any, ...], timed: bool = False) -> Site:  # noqa: FBT001, FBT002
     task, identify, output, attributes, batch_size, tokens, sync, home = settings
-    return Site(
+    site = Site(
         model,
         version,
         task=task,
@@ -163,3 +166,8 @@ def _restored(model: str, version: str, settings: tuple[Any, ...]) -> Site:
         sync=sync,
         home=home,
     )
+    if timed and sync is None:  # the code of a wrapper that was pickled by value calls timers
+        from modelmon.probes.waiting import RESTING  # noqa: PLC0415  (only where there were some)
+
+        site.timers = RESTING
+    return site

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import pickle
 import sys
 
+import cloudpickle
 import numpy as np
 import pytest
 from fake_torch import Device, Stream
@@ -15,6 +17,7 @@ from modelmon.probes import live
 from modelmon.probes.contexts import CallContext
 from modelmon.probes.cuda import LOOKS, PENDING, Timers
 from modelmon.probes.seats import TIMED_FIELDS
+from modelmon.probes.sites import Site
 
 MS = 1_000_000
 
@@ -573,6 +576,33 @@ def test_wrapper_is_written_again_once(monitor, device, timers):
     del gone
     live.look([seat])
     assert seat.site.timers is timers
+
+
+@pytest.mark.parametrize("kind", ["function", "stream"])
+def test_wrapper_that_travels_by_value_is_timed_where_it_arrives(device, kind):
+    """A wrapper pickled with its code calls timers that are not there yet; it works, and is timed once there are."""
+
+    def predict(x):
+        return x + 1
+
+    def stream(x):
+        yield x + 1
+
+    own = Monitor()
+    watched = own(model="m")(predict if kind == "function" else stream)
+    live.look(own._recorder.seats)
+    text = cloudpickle.dumps(watched)
+    device.initialized = False
+    live._Live.timers = None
+    there = pickle.loads(text)  # noqa: S301
+    home = there.__closure__ and next(c.cell_contents for c in there.__closure__ if type(c.cell_contents) is Site).home
+    wanted = 3 if kind == "function" else [3]
+    assert (there(2) if kind == "function" else list(there(2))) == wanted
+    assert home.snapshot()["m"].device_durations == {}
+    device.initialized = True
+    home.snapshot()
+    assert (there(2) if kind == "function" else list(there(2))) == wanted
+    assert home.snapshot()["m"].device_duration.count == 1
 
 
 @pytest.mark.parametrize("kind", ["function", "stream", "block"])
