@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.alerting.posting import address_of, post
+from modelmon.errors import ConfigurationError
 from modelmon.exporters.log import one_line
 from modelmon.points.attributes import label_name, safe_text
 from modelmon.timespans import seconds
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from modelmon.alerting.alert import Alert
 
+_ALERTS: Final = "/api/v2/alerts"
 _LEVELS: Final = {"firing": logging.WARNING}
 
 
@@ -103,7 +106,7 @@ class Alertmanager:
         """Tell the one at this address.
 
         Args:
-            address: begins with ``http://`` or ``https://``; the API's path is added.
+            address: begins with ``http://`` or ``https://``; the API's path is added where it is missing.
             labels: added to every alert, such as ``{"team": "risk"}``.
             headers: sent with every request.
             cafile: a PEM file with those whose certificates are trusted; those of the system if left out.
@@ -113,7 +116,11 @@ class Alertmanager:
             ConfigurationError: when it cannot be posted to.
         """
         found = address_of(address, kind="Alertmanager", headers=headers, cafile=cafile)
-        self._address = replace(found, path=f"{found.path.rstrip('/')}/api/v2/alerts")
+        if labels is not None and not isinstance(labels, Mapping):
+            msg = f'Alertmanager: labels={labels!r} must be a mapping, such as {{"team": "risk"}}'
+            raise ConfigurationError(msg)
+        before = found.path.rstrip("/").removesuffix(_ALERTS)
+        self._address = replace(found, path=f"{before}{_ALERTS}")
         self._labels = {label_name(name): safe_text(str(value)) for name, value in (labels or {}).items()}
         self._keep = max(seconds(keep, "keep"), 1.0)
         self.every = self._keep / 5

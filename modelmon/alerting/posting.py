@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
@@ -20,7 +21,6 @@ from modelmon.exporters.posting import Target, send, target_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
 
 TIMEOUT_S: Final = 3.0
 _OURS: Final = frozenset({"host", "content-length", "content-type", "connection", "transfer-encoding"})
@@ -114,8 +114,15 @@ def post(address: Address, document: Any) -> None:
 
 
 def _checked(headers: Mapping[str, str], kind: str) -> dict[str, str]:
+    if not isinstance(headers, Mapping):
+        _refuse(kind, 'headers= must be a mapping, such as {"Authorization": "Bearer ..."}')
     for name, value in headers.items():
-        if not _TOKEN.fullmatch(name) or not isinstance(value, str) or not _LINE.fullmatch(value):
+        if (
+            not isinstance(name, str)
+            or not _TOKEN.fullmatch(name)
+            or not isinstance(value, str)
+            or not _LINE.fullmatch(value)
+        ):
             _refuse(kind, f"the header {name!r} must be one line of printable ASCII characters")
         if name.lower() in _OURS:
             _refuse(kind, f"the header {name!r} is set by modelmon")

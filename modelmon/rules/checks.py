@@ -45,6 +45,17 @@ def text(value: object, name: str) -> str:
     return value
 
 
+def scope(given: Mapping[str, Any]) -> None:
+    """Check the texts that rules and objectives have in common.
+
+    Raises:
+        ConfigurationError: when the model, the version or the note is no text.
+    """
+    for name in ("model", "version", "note"):
+        if given[name] is not None and not isinstance(given[name], str):
+            refuse(f"{name}={given[name]!r} must be text")
+
+
 def number(value: Any, name: str) -> float:
     """Return a finite number.
 
@@ -85,7 +96,10 @@ def pairs(value: Any, name: str) -> tuple[tuple[str, str], ...]:
         ConfigurationError: when a value has no text.
     """
     found = {}
-    for key, raw in value.items() if isinstance(value, Mapping) else value:
+    given = list(value.items() if isinstance(value, Mapping) else value if isinstance(value, (tuple, list)) else [None])
+    if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in given):  # noqa: PLR2004
+        refuse(f'{name}={value!r} must be a mapping, such as {{"outcome": "error"}}')
+    for key, raw in given:
         known = attribute_text(raw)
         if known is None:
             refuse(f"{name}: {key!r} is {raw!r}, which is no text, number or bool")

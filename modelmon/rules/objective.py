@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelmon.rules.checks import checked, fraction, number, pairs, refuse, text
+from modelmon.rules.checks import checked, fraction, number, pairs, refuse, scope, text
 from modelmon.rules.subjects import Pairs, Subject, subject_named
 from modelmon.timespans import seconds
 
@@ -137,6 +137,7 @@ class Objective:
 
 def _read(given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of an objective from what was given."""
+    scope(given)
     bad = pairs(given["bad"], "bad")
     if not bad and given["metric"] in {"calls", "modelmon.calls"}:
         bad = (("outcome", "error"),)
@@ -158,14 +159,30 @@ def _check(objective: Objective) -> None:
     if kind == "histogram":
         if objective.within is None or objective.bad:
             refuse(f"{objective.metric} is a distribution: say what is good by within=")
+        if objective.within <= 0:
+            refuse(f"within={objective.within:g} must be more than 0")
     elif kind != "counter" or objective.subject.sort == "quality":
         refuse(f"{objective.metric} is neither a distribution nor a count")
     elif objective.within is not None or not objective.bad:
         refuse(f'{objective.metric} is a count: say what is bad by bad=, such as {{"outcome": "error"}}')
-    if isinstance(objective.min_support, bool) or not isinstance(objective.min_support, int):
+    if (
+        isinstance(objective.min_support, bool)
+        or not isinstance(objective.min_support, int)
+        or objective.min_support < 0
+    ):
         refuse(f"min_support={objective.min_support!r} must be a whole number, 0 or more")
     if objective.version is not None and objective.model is None:
         refuse("version= without model= is about no model")
+    _check_burns(objective)
+
+
+def _check_burns(objective: Objective) -> None:
+    strange = [burn for burn in objective.burns if not isinstance(burn, Burn)]
+    if strange:
+        refuse(f'burns= holds {strange[0]!r}: give Burn("fast", 14.4, "1h", "5m")')
     names = [burn.name for burn in objective.burns]
     if not names or len(set(names)) != len(names):
         refuse("burns= needs one burn or more, each with a name of its own")
+    most = 1 / objective.budget
+    if all(burn.factor >= most for burn in objective.burns):
+        refuse(f"target={objective.target:g}: nothing burns {most:.3g} times as fast as that; give burns= below it")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from modelmon.errors import ConfigurationError
 from modelmon.points import CATALOGUE
+from modelmon.readings.calls import OUTCOMES
 from modelmon.readings.classes import AVERAGES
 from modelmon.readings.metrics import METRICS, metric_named
 from modelmon.readings.uncertainty import unknown
-from modelmon.rules.checks import checked, fraction, number, pairs, refuse, share, text
+from modelmon.rules.checks import checked, fraction, number, pairs, refuse, scope, share, text
 from modelmon.rules.subjects import Subject, subject_named
 from modelmon.timespans import seconds
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from modelmon.readings.classes import Average
     from modelmon.rules.subjects import Pairs
+
+_UNBOUNDED = frozenset({"log_loss", "brier", "mae", "mse", "rmse", "r2", "explained_variance", "bias", "mape"})
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -147,6 +150,7 @@ class Rule:
 
 def _read(given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a rule from what was given."""
+    scope(given)
     mature = given["mature"]
     return given | {
         "metric": text(given["metric"], "metric"),
@@ -178,6 +182,8 @@ def _check(rule: Rule) -> None:
         refuse("window= must be more than 0 seconds")
     if rule.average is not None or rule.min_coverage:
         refuse(f"average= and min_coverage= are for quality metrics, and {rule.metric} is none")
+    if rule.of is not None and subject.narrowed not in {"", "predicted"}:
+        _check_kind(rule.of, subject)
     if rule.of is not None and not subject.narrowed:
         refuse(f"{rule.metric} does not take of=" + ("; use where=" if subject.sort == "point" else ""))
     if rule.where and subject.sort != "point":
@@ -192,12 +198,22 @@ def _check_quality(rule: Rule) -> None:
         refuse(f"average={rule.average!r}: there are {', '.join(AVERAGES)}")
     if rule.of is not None and rule.average is not None:
         refuse("give a class (of=) or an average (average=), not both")
+    if rule.metric not in _UNBOUNDED and abs(rule.threshold) > 1:
+        refuse(f"{rule.side}={rule.threshold:g}: {rule.metric} is 1 at most, so give 0.8 for 80 %")
     try:
         metric_named(rule.metric, rule.of, rule.average or "default")
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
     if rule.confidence is not None and METRICS[rule.metric].interval is unknown:
         refuse(f"confidence= needs an interval, and none is known of {rule.metric}")
+
+
+def _check_kind(of: Any, subject: Subject) -> None:
+    if not isinstance(of, str):
+        refuse(f"of={of!r} must be text, such as {getattr(of, '__name__', str(of))!r}")
+    of_calls = subject.point in {"modelmon.calls", "modelmon.call.duration"} and subject.narrowed == "outcome"
+    if of_calls and of not in OUTCOMES:
+        refuse(f"of={of!r} is none of {', '.join(OUTCOMES)}")
 
 
 def _check_numbers(rule: Rule, subject: Subject) -> None:
@@ -211,6 +227,8 @@ def _check_numbers(rule: Rule, subject: Subject) -> None:
         refuse(f"quantile= is for distributions, and {rule.metric} is none")
     if rule.per is not None and not (added and _subject(rule.per).kind == "counter"):
         refuse(f"per={rule.per!r} divides counts by counts; {rule.metric if not added else rule.per} is none")
+    if rule.per == "calls" and rule.metric in {"calls", "errors"} and rule.threshold > 1:
+        refuse(f"{rule.side}={rule.threshold:g}: {rule.metric} per calls is 1 at most, so give 0.01 for 1 %")
     if rule.confidence is not None and rule.per is None:
         refuse(f"confidence= is for quality metrics and for ratios (per=); no interval of {rule.metric} is known")
     if rule.min_support and not (spread or rule.per is not None):

@@ -334,6 +334,9 @@ def test_a_forked_child_begins_anew():
         ((Rule("r", "calls", above=1), Rule("r", "errors", above=1)), {}, "two rules are called 'r'"),
         ((Rule("r", "calls", above=1),), {"states": ("on",)}, "'on' is none of"),
         ((Rule("r", "calls", above=1),), {"notify": ["page"]}, "cannot be called"),
+        ((Rule("r", "calls", above=1),), {"notify": "http://page"}, "'http://page' cannot be called"),
+        ((Rule("r", "calls", above=1),), {"notify": Webhook}, r"is a class: give one that is made, Webhook\("),
+        (([Rule("r", "calls", above=1)],), {}, r"Alerts\(\*rules\)"),
         ((Rule("r", "calls", above=1),), {"every": 0}, "more than zero"),
     ],
 )

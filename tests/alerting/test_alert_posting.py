@@ -177,3 +177,25 @@ def test_what_may_be_secret_is_not_shown():
     """The path of a hook is often its password."""
     assert repr(Webhook("https://hooks.example.com/T0/B0/secret")) == "<Webhook https://hooks.example.com>"
     assert "secret" not in repr(Alertmanager("https://a.example.com/secret"))
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "said"),
+    [
+        (Webhook, {"headers": "Authorization: x"}, "headers= must be a mapping"),
+        (Webhook, {"headers": {1: "x"}}, "one line of printable"),
+        (Alertmanager, {"labels": "team"}, "labels='team' must be a mapping"),
+    ],
+)
+def test_what_is_no_mapping_is_refused(make, given, said):
+    """The message shows what is wanted."""
+    with pytest.raises(ConfigurationError, match=said):
+        make("http://127.0.0.1:1", **given)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/api/v2/alerts", "/api/v2/alerts/"])
+def test_the_path_of_the_api_is_added_where_it_is_missing(path):
+    """The whole address, as its documentation shows it, is taken too."""
+    with server(answered(200)) as received:
+        Alertmanager(f"http://127.0.0.1:{received.port}{path}")(alert())
+    assert received.lines == ["POST /api/v2/alerts HTTP/1.1"]

@@ -70,6 +70,14 @@ def test_declarations_are_values(made):
         ("accuracy", {"below": 1, "min_coverage": 2}, "between 0 and 1"),
         ("accuracy", {"below": 1, "severity": ""}, "severity='' must be text"),
         ("nonsense", {"above": 1}, "nothing is called 'nonsense'"),
+        ("recall", {"below": 80}, "recall is 1 at most"),
+        ("coverage", {"below": 50}, "coverage is 1 at most"),
+        ("errors", {"above": 5, "per": "calls"}, "errors per calls is 1 at most"),
+        ("errors", {"above": 1, "of": ValueError}, "must be text, such as 'ValueError'"),
+        ("duration", {"above": 1, "of": "okay"}, "none of ok, error, cancelled, abandoned"),
+        ("errors", {"above": 1, "model": 3}, "model=3 must be text"),
+        ("errors", {"above": 1, "note": 3}, "note=3 must be text"),
+        ("modelmon.calls", {"above": 1, "where": "error"}, "must be a mapping"),
     ],
 )
 def test_a_rule_that_cannot_work_is_refused(metric, given, said):
@@ -92,6 +100,11 @@ def test_a_rule_that_cannot_work_is_refused(metric, given, said):
         ("calls", {"min_support": 0.5}, "whole number"),
         ("calls", {"version": "1"}, "version= without model="),
         ("calls", {"burns": ()}, "one burn or more"),
+        ("calls", {"burns": ("fast",)}, "burns= holds 'fast'"),
+        ("calls", {"target": 0.75}, "nothing burns 4 times as fast"),
+        ("calls", {"bad": "error"}, "must be a mapping"),
+        ("calls", {"min_support": -1}, "whole number"),
+        ("duration", {"within": -1}, "must be more than 0"),
         ("calls", {"burns": (Burn("a", 1, 60, 60), Burn("a", 2, 60, 60))}, "a name of its own"),
     ],
 )
@@ -111,7 +124,7 @@ def test_a_burn_that_cannot_work_is_refused(given):
 
 def test_an_objective_knows_its_budget_and_what_is_bad():
     """Failed calls are bad without being named, and the budget is what the target leaves."""
-    objective = Objective("answers", "calls", target=0.75)
+    objective = Objective("answers", "calls", target=0.75, burns=(Burn("any", 1, "1h", "5m"),))
     assert (objective.budget, objective.bad) == (0.25, (("outcome", "error"),))
     assert objective.subject.point == "modelmon.calls"
 
