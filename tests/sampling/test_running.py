@@ -23,9 +23,19 @@ if TYPE_CHECKING:
 NAME = "modelmon-gpu"
 
 
+LEFT: set[threading.Thread] = set()
+
+
 def threads() -> list[threading.Thread]:
-    """Return the sampler's threads."""
-    return [thread for thread in threading.enumerate() if thread.name == NAME]
+    """Return the sampler's threads, but for what other tests left."""
+    return [thread for thread in threading.enumerate() if thread.name == NAME and thread not in LEFT]
+
+
+@pytest.fixture(autouse=True)
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without a sampler, whatever ran before in this process."""
+    LEFT.update(thread for thread in threading.enumerate() if thread.name == NAME)
+    monkeypatch.setattr(running._process, "held", None)
 
 
 def watched(monitor: Monitor, model: str = "m"):
