@@ -44,11 +44,14 @@ class Limits:
 
     def read(self, snapshot: Snapshot, windows: Sequence[str]) -> list[Point]:
         """Return the points of a snapshot, few enough of each instrument."""
-        found = _by_name(points(snapshot, windows=windows))
+        plain = self.coarse.isdisjoint(_CELLS)  # else the cells of every slice would be made for nothing
+        found = _by_name(points(snapshot, windows=windows, cells=plain))
         sliced = _by_name(points(snapshot, windows=windows, slices=False)) if self._crowded(found) else {}
-        self.coarse |= {name for name in self._crowded(found) if len(sliced.get(name, [])) < len(found[name])}
+        self.coarse |= {name for name in self._crowded(found) if len(sliced.get(name, ())) < len(found.get(name, ()))}
+        if not self.coarse.isdisjoint(_CELLS):
+            self.coarse.update(_CELLS, _SUMS)
         for name in self.coarse:
-            found[name] = sliced.get(name, found.get(name, []))
+            found[name] = sliced.get(name, [])
         self._sum_cells(found, snapshot, windows)
         self.overflown = 0
         return [point for name in found for point in self._cut(found[name])]
