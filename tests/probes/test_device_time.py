@@ -6,6 +6,7 @@ import asyncio
 import math
 import pickle
 import sys
+import threading
 
 import cloudpickle
 import numpy as np
@@ -232,6 +233,26 @@ def test_a_call_looks_at_few_events(monitor, device, timers):
     assert len(timed(monitor)) == LOOKS
     predict()
     assert len(timed(monitor)) == 2 * LOOKS
+
+
+def test_threads_share_queues_without_losing_or_doubling_a_call(monitor, device, timers):
+    """Calls of several threads on the same streams are each timed once, whoever reads them."""
+
+    predict = monitor(model="m")(lambda: None)
+
+    def serve():
+        for _ in range(400):
+            predict()
+
+    warmed(predict)
+    threads = [threading.Thread(target=serve) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reading = monitor.snapshot()["m"]
+    assert reading.device_durations["device_event"].count == reading.calls - 1 == 1600
+    assert not any(timers._queues.values())
 
 
 def test_what_waits_is_bounded(monitor, device, timers):
