@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelmon.intervals import NONE
+from modelmon.points.attributes import safe_text
 
 if TYPE_CHECKING:
     from modelmon.intervals import Interval
@@ -64,6 +65,7 @@ class Seen:
             for point in self.snapshot.points():
                 self._points.setdefault(point.name, []).append(point)
         found: dict[SeriesKey, list[Any]] = {}
+        model, version = (None if text is None else safe_text(text) for text in (model, version))
         for point in self._points.get(name, ()):
             attributes = dict(point.attributes)
             key = (attributes.get("model", ""), attributes.get("version", ""))

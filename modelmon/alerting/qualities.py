@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from modelmon.rules import Rule
 
 YOUNG = "no prediction of the window is old enough to be judged"
+NO_INTERVAL = "no interval is known from these rows, and confidence= needs one"
 _RATIOS = frozenset({"precision", "recall", "f1", "specificity", "negative_predictive_value", "jaccard"})
 
 
@@ -35,7 +36,7 @@ def quality(rule: Rule, whole: ModelSnapshot) -> Finding:
     if rule.confidence is None:
         return found
     ends = model.interval(rule.metric, of=rule.of, average=rule.average, confidence=rule.confidence)
-    return found._replace(interval=ends)
+    return found._replace(interval=ends, reason=NO_INTERVAL if math.isnan(ends[0]) else "")
 
 
 def windowed(rule: Rule, whole: ModelSnapshot) -> ModelSnapshot | None:

@@ -204,8 +204,9 @@ def _check_quality(rule: Rule) -> None:
         metric_named(rule.metric, rule.of, rule.average or "default")
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
-    if rule.confidence is not None and METRICS[rule.metric].interval is unknown:
-        refuse(f"confidence= needs an interval, and none is known of {rule.metric}")
+    if rule.confidence is not None and (METRICS[rule.metric].interval is unknown or rule.average == "samples"):
+        what = f"{rule.average} {rule.metric}" if rule.average else rule.metric
+        refuse(f"confidence= needs an interval, and none is known of {what}")
 
 
 def _check_kind(of: Any, subject: Subject) -> None:

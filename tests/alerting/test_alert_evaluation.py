@@ -242,3 +242,13 @@ def test_a_window_holds_exactly_what_came_in_it(rounds):
         assert world.alert("calls").value == calls
         assert (world.alert("calls").state == "firing") is (calls > 7)
         assert (world.alert("errors").state == "firing") is (errors / max(calls, 1) > 0.5)
+
+
+def test_a_long_name_is_found_in_points_too():
+    """Points show the name cut; a rule names the model as it is."""
+    name = "long" * 50
+    world = World(Rule("points", "modelmon.calls", above=0, model=name, version="1"))
+    long = world.watch(name, "1")
+    assert world.after() == []
+    world.call(watched=long)
+    assert world.after() == [("points", "firing")]

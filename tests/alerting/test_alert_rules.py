@@ -70,6 +70,7 @@ def test_declarations_are_values(made):
         ("accuracy", {"below": 1, "min_coverage": 2}, "between 0 and 1"),
         ("accuracy", {"below": 1, "severity": ""}, "severity='' must be text"),
         ("nonsense", {"above": 1}, "nothing is called 'nonsense'"),
+        ("f1", {"below": 1, "average": "samples", "confidence": 0.9}, "none is known of samples f1"),
         ("recall", {"below": 80}, "recall is 1 at most"),
         ("coverage", {"below": 50}, "coverage is 1 at most"),
         ("errors", {"above": 5, "per": "calls"}, "errors per calls is 1 at most"),

@@ -168,3 +168,16 @@ def test_a_burn_of_too_few_calls_decides_nothing():
     world.call(1, error=ValueError())
     assert world.after() == [("answers", "firing")]
     assert world.alert("answers").since > START
+
+
+def test_an_interval_that_is_not_known_is_said():
+    """A rule with a confidence that has nothing to compare says so, rather than just not firing."""
+    world = World(Rule("macro", "f1", average="macro", below=0.9, confidence=0.9, window="1h", mature=False))
+    world.predict([1, 0, 1], [0, 0, 1])
+    world.after()
+    alert = world.alert("macro")
+    assert (alert.state, math.isnan(alert.interval[0])) == ("inactive", True)
+    assert "no interval is known" in alert.reason
+    world.predict([1, 0] * 100, [0, 1] * 100)
+    assert world.after() == [("macro", "firing")]
+    assert not world.alert("macro").reason
