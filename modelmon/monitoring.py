@@ -115,8 +115,8 @@ class Monitor(Watching, Labelling):
             msg = f"{reader!r} is no reader: give an exporter, or every(seconds, function)"
             raise ConfigurationError(msg)
         if not disabled() and not any(known is reader for known in self._readers):
-            self._readers.append(reader)
             reader.attach(Source(self))
+            self._readers.append(reader)
         return reader
 
     def flush(self, timeout: float = 5) -> bool:

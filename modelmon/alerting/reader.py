@@ -87,7 +87,14 @@ class Alerts(Periodic):
         return tuple(alert for alert in self.alerts if alert.state == "firing")
 
     def attach(self, source: Source) -> None:
-        """Evaluate from now on; what was counted before is not held against anybody."""
+        """Evaluate from now on; what was counted before is not held against anybody.
+
+        Raises:
+            ConfigurationError: when a monitor has these already.
+        """
+        if self._source is not None and not self._inherited:
+            msg = "a monitor has these Alerts already: make others for each monitor"
+            raise ConfigurationError(msg)
         for outbox in self._outboxes:
             outbox.attach(source)
         if not self._inherited:

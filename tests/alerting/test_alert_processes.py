@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import modelmon
+from modelmon import Alerts, ConfigurationError, Monitor, Rule
 
 PROGRAM = """
     import os, sys, time
@@ -87,3 +88,17 @@ def test_a_forked_child_counts_and_tells_for_itself(tmp_path):
     """It begins without its parent's states and sends none of its parent's notifications."""
     told, _ = run(textwrap.dedent(PROGRAM) + textwrap.dedent(FORK), "ok", tmp_path)
     assert sorted(told) == ["False firing m", "True firing m"]
+
+
+def test_alerts_belong_to_one_monitor():
+    """A second one is refused and does not close them; once the first is closed they are free again."""
+    first, second = Monitor(), Monitor()
+    alerts = first.add(Alerts(Rule("errors", "errors", above=0), notify=print))
+    assert first.add(alerts) is alerts
+    with pytest.raises(ConfigurationError, match="a monitor has these Alerts already"):
+        second.add(alerts)
+    second.close()
+    assert first.flush()
+    first.close()
+    second.add(alerts)
+    second.close()
