@@ -50,7 +50,7 @@ def main() -> None:
         line = [sys.executable, "-m", "gunicorn", "gunicorn_flask:app", "--preload", "--workers", "2"]
         line += ["--bind", f"unix:{service}", "--chdir", str(Path(__file__).parent), "--log-level", "warning"]
         place = {"MODELMON_DIRECTORY": str(Path(folder, "machine")), "HOME": folder}
-        with subprocess.Popen(line, env={**os.environ, **place}) as gunicorn:  # noqa: S603  (these words only)
+        with subprocess.Popen(line, env={**os.environ, **place}) as gunicorn:
             while not service.exists() and gunicorn.poll() is None:
                 time.sleep(0.05)
             with httpx.Client(transport=httpx.HTTPTransport(uds=str(service)), base_url="http://service") as client:

@@ -237,7 +237,6 @@ def test_a_call_looks_at_few_events(monitor, device, timers):
 
 def test_threads_share_queues_without_losing_or_doubling_a_call(monitor, device, timers):
     """Calls of several threads on the same streams are each timed once, whoever reads them."""
-
     predict = monitor(model="m")(lambda: None)
 
     def serve():
