@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from modelmon.devices.nvml.codes import Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from threading import Lock
 
     from modelmon.fakedriver.gpus import FakeGpu
-    from modelmon.fakedriver.library import FakeLibrary
 
 HANDLES: Final = 0x1000
 INSTANCES: Final = 16
@@ -22,6 +22,15 @@ _ECC: Final = {3: "corrected", 4: "uncorrected"}
 _MODULE_SCOPE: Final = 1
 _ULONGLONG: Final = 3
 _UINT: Final = 1
+
+
+class Library(Protocol):
+    """What the functions that are not about one device ask of the pretended library."""
+
+    gpus: list[FakeGpu]
+    driver_version: str
+    opened: int
+    counting: Lock
 
 
 def out(argument: Any) -> Any:
@@ -46,12 +55,12 @@ def _write_text(buffer: Any, length: Any, text: str) -> int | None:
     return None
 
 
-def _initialise(library: FakeLibrary, _flags: Any = 0) -> None:
+def _initialise(library: Library, _flags: Any = 0) -> None:
     with library.counting:
         library.opened += 1
 
 
-def _shut_down(library: FakeLibrary) -> int | None:
+def _shut_down(library: Library) -> int | None:
     with library.counting:
         if not library.opened:
             return Code.UNINITIALIZED
@@ -59,15 +68,15 @@ def _shut_down(library: FakeLibrary) -> int | None:
         return None
 
 
-def _driver_version(library: FakeLibrary, buffer: Any, length: Any) -> int | None:
+def _driver_version(library: Library, buffer: Any, length: Any) -> int | None:
     return _write_text(buffer, length, library.driver_version)
 
 
-def _count(library: FakeLibrary, number: Any) -> None:
+def _count(library: Library, number: Any) -> None:
     out(number).value = len(library.gpus)
 
 
-def _by_index(library: FakeLibrary, index: Any, handle: Any) -> int | None:
+def _by_index(library: Library, index: Any, handle: Any) -> int | None:
     if index.value >= len(library.gpus):
         return Code.INVALID_ARGUMENT
     if library.gpus[index.value].lost:
@@ -76,7 +85,7 @@ def _by_index(library: FakeLibrary, index: Any, handle: Any) -> int | None:
     return None
 
 
-def _by_uuid(library: FakeLibrary, uuid: Any, handle: Any) -> int | None:
+def _by_uuid(library: Library, uuid: Any, handle: Any) -> int | None:
     wanted = uuid.value.decode()
     for number, gpu in enumerate(library.gpus):
         for place, found in enumerate((gpu, *gpu.instances)):
@@ -88,7 +97,7 @@ def _by_uuid(library: FakeLibrary, uuid: Any, handle: Any) -> int | None:
     return Code.NOT_FOUND
 
 
-def _mig_instance(library: FakeLibrary, parent: Any, index: Any, handle: Any) -> int | None:
+def _mig_instance(library: Library, parent: Any, index: Any, handle: Any) -> int | None:
     number = (handle_of(parent) - HANDLES) // INSTANCES
     if index.value >= len(library.gpus[number].instances):
         return Code.NOT_FOUND
