@@ -45,7 +45,7 @@ SCORE, VALUE = 0.7391827364, 48151.6234
 MARKED = (CANARY, TRUTH, str(SCORE), str(VALUE))
 RULES = (
     Rule("errors", "errors", above=0, window="5m"),
-    Rule("wrong", "accuracy", below=1.1, window="24h"),
+    Rule("wrong", "accuracy", below=1.0, window="24h"),
     Objective("answers", target=0.99, within=0.25),
 )
 

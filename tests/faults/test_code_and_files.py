@@ -21,13 +21,15 @@ from modelmon.timespans import seconds
 
 PACKAGE = Path(modelmon.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-UNSAFE_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml", "code", "codeop"}
+UNSAFE_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "code", "codeop"}
 UNSAFE_CALLS = {
     "eval",
     "exec",
     "compile",
     "__import__",
     "yaml.load",
+    "yaml.full_load",
+    "yaml.unsafe_load",
     "torch.load",
     "joblib.load",
     "os.system",

@@ -9,6 +9,7 @@ import copy
 import functools
 import operator
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -119,6 +120,7 @@ def test_relief_of_long_lists(desk, monkeypatch):
     from modelmon.probes import seats  # noqa: PLC0415
 
     monkeypatch.setattr(seats, "_BEFORE_RELIEF", 5)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)  # with it the first record asks, too
     seat = desk.site().seat
     seat.fail(1, ValueError())
     seat.fail(1, ValueError())
