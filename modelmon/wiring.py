@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from modelmon.errors import ModelmonError
+from modelmon.errors import ConfigurationError, ModelmonError
 from modelmon.faults import is_signalled
 from modelmon.forking import load
 from modelmon.notices import warn
@@ -30,6 +30,7 @@ GROUP: Final = "modelmon.exporters"
 """Entry points of other distributions: a name, and a function without arguments that returns a reader."""
 OURS: Final = ("log", "opentelemetry", "prometheus", "pushgateway", "tensorboard")
 """Names that stand for exporters of this library; no entry point is looked up for them."""
+_BY_VARIABLES: Final = frozenset(OURS) - {"opentelemetry"}
 _FACTORIES: Final = "modelmon.exporters.environment"
 
 
@@ -97,7 +98,10 @@ def _made(name: str) -> Wire:
         reader = factory()
     except BaseException as error:
         _pass_on(error)
-        return Wire(name, None, type(error).__name__, f"it could not be made: {_told(error)}")
+        told = _told(error)
+        if name in _BY_VARIABLES and isinstance(error, ConfigurationError) and "MODELMON_" not in told:
+            told += f" (here by variables that begin with MODELMON_{name.upper()}_)"  # it speaks of arguments
+        return Wire(name, None, type(error).__name__, f"it could not be made: {told}")
     if reader is None:
         return Wire(name, None, "none", "its factory returned None")
     return Wire(name, reader)

@@ -135,7 +135,7 @@ def _deliver(chosen: argparse.Namespace, client: Any, source: Source, wanted: Wa
     with progress(printable(name), quiet=chosen.no_progress) as shown:
         journey.run(source, rejects, shown, size=chosen.batch)
     _show(journey, printable(name), journey.tally.rows - before, time.monotonic() - begun)
-    if journey.tally.rows and journey.tally.outcomes["early"] == journey.tally.rows:
+    if journey.tally.unmet:
         _say(f"no label met a prediction: is {client!r} the store that the model writes to, and are these its ids?")
     if not journey.tally.bad:
         return DONE

@@ -44,6 +44,12 @@ class Tally:
         """Return how many rows went to the side file."""
         return self.outcomes["invalid"] + self.outcomes[UNREADABLE]
 
+    @property
+    def unmet(self) -> bool:
+        """Tell whether there were labels that could be read, and none of them met a prediction."""
+        early = self.outcomes["early"] + self.outcomes["early_updated"]
+        return 0 < early == self.rows - self.bad
+
     def add(self, batch: Batch, delivered: Delivered) -> None:
         """Count a batch that was committed."""
         self.records += batch.records

@@ -54,6 +54,21 @@ def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         assert outcome in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("bad", ["", ",ok\norder-0\n"])
+def test_a_store_of_others_is_asked_about(bad: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no readable label met a prediction, a line asks for store and ids, bad rows or not; else none does."""
+    url = label_files.predicted(tmp_path, 5)
+    file = tmp_path / "labels.csv"
+    file.write_text(label_files.csv_text(5) + bad, "utf-8")
+    main(["label", str(file), "--store", f"sqlite://{tmp_path}/mistyped.db"])
+    assert "no label met a prediction" in capsys.readouterr().err
+    main(["label", str(file), "--store", url])
+    assert "no label met" not in capsys.readouterr().err
+    file.write_text("id,label\n,ok\n", "utf-8")
+    main(["label", str(file), "--store", url])
+    assert "no label met" not in capsys.readouterr().err
+
+
 BAD = """id,label,at,rev
 order-0,fraud,2026-01-01T00:00:00Z,
 order-1,perhaps,,

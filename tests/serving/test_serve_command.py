@@ -91,13 +91,15 @@ def test_wrong_usage(
 
 
 def test_port_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port in use ends it with status 1 and a line."""
+    """A port in use ends it with status 1 and a line that says which."""
     from modelmon.serving.running import listen  # noqa: PLC0415
 
     with listen("127.0.0.1", 0) as listener:
         port = str(listener.getsockname()[1])
         assert main(["serve", "--store", f"sqlite://{tmp_path}/labels.db", "--port", port]) == 1
-    assert "in use" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "in use" in told
+    assert f"127.0.0.1 port {port}" in told
 
 
 def test_metrics_of_a_store_that_fails() -> None:
