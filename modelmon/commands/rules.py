@@ -89,15 +89,18 @@ def load(file: str) -> list[Rule | Objective]:
     from modelmon.rules.declared import declared  # noqa: PLC0415
 
     path = Path(file)
-    if path.suffix == ".py":
-        found = _run_program(path)
-    elif path.suffix == ".json":
-        found = declared(json.loads(path.read_text("utf-8")))
-    elif path.suffix in {".yml", ".yaml"}:
-        found = declared(_yaml(path.read_text("utf-8"), file))
-    else:
+    if path.suffix not in {".py", ".json", ".yml", ".yaml"}:
         msg = f"{file}: rules stand in a file that ends in .py, .yml, .yaml or .json"
         raise ConfigurationError(msg)
+    try:
+        if path.suffix == ".py":
+            found = _run_program(path)
+        else:
+            text = path.read_text("utf-8-sig")  # some editors put a mark before the text
+            found = declared(_json(text) if path.suffix == ".json" else _yaml(text))
+    except ValueError as error:  # no such text, JSON or YAML, or a rule that cannot work
+        msg = f"{file}: {error}"
+        raise ConfigurationError(msg) from error
     if not found:
         msg = f"{file}: there is no Rule or Objective in it"
         raise ConfigurationError(msg)
@@ -123,17 +126,38 @@ def _run_program(path: Path) -> list[Rule | Objective]:
     return list(found)
 
 
-def _yaml(text: str, file: str) -> Any:
+def _json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_mapping)
+
+
+def _yaml(text: str) -> Any:
     try:
         import yaml  # noqa: PLC0415  (an extra)
     except ModuleNotFoundError as error:
         msg = 'rules in YAML need PyYAML: pip install "modelmon[rules]"; rules in Python and JSON need nothing'
         raise ImportError(msg, name=error.name) from error
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]  # anything, without stubs
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            node = super().compose_mapping_node(anchor)
+            _mapping([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
+            return node
+
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader)  # noqa: S506  (a safe loader)
     except yaml.YAMLError as error:
-        msg = f"{file}: {error}"
-        raise ConfigurationError(msg) from None
+        raise ConfigurationError(str(error)) from None
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return pairs as a dict; of a name that stands there twice, all but the last would be lost in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        msg = f"{twice}: stands twice in one mapping"
+        raise ConfigurationError(msg)
+    return found
 
 
 def _say(message: str) -> None:

@@ -29,7 +29,9 @@ def declared(data: Any) -> list[Rule | Objective]:
     0.25
     """
     if not isinstance(data, dict) or not data or not data.keys() <= _LISTS.keys():
-        msg = "a file of rules holds a list under rules:, under objectives:, or both"
+        strange = [key for key in data if key not in _LISTS] if isinstance(data, dict) else []
+        found = f", and not {strange[0]!r}" if strange else ""
+        msg = f"a file of rules holds a list under rules:, under objectives:, or both{found}"
         raise ConfigurationError(msg)
     return [_made(_LISTS[key], entry, f"{key}[{place}]") for key in data for place, entry in _entries(key, data[key])]
 

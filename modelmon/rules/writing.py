@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import ConfigurationError
+from modelmon.points.attributes import RESERVED
 from modelmon.rules.alerts import alerts_of
 from modelmon.rules.gains import Gains
 from modelmon.rules.gauges import watch
@@ -40,20 +41,17 @@ def prometheus(
         rules: what to write alerts for; rules about quality read windows that an exporter must show, see ``windows``.
         arrivals: windows of label arrival, in seconds or as text; None records no quality at all.
         keep: labels of your own that tell deployments apart, such as ``("namespace",)``; all others are added up.
+            Names of labels that points have themselves, such as ``class``, are refused.
         interval: how often the server works them out; None for as often as its other rules.
 
     Raises:
         ConfigurationError: when the exported points cannot tell what a rule asks, or two rules bear one name.
     """
-    by = ("model", "version", *keep)
-    for name in keep:
-        if not _LABEL.fullmatch(name):
-            msg = f"keep={tuple(keep)!r}: {name!r} is no label of Prometheus"
-            raise ConfigurationError(msg)
+    by = ("model", "version", *_kept(keep))
     every = None if interval is None else seconds(interval, "interval")
     groups = []
     if arrivals is not None:
-        tables = (Table(", ".join(by)), *(Table(", ".join(by), seconds(window, "arrivals")) for window in arrivals))
+        tables = (Table(", ".join(by)), *(Table(", ".join(by), window) for window in _spans(arrivals)))
         groups.append(Group(QUALITY, tuple(rule for table in tables for rule in table.rules()), every))
     gains = Gains(by)
     told = tuple(_different(rules))
@@ -61,6 +59,27 @@ def prometheus(
     if alerts:
         groups.append(Group(ALERTS, (*gains.recordings(), *alerts, *watch(told, by)), every))
     return rule_file(groups) if groups else "groups: []\n"
+
+
+def _kept(keep: Sequence[str]) -> Iterator[str]:
+    """Yield each label to keep once, if it is one and none of those that the rules themselves tell apart."""
+    for name in dict.fromkeys(keep):
+        if not _LABEL.fullmatch(name):
+            msg = f"keep={tuple(keep)!r}: {name!r} is no label of Prometheus"
+            raise ConfigurationError(msg)
+        if name in RESERVED or name.startswith("__"):
+            msg = f"keep={tuple(keep)!r}: {name!r} is no label of yours; points have it themselves"
+            raise ConfigurationError(msg)
+        yield name
+
+
+def _spans(arrivals: Sequence[float | str]) -> Iterator[float]:
+    """Yield each window of arrival once, however it is written."""
+    for window in dict.fromkeys(seconds(window, "arrivals") for window in arrivals):
+        if window <= 0:
+            msg = f"arrivals={tuple(arrivals)!r}: nothing arrives within no time"
+            raise ConfigurationError(msg)
+        yield window
 
 
 def _different(rules: Iterable[Rule | Objective]) -> Iterator[Rule | Objective]:

@@ -74,6 +74,8 @@ def test_without_a_file_quality_is_recorded(tmp_path, capsys):
         ("a.py", "x = 1", "there is no Rule or Objective in it"),
         ("a.toml", "", "ends in .py, .yml, .yaml or .json"),
         ("a.json", "[", "Expecting value"),
+        ("a.json", '{"rules": [], "groups": []}', "or both, and not 'groups'"),
+        ("a.json", '{"rules": [{"name": "a", "above": 1, "above": 2}]}', "above: stands twice in one mapping"),
         ("a.json", "[]", "a file of rules holds a list under rules:"),
         ("a.json", '{"rules": {}}', "rules: must be a list"),
         ("a.json", '{"rules": [7]}', "rules[0] must be a mapping"),
@@ -112,3 +114,46 @@ def test_broken_yaml_and_missing_files_are_said(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
     assert main(["rules", str(file)]) == 1
     assert "modelmon[rules]" in capsys.readouterr().err
+
+
+def test_yaml_and_json_of_any_editor_are_read(tmp_path, capsys):
+    """A mark before the text is passed over, YAML can merge, and bytes that are no text are said with the file."""
+    yaml = pytest.importorskip("yaml")
+    rule = {"name": "a", "metric": "errors", "above": 1}
+    marked, merged, broken, twice = (tmp_path / name for name in ("a.json", "b.yml", "c.json", "d.yml"))
+    marked.write_text(json.dumps({"rules": [rule]}), "utf-8-sig")
+    entries = "- &a {name: a, metric: errors, above: 1}\n- &b {<<: *a, name: b}\n- {<<: *b, name: c, above: 2}\n"
+    merged.write_text(f"rules:\n{entries}", "utf-8-sig")
+    broken.write_bytes(b"\xff\xba")
+    twice.write_text(yaml.safe_dump({"rules": [rule]}).replace("name: a", "name: a\n  name: b"), "utf-8")
+    assert main(["rules", str(marked), "--no-quality"]) == 0
+    assert capsys.readouterr().out == prometheus([Rule(**rule)], arrivals=None)
+    assert main(["rules", str(merged), "--no-quality"]) == 0
+    thresholds = [Rule("a", "errors", above=1), Rule("b", "errors", above=1), Rule("c", "errors", above=2)]
+    assert capsys.readouterr().out == prometheus(thresholds, arrivals=None)
+    assert main(["rules", str(broken)]) == 2
+    assert str(broken) in capsys.readouterr().err
+    assert main(["rules", str(twice)]) == 2
+    assert f"{twice}: name: stands twice in one mapping" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--arrivals", "0s"], "nothing arrives within no time"),
+        (["--keep", "class"], "'class' is no label of yours"),
+        (["--keep", "a-b"], "'a-b' is no label of Prometheus"),
+    ],
+)
+def test_settings_that_would_break_the_server_s_rules_are_refused(capsys, words, said):
+    """A window of no length, and a label that the rules tell apart themselves, are refused when the file is written."""
+    assert main(["rules", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_is_said_twice_is_recorded_once(capsys):
+    """The same window of arrival, however written, and the same label give no rule twice."""
+    assert main(["rules", "--arrivals", "1h", "--keep", "namespace"]) == 0
+    once = capsys.readouterr().out
+    assert main(["rules", *"--arrivals 1h --arrivals 60m --keep namespace --keep namespace".split()]) == 0
+    assert capsys.readouterr().out == once
