@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 
 @pytest.mark.fault("F3")
-@pytest.mark.parametrize("forks", [80, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("forks", [80, pytest.param(300, marks=pytest.mark.slow)])
 def test_forks_while_an_exporter_logs(forks: int, tmp_path) -> None:
     """An exporter logs all the time, to a file and to a stream; every child can log there at once."""
     ended = programs.run(
@@ -26,7 +26,7 @@ def test_forks_while_an_exporter_logs(forks: int, tmp_path) -> None:
         @own(model="m")
         def predict(): return 1
         def export(snapshot):
-            for n in range(20):
+            for n in range(5):
                 logging.getLogger("host").warning("line %d of an export", n)
                 print("x" * 3000, file=stream)
         own.add(every(0.002, export))
