@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from modelmon.tallies import Ledger, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from modelmon.tasks import Task
 
@@ -76,7 +76,8 @@ class DevicePart:
         vendor: its maker.
         parent: the UUID of the whole device that it is part of, or nothing.
         driver: the driver's version, where known.
-        status: ``ok``, ``degraded`` (it works slower than it could) or ``failed`` (it cannot be read).
+        status: ``ok``, ``degraded`` (it works slower than it could) or ``failed`` (it cannot be read);
+            empty where it is not read any more, and only who it is is known.
         scope: what power covers: ``gpu``, or the ``module`` with a processor beside it.
         gauges: current values by name, in units without prefixes; none where the last reading is too old.
         powers: model, version, and the watts that it draws here with their standard error, as far as learnt.
@@ -86,10 +87,15 @@ class DevicePart:
     vendor: str = ""
     parent: str = ""
     driver: str = ""
-    status: Literal["ok", "degraded", "failed"] = "ok"
+    status: Literal["ok", "degraded", "failed", ""] = "ok"
     scope: str = "gpu"
     gauges: Mapping[str, float] = field(default_factory=dict)
     powers: tuple[tuple[str, str, float, float], ...] = ()
+
+    @property
+    def who(self) -> DevicePart:
+        """Return who it is, without what is now: what was counted of it keeps its name when nobody reads it."""
+        return DevicePart(self.name, self.vendor, self.parent, self.driver, status="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +123,9 @@ class Part:
     counts: Tally = field(default_factory=Tally)
     gauges: Mapping[str, float] = field(default_factory=dict)
     devices: Mapping[str, DevicePart] = field(default_factory=dict)
+
+
+def latest_devices(parts: Iterable[Part]) -> dict[str, DevicePart]:
+    """Return the graphics processors of parts by UUID, each as it was seen last by who reads it, if anybody does."""
+    seen = [item for part in sorted(parts, key=lambda part: part.taken_at) for item in part.devices.items()]
+    return dict(sorted(seen, key=lambda item: bool(item[1].status)))

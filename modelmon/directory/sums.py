@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from modelmon.parts import Part, SeriesPart
+from modelmon.parts import Part, SeriesPart, latest_devices
 from modelmon.tallies import Ledger, Tally
 
 if TYPE_CHECKING:
@@ -45,10 +45,11 @@ def added(parts: Iterable[Part], origin: str, *, living: bool) -> tuple[Part, ..
 
 
 def ended(part: Part) -> Part:
-    """Return a part of a process that has ended: nothing of it runs any more."""
+    """Return a part of a process that has ended: nothing of it runs any more, and it reads no device."""
     series = {key: SeriesPart(held.task, held.classes, held.ledgers, held.shared) for key, held in part.series.items()}
     counts = Tally({name: held for name, held in part.counts.items() if name not in PASSING})
-    return Part(part.origin, part.epoch, part.kind, part.taken_at, part.window, series, counts)
+    devices = {name: device.who for name, device in part.devices.items()}
+    return Part(part.origin, part.epoch, part.kind, part.taken_at, part.window, series, counts, devices=devices)
 
 
 def without_slots(part: Part, before: float) -> Part:
@@ -91,7 +92,8 @@ def _added(parts: list[Part], origin: str, width: float, *, living: bool) -> Par
     series: dict[SeriesKey, _Series] = {}
     counts = Tally()
     gauges: dict[str, float] = {}
-    for part in parts if living else map(ended, parts):
+    parts = parts if living else [ended(part) for part in parts]
+    for part in parts:
         counts.merge(part.counts.copy())
         for name, value in part.gauges.items():
             gauges[name] = max(value, gauges.get(name, value))
@@ -107,9 +109,5 @@ def _added(parts: list[Part], origin: str, width: float, *, living: bool) -> Par
         series={key: held.part() for key, held in series.items()},
         counts=counts,
         gauges=gauges,
-        devices={name: device for part in sorted(parts, key=_age) if living for name, device in part.devices.items()},
+        devices=latest_devices(parts),
     )
-
-
-def _age(part: Part) -> float:
-    return part.taken_at

@@ -7,6 +7,7 @@ from threading import Lock
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
+from modelmon.errors import ConfigurationError
 from modelmon.fakedriver.timelines import Timeline
 
 if TYPE_CHECKING:
@@ -57,7 +58,16 @@ class FakeGpu:
         util_period: float = 1 / 6,
         ring_ahead: float = 0.0,
     ) -> None:
-        """Stand idle, with nothing allocated."""
+        """Stand idle, with nothing allocated.
+
+        Raises:
+            ConfigurationError: for a number that no processor can have.
+        """
+        given = {"memory": memory, "idle_watts": idle_watts, "busy_watts": busy_watts, "instances": instances}
+        for what, number in {**given, "energy_period": energy_period, "util_period": util_period}.items():
+            if not 0 <= number < float("inf") or (what == "util_period" and not number):
+                message = f"{what}={number!r}: a processor cannot have that"
+                raise ConfigurationError(message)
         self.name = name
         self.uuid = uuid or ""
         self.memory = memory

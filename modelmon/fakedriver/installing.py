@@ -11,6 +11,7 @@ from modelmon.devices import presence
 from modelmon.devices.nvml.codes import Code
 from modelmon.errors import ConfigurationError
 from modelmon.fakedriver.faults import Rule
+from modelmon.fakedriver.functions import FUNCTIONS
 from modelmon.fakedriver.gpus import FakeGpu
 from modelmon.fakedriver.library import OLD, FakeLibrary
 
@@ -39,7 +40,12 @@ class FakeNvml:
         return self._library.gpus[place]
 
     def calls(self, function: str | None = None) -> int:
-        """Return how often a function of the driver was called, such as ``nvmlDeviceGetUUID``, or all of them."""
+        """Return how often a function of the driver was called, such as ``nvmlDeviceGetUUID``, or all of them.
+
+        Raises:
+            ConfigurationError: for a function that the pretended driver does not know.
+        """
+        _check_functions(*() if function is None else (function,))
         return self._library.faults.calls(function)
 
     def fail(
@@ -61,8 +67,13 @@ class FakeNvml:
             times: fail so often, then succeed again; for good if left out.
 
         Raises:
-            ConfigurationError: for an error that the driver does not know.
+            ConfigurationError: for a function, an error or a processor that the driver does not know.
         """
+        _check_functions(function)
+        gpus = [one for whole in self.gpus for one in (whole, *whole.instances)]
+        if gpu is not None and not any(gpu is one for one in gpus):
+            message = f"gpu={gpu!r} is no processor of this driver: give one of its own, such as nvml[0]"
+            raise ConfigurationError(message)
         names = Code.__members__
         if isinstance(error, str) and error not in names:
             message = f"error={error!r}: the driver knows {', '.join(names)}"
@@ -75,11 +86,21 @@ class FakeNvml:
         self._library.faults.rules.clear()
 
     def delay(self, function: str = "*", seconds: float = 0.2) -> None:
-        """Have each call of a function, or of all, take so many real seconds; leaving the block ends the wait."""
+        """Have each call of a function, or of all, take so many real seconds; leaving the block ends the wait.
+
+        Raises:
+            ConfigurationError: for a function that the pretended driver does not know.
+        """
+        _check_functions(function)
         self._library.faults.delay(function, seconds)
 
     def remove(self, *functions: str) -> None:
-        """Lack these functions, as an older driver does."""
+        """Lack these functions, as an older driver does.
+
+        Raises:
+            ConfigurationError: for a function that the pretended driver does not know.
+        """
+        _check_functions(*functions)
         self._library.missing.update(functions)
 
     def shut_down(self) -> None:
@@ -106,7 +127,11 @@ def fake_nvml(
 
     Yields:
         The driver: ``gpus``, ``fail``, ``heal``, ``delay``, ``remove``, ``shut_down`` and ``calls``.
+
+    Raises:
+        ConfigurationError: for arguments of which no driver can be made.
     """
+    _check(gpus, count, clock)
     pynvml: Any = import_module("pynvml")
     followed = SystemClock() if clock is None else clock
     chosen = gpus or tuple(FakeGpu() for _ in range(count))
@@ -122,6 +147,28 @@ def fake_nvml(
         library.opened = 0
         library.faults.free()
         _install(pynvml, previous, cached)
+
+
+def _check(gpus: tuple[Any, ...], count: int, clock: Any) -> None:
+    for gpu in gpus:
+        if not isinstance(gpu, FakeGpu):
+            message = f"{gpu!r} is no FakeGpu: give fake_nvml(FakeGpu(), ...), or count= for so many alike"
+            raise ConfigurationError(message)
+    if not isinstance(count, int) or count < 0 or (gpus and count not in (1, len(gpus))):
+        given = f" beside {len(gpus)} given" if gpus else ""
+        message = f"count={count!r}{given}: give processors, or how many alike there are"
+        raise ConfigurationError(message)
+    if clock is not None and not callable(getattr(clock, "monotonic_ns", None)):
+        message = f"clock={clock!r} needs the method monotonic_ns()"
+        raise ConfigurationError(message)
+
+
+def _check_functions(*functions: str) -> None:
+    """Refuse what would fail or be counted for no call: a test of it would prove nothing."""
+    for function in functions:
+        if function != "*" and function not in FUNCTIONS and function not in OLD:
+            message = f"function={function!r}: the pretended driver knows {', '.join(sorted(FUNCTIONS))}"
+            raise ConfigurationError(message)
 
 
 def _install(pynvml: Any, library: Any, cached: dict[str, Any]) -> None:

@@ -114,5 +114,5 @@ def _fill_device(sheet: Sheet, name: str, device: DevicePart) -> None:
     for gauge, source in (("memory_process", "process"), ("memory_exclusive", "device_exclusive")):
         if gauge in gauges:
             sheet.add("modelmon.gpu.memory.process", round(gauges[gauge]), name, source)
-    for state in _STATES:
+    for state in _STATES if device.status else ():
         sheet.add("hw.status", int(state == device.status), *who, state)

@@ -119,6 +119,8 @@ class Audience:
         if desk is not None:
             for device in devices:
                 device.count_into(desk.counts)
+                if device.shown:
+                    desk.known[device.id.id] = device.who
             desk.account = account
             account.write(desk.counts)
 

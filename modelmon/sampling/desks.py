@@ -22,6 +22,7 @@ class Desk:
 
     Attributes:
         counts: those that belong to no model.
+        known: who the devices are that were counted here, also when somebody else reads them.
         look: returns current values, by name, and devices, by UUID.
         account: what the sampler itself did, for the one that shows it.
     """
@@ -29,6 +30,7 @@ class Desk:
     def __init__(self) -> None:
         """Start at zero."""
         self.counts = Tally()
+        self.known: dict[str, DevicePart] = {}
         self.account: Account | None = None
         self.look: Callable[[], tuple[Mapping[str, float], Mapping[str, DevicePart]]] = lambda: ({}, {})
 
@@ -38,7 +40,7 @@ class Desk:
         if self.account is not None:
             self.account.write_ticks(self.counts)
         part.counts.merge(self.counts.copy())
-        return replace(part, gauges={**part.gauges, **gauges}, devices=devices)
+        return replace(part, gauges={**part.gauges, **gauges}, devices={**self.known, **devices})
 
     def settle(self, device: Watched, settled: Settlement) -> None:
         """Count what a device drew, and what of it no call was given."""

@@ -91,6 +91,11 @@ class Watched:
         for name, key, n in taken if self.shown else ():
             counts.counts(name).add(key, n)
 
+    @property
+    def who(self) -> DevicePart:
+        """Who it is, without what is known of it now."""
+        return DevicePart(self.id.name, self.id.vendor, self.id.parent or "", self.driver, status="")
+
     def part(self, now: int, period: int) -> DevicePart:
         """Return what is known now.
 

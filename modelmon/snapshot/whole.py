@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelmon.accumulators import Counts, Histogram
 from modelmon.memos import memo
+from modelmon.parts import latest_devices
 from modelmon.points import points as points_of
 from modelmon.readings import joins
 from modelmon.readings.distributions import Distribution
@@ -135,8 +136,7 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
     @property
     def devices(self) -> dict[str, DevicePart]:
         """Graphics processors by UUID, each as it was seen last."""
-        parts = sorted(self.parts, key=lambda part: part.taken_at)
-        return {name: device for part in parts for name, device in part.devices.items()}
+        return latest_devices(self.parts)
 
     def merge(self, *others: Snapshot) -> Snapshot:
         """Return a snapshot of all parts of this and the others."""

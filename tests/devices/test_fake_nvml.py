@@ -6,14 +6,17 @@ import os
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pynvml
 import pytest
 
 from modelmon.devices import presence
 from modelmon.errors import ConfigurationError
-from modelmon.testing import FakeClock, FakeGpu, fake_nvml
+from modelmon.testing import FakeClock, FakeGpu, FakeNvml, fake_nvml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def first() -> Any:
@@ -200,3 +203,45 @@ def test_forked_child_goes_on_with_locks_of_its_own() -> None:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert nvml.calls("nvmlDeviceGetPowerUsage") == 0
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda nvml: nvml.fail("nvmlDeviceGetPowerUsag"),
+        lambda nvml: nvml.delay("nvmlInit", 1),
+        lambda nvml: nvml.remove("nvmlDeviceGetUUID", "nvmlDeviceGetUuid"),
+        lambda nvml: nvml.calls("nvmlDeviceGetMemoryInfo_v3"),
+        lambda nvml: nvml.fail("nvmlDeviceGetUUID", "NOPE"),
+        lambda nvml: nvml.fail("nvmlDeviceGetUUID", gpu=0),
+        lambda nvml: nvml.fail("nvmlDeviceGetUUID", gpu=FakeGpu()),
+    ],
+)
+def test_what_would_strike_no_call_is_refused(ask: Callable[[FakeNvml], object]) -> None:
+    """A function, error or processor that this driver does not have is refused: a test of it would prove nothing."""
+    with fake_nvml(FakeGpu(instances=1)) as nvml:
+        nvml.fail("nvmlDeviceGetUUID", gpu=nvml[0].instances[0])
+        with pytest.raises(ConfigurationError, match=r"the pretended driver knows|the driver knows|is no processor"):
+            ask(nvml)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "options"),
+    [((3,), {}), ((FakeGpu,), {}), ((), {"count": -1}), ((FakeGpu(),), {"count": 2}), ((), {"clock": 3})],
+)
+def test_arguments_that_make_no_driver_are_refused(gpus: Any, options: Any) -> None:
+    """What is no processor, no number of them and no clock is refused by name."""
+    with (
+        pytest.raises(ConfigurationError, match=r"is no FakeGpu|count=|clock=3 needs"),
+        fake_nvml(*gpus, **options),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "options", [{"idle_watts": -1}, {"busy_watts": float("nan")}, {"memory": -1}, {"instances": -1}, {"util_period": 0}]
+)
+def test_numbers_that_no_processor_has_are_refused(options: Any) -> None:
+    """A processor with less than nothing of something is refused."""
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        FakeGpu(**options)

@@ -95,6 +95,17 @@ def test_switched_off_there_is_no_driver_call_and_no_thread(how: str, monkeypatc
         assert not fake.calls()
 
 
+def test_a_value_of_the_variable_that_says_nothing_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who misspells ``off`` is told so once; other ways to say yes or no are taken in silence."""
+    monkeypatch.setattr(notices, "_said", {})
+    for said, hertz in (("none", 5.0), ("None", 5.0), ("on", 5.0), ("", 5.0), (" No ", 0.0)):
+        monkeypatch.setenv("MODELMON_GPU", said)
+        assert rate(5) == hertz
+    assert caplog.messages == ["MODELMON_GPU='none' says nothing: \"off\" forbids every call of a driver"]
+
+
 def test_without_a_driver_nothing_starts() -> None:
     """``auto`` starts nothing where no driver is seen."""
     if rate("auto"):
