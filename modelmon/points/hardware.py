@@ -59,7 +59,7 @@ ROWS: Final = (
         "modelmon.gpu.energy.unattributed",
         "counter",
         "J",
-        "Energy that the device drew for no call that is watched; with that of all models it adds up to hw.energy.",
+        "Energy drawn for no watched call of the process that shows the device; with that of its models it is hw.energy.",
         "hw.id",
     ),
     _process(
