@@ -59,7 +59,7 @@ ROWS: Final = (
         "modelmon.gpu.energy.unattributed",
         "counter",
         "J",
-        "Energy drawn for no watched call of the process that shows the device; with that of its models it is hw.energy.",
+        "Energy drawn for no watched call of the process that shows it; with that of its models it is hw.energy.",
         "hw.id",
     ),
     _process(
