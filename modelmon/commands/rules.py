@@ -144,7 +144,7 @@ def _yaml(text: str) -> Any:
             return node
 
     try:
-        return yaml.load(text, Loader)  # noqa: S506  (a safe loader)
+        return Loader(text).get_single_data()
     except yaml.YAMLError as error:
         raise ConfigurationError(str(error)) from None
 

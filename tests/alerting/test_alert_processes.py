@@ -62,7 +62,8 @@ def run(program, how, folder):
     path.write_text(textwrap.dedent(program))
     environment = {**os.environ, "PYTHONPATH": str(Path(modelmon.__file__).parents[1])}
     begun = time.monotonic()
-    line = [sys.executable, "-W", "error::ResourceWarning", str(path), how]
+    flags = ["-W", "error::ResourceWarning", "-W", "ignore:This process:DeprecationWarning"]  # one forks beside threads
+    line = [sys.executable, *flags, str(path), how]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines() + done.stderr.splitlines(), time.monotonic() - begun
