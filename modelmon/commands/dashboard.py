@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import argparse
 
-DONE, FAILED = 0, 1
+DONE, FAILED, USAGE = 0, 1, 2
 NAMES: Final = ("overview", "model", "versions", "fleet")
 
 _ABOUT: Final = """\
@@ -26,7 +26,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "dashboard", help="write dashboards for Grafana", description=_ABOUT, formatter_class=raw
     )
     made.set_defaults(run=run)
-    made.add_argument("name", nargs="?", choices=NAMES, default="overview", help="which one (default: overview)")
+    made.add_argument("name", nargs="?", choices=NAMES, help="which one (default: overview)")
     where = made.add_mutually_exclusive_group()
     where.add_argument("-o", "--output", metavar="FILE", default="-", help="where to (default: standard output)")
     where.add_argument("--all", metavar="DIR", help="write all of them into a folder, each as modelmon-NAME.json")
@@ -36,16 +36,20 @@ def run(chosen: argparse.Namespace) -> int:
     """Write what was asked for and return the exit status."""
     from modelmon.dashboards import DASHBOARDS, to_json  # noqa: PLC0415  (loads the catalogue)
 
+    if chosen.all is not None and chosen.name is not None:
+        print(f"modelmon: --all writes every dashboard: leave {chosen.name!r} out, or give -o FILE", file=sys.stderr)
+        return USAGE
+    name = chosen.name or "overview"
     try:
         if chosen.all is not None:
             folder = Path(chosen.all)
             folder.mkdir(parents=True, exist_ok=True)
-            for name in NAMES:
-                _write(folder / f"modelmon-{name}.json", to_json(DASHBOARDS[name]))
+            for each in NAMES:
+                _write(folder / f"modelmon-{each}.json", to_json(DASHBOARDS[each]))
         elif chosen.output == "-":
-            sys.stdout.write(to_json(DASHBOARDS[chosen.name]))
+            sys.stdout.write(to_json(DASHBOARDS[name]))
         else:
-            _write(Path(chosen.output), to_json(DASHBOARDS[chosen.name]))
+            _write(Path(chosen.output), to_json(DASHBOARDS[name]))
     except OSError as error:
         print(f"modelmon: {error}", file=sys.stderr)
         return FAILED

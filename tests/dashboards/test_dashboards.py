@@ -179,3 +179,10 @@ def test_pictures_are_on_the_page():
     for picture in SHOWN:
         assert (ROOT / "docs" / "dashboards" / f"{picture.file}.svg").exists()
         assert f"(dashboards/{picture.file}.svg)" in page
+
+
+def test_one_dashboard_and_all_of_them_are_not_asked_for_together(tmp_path, capsys):
+    """A name beside --all would be ignored in silence; it is refused."""
+    assert main(["dashboard", "model", "--all", str(tmp_path)]) == 2
+    assert "--all writes every dashboard" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
