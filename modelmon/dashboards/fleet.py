@@ -205,8 +205,8 @@ _DEVICES: Final = Row(
         lines("Temperature", "As the device says.", _device("hw.temperature"), unit="celsius", empty=_GPU),
         lines(
             "Energy by model",
-            "What the device drew, divided among the models that ran. Workers that share a device each see all of it, so "
-            "that their sum is an upper bound.",
+            "What the device drew, divided among the models that ran. Workers that share a device each see "
+            "all of it, so that their sum is an upper bound.",
             Query(rate(FLEET.of("modelmon.gpu.energy"), ("model",)), "{{model}}"),
             Query(rate(FLEET.of("modelmon.gpu.energy.unattributed")), "no model"),
             unit="watt",
@@ -216,8 +216,8 @@ _DEVICES: Final = Row(
         ),
         lines(
             "Energy that no model took",
-            "As a share of what the device drew: idling, other processes, what could not be attributed. Of workers that "
-            "share a device, the one that shows it tells.",
+            "As a share of what the device drew: idling, other processes, what could not be attributed. "
+            "Of workers that share a device, the one that shows it tells.",
             Query(
                 share(
                     rate(FLEET.of("modelmon.gpu.energy.unattributed"), ("hw_id",)),
