@@ -169,13 +169,16 @@ def test_sigterm_ends_at_once_and_its_handler_stays_the_programs_own(tmp_path) -
     sys.version_info < (3, 11), reason="Python 3.10 runs handlers between any two instructions, and may tear one record"
 )
 def test_closing_in_a_handler_of_sigterm() -> None:
-    """A handler that closes and exits, as documented, loses nothing, wherever it strikes."""
+    """A handler that closes and exits, as documented, loses nothing; a chunk it struck amid its count is told of."""
     ended = programs.run("""
         own = Monitor()
         @own(model="m")
         def predict(): return 1
         calls = 0
-        own.add(every("1h", lambda snapshot: told(snapshot["m"].calls - calls)))
+        def export(snapshot):
+            dropped = sum(point.value for point in snapshot.points() if point.name == "modelmon.self.dropped")
+            told(snapshot["m"].calls + dropped - calls, dropped > 0)
+        own.add(every("1h", export))
         own.snapshot()  # a busy machine may need more than the two seconds to load what counts
         def end(*_): sys.exit(0)
         signal.signal(signal.SIGTERM, end)
@@ -183,8 +186,11 @@ def test_closing_in_a_handler_of_sigterm() -> None:
         while True:
             predict(); calls += 1
     """)
-    assert (ended.code, ended.error) == (0, "")
-    assert ended.out in (["0"], ["1"])
+    assert ended.code == 0
+    (told,) = ended.out
+    assert told in {"0 False", "1 False", "0 True", "1 True"}
+    notice = "modelmon could not count records of 'm': SystemExit(0)\n"  # said, too, where all could be counted later
+    assert ended.error in ({notice} if told.endswith("True") else {"", notice})
 
 
 @pytest.mark.fault("E10")
