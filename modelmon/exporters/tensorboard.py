@@ -119,7 +119,8 @@ class TensorBoardExporter(Periodic):
 
     def _points(self, snapshot: Snapshot) -> Iterator[Point]:
         """Yield the points of every model as a whole, and then those of its slices."""
-        for sliced in (False, True):
+        has_slices = any(any(model.selection.slices) for model in snapshot.values())
+        for sliced in (False, True) if has_slices else (False,):
             for point in points(snapshot, windows=self._windows, slices=sliced):
                 of_slice = bool({name for name, _ in _shared(point)} - {"model", "version"})
                 if of_slice is sliced and not point.name.startswith(_PARTS):
