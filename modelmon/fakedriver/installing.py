@@ -10,10 +10,10 @@ from modelmon.clocks import SystemClock
 from modelmon.devices import presence
 from modelmon.devices.nvml.codes import Code
 from modelmon.errors import ConfigurationError
+from modelmon.fakedriver.driver import OLD, FakeLibrary
 from modelmon.fakedriver.faults import Rule
 from modelmon.fakedriver.functions import FUNCTIONS
 from modelmon.fakedriver.gpus import FakeGpu
-from modelmon.fakedriver.library import OLD, FakeLibrary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
