@@ -397,6 +397,7 @@ def test_a_bound_in_bytes_bounds_the_rows_awaiting(make: Any) -> None:
     assert 200 < moves["none", "pending"] - moves["pending", "evicted"] <= 1250
 
 
+@pytest.mark.slow
 def test_the_phishing_stream_counts_as_recorded(make: Any) -> None:
     """A public stream with delayed labels gives the recorded counts at every checkpoint."""
     stream = json.loads((ORACLES / "phishing_delay50.json").read_text())
@@ -416,7 +417,7 @@ def test_the_phishing_stream_counts_as_recorded(make: Any) -> None:
 
 
 @pytest.mark.fault("L4")
-@pytest.mark.parametrize("name", ["digits_lr_multiclass", "bc_lr_binary"])
+@pytest.mark.parametrize("name", [pytest.param("digits_lr_multiclass", marks=pytest.mark.slow), "bc_lr_binary"])
 def test_delayed_labels_count_as_recorded(make: Any, name: str) -> None:
     """With a ttl, counts at several clock readings are the recorded ones, by window of prediction time too."""
     stream = json.loads((ORACLES / f"{name}.json").read_text())
