@@ -139,6 +139,59 @@ def test_entries_read_late_are_enough(database: RedisDatabase, make: Callable[..
     assert database.apply(Changes(now=1.0, keys=ONE, before=[b"d"], after=[b"x"], known=1, entries=[b"class"]))
 
 
+def reads(client: Redis) -> int:
+    """Return how often anything was read from a hash of this server."""
+    return int(client.info("commandstats")["cmdstat_hmget"]["calls"])
+
+
+def test_documents_are_not_read_again_where_nobody_has_written_since(
+    database: RedisDatabase, make: Callable[..., RedisDatabase], client: Redis
+) -> None:
+    """Where no transaction came between reading and writing, the documents are written without comparing them."""
+    write(database, **keyed({1: b"a", 2: b"b"}))
+    counts = []
+    for others in (0, 1):
+        database.begin(durable=False)
+        assert database.fetch(ONE) == [b"a"]
+        for _ in range(others):
+            put(make(), {2: b"c"})
+        before = reads(client)
+        assert database.apply(Changes(now=1.0, keys=ONE, before=[b"a"], after=[b"a"]))
+        counts.append(reads(client) - before)
+    assert counts == [1, 2]  # the head, and then the documents too
+
+
+def test_documents_read_at_two_moments_are_compared(
+    database: RedisDatabase, make: Callable[..., RedisDatabase]
+) -> None:
+    """What was read before another's transaction is compared, though nobody has written since the last reading."""
+    both = np.array([1, 2], np.int64)
+    for read_again in (lambda: database.fetch(np.array([2], np.int64)), lambda: database.scan(None, 10)):
+        put(database, {1: b"a", 2: b"b"})
+        database.begin(durable=False)
+        assert database.fetch(ONE) == [b"a"]
+        put(make(), {1: b"theirs"})
+        read_again()
+        assert not database.apply(Changes(now=1.0, keys=both, before=[b"a", b"b"], after=[b"ours", b"ours"]))
+        assert read(database, [1, 2]) == [b"theirs", b"b"]
+    database.begin(durable=False)
+    _, bodies, _ = database.scan(None, 10)
+    put(make(), {1: b"a"})
+    assert not database.apply(Changes(now=1.0, keys=both, before=bodies, after=[b"ours", b"ours"]))
+
+
+def test_documents_come_and_go_and_are_counted(database: RedisDatabase) -> None:
+    """What the server says of what came and went is what the head counts, compared or not."""
+    many = {key: b"%d" % key for key in range(2500)}
+    put(database, many)
+    assert head(database).documents == 2500
+    put(database, {key: (b"x" if key % 2 else None) for key in range(3000)})
+    assert head(database).documents == 1500
+    write(database, **keyed(dict.fromkeys(range(1, 3000, 2)), dict.fromkeys(range(1, 3000, 2), b"x")))
+    assert head(database).documents == 0
+    assert database.check() == []
+
+
 def test_an_applied_transaction_that_is_sent_again_answers_as_before(
     make: Callable[..., RedisDatabase], server: Server
 ) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SIZE: Final = np.dtype("<i4")
+_OVERHEAD: Final = 48  # bytes about a document in the server, for telling whether a transaction frees memory
 
 
 def packed(values: Sequence[bytes | None]) -> tuple[bytes, bytes]:
@@ -18,8 +19,9 @@ def packed(values: Sequence[bytes | None]) -> tuple[bytes, bytes]:
     >>> packed([b"one", None, b""])
     (b'\x03\x00\x00\x00\xff\xff\xff\xff\x00\x00\x00\x00', b'one')
     """
-    sizes = np.array([-1 if value is None else len(value) for value in values], _SIZE)
-    return sizes.tobytes(), b"".join([value for value in values if value is not None])
+    there = [value for value in values if value is not None]
+    sizes = [-1 if value is None else len(value) for value in values] if len(there) < len(values) else map(len, there)
+    return np.fromiter(sizes, _SIZE, len(values)).tobytes(), b"".join(there)
 
 
 def unpacked(sizes: bytes, bodies: bytes) -> list[bytes | None]:
@@ -35,3 +37,13 @@ def unpacked(sizes: bytes, bodies: bytes) -> list[bytes | None]:
     for place in np.flatnonzero(lengths < 0).tolist():
         found[place] = None
     return found
+
+
+def weight(values: Sequence[bytes | None]) -> int:
+    """Return about how many bytes of a server's memory a list takes.
+
+    >>> weight([b"one", None, b""])
+    99
+    """
+    there = [value for value in values if value is not None]
+    return sum(map(len, there)) + _OVERHEAD * len(there)

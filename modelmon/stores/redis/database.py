@@ -3,6 +3,7 @@
 Rules:
 
 1. Nothing is locked between `begin` and `apply`: `apply` writes only where all that was read is still there.
+   Where no transaction came between, it is; else the documents are compared.
 2. Where others have added to the catalogue since `begin`, their documents may mean nothing here.
    Such a transaction is lost already: reads give no documents, and `apply` says that it has to be repeated.
 3. A transaction has a random id, so it may be sent again.
@@ -27,7 +28,7 @@ from modelmon.errors import ConfigurationError, StoreError
 from modelmon.notices import warn
 from modelmon.stores.database import Changes, Counted, Head, Reminder
 from modelmon.stores.redis import opening, scripts, writes
-from modelmon.stores.redis.blobs import packed, unpacked
+from modelmon.stores.redis.blobs import packed, unpacked, weight
 from modelmon.stores.redis.server import Server
 
 if TYPE_CHECKING:
@@ -42,18 +43,22 @@ if TYPE_CHECKING:
     Keys = NDArray[np.int64]
 
 _KEY: Final = np.dtype("<i8")
-_OVERHEAD: Final = 48  # bytes about a document in the server, for telling whether a transaction frees memory
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
 
 
 @dataclass(slots=True, eq=False)
 class _Transaction:
-    """Hold what a transaction began with, and whether it cannot be applied any more."""
+    """Hold what a transaction began with, and whether it cannot be applied any more.
+
+    Attributes:
+        seen: the last transaction applied before all that was read here; empty where that was not always the same.
+    """
 
     origin: str
     clock: float
     entries: int
     lost: bool = False
+    seen: bytes | None = None
 
 
 class RedisDatabase:
@@ -134,7 +139,8 @@ class RedisDatabase:
 
     def fetch(self, keys: Keys) -> list[bytes | None]:
         """Return the documents of keys that are all different and ascending; None where there is none."""
-        entries, sizes, bodies = self._ask(scripts.FETCH, keys.astype(_KEY, copy=False).tobytes())
+        entries, last, sizes, bodies = self._ask(scripts.FETCH, keys.astype(_KEY, copy=False).tobytes())
+        self._saw(last or b"")
         return self._understood(entries, unpacked(sizes, bodies))
 
     def entries(self, after: int) -> list[bytes]:
@@ -152,6 +158,7 @@ class RedisDatabase:
     def scan(self, after: int | None, limit: int) -> tuple[Keys, list[bytes | None], int | None]:
         """Walk through the documents of the store; ``after`` and the last value are the server's cursor."""
         entries, cursor, names, sizes, bodies = self._ask(scripts.SCAN, after or 0, limit)
+        self._saw(b"")
         keys, first = np.unique(np.frombuffer(names, _KEY), return_index=True)
         documents = self._understood(entries, unpacked(sizes, bodies))
         return keys.astype(np.int64), [documents[place] for place in first.tolist()], int(cursor) or None
@@ -163,7 +170,8 @@ class RedisDatabase:
             return False
         self._unsettled = name = secrets.token_bytes(16)
         try:
-            number = self._server.run(_script(changes), name, transaction.origin, *_arguments(changes), insist=True)
+            arguments = (*_arguments(changes), transaction.seen or b"")
+            number = self._server.run(_script(changes), name, transaction.origin, *arguments, insist=True)
         except StoreError as error:
             if error.kind not in {"down", "timeout"}:
                 self._unsettled = b""  # it was refused before its first step
@@ -235,6 +243,11 @@ class RedisDatabase:
             self.abandon()
             raise
 
+    def _saw(self, last: bytes) -> None:
+        """Note which transaction was the last when something was read."""
+        transaction = self._current()
+        transaction.seen = last if transaction.seen in {None, last} else b""
+
     def _understood(self, entries: int, documents: list[bytes | None]) -> list[bytes | None]:
         """Return documents, or none where they may need entries of the catalogue that were not there yet."""
         transaction = self._current()
@@ -260,11 +273,9 @@ class RedisDatabase:
 
 def _script(changes: Changes) -> Script:
     """Return the script for changes: one that frees memory may run when memory is full."""
-    more = sum(len(body) + _OVERHEAD for body in changes.after if body is not None)
-    more += sum(len(part) + _OVERHEAD for part in changes.entries) + len(changes.journal or b"")
-    more += sum(len(body) + _OVERHEAD for _, body in changes.reminders)
-    less = sum(len(body) + _OVERHEAD for body in changes.before if body is not None)
-    return writes.APPLY_SMALLER if more < less else writes.APPLY
+    more = weight(changes.after) + weight(changes.entries) + len(changes.journal or b"")
+    more += weight([body for _, body in changes.reminders])
+    return writes.APPLY_SMALLER if more < weight(changes.before) else writes.APPLY
 
 
 def _arguments(changes: Changes) -> list[Argument]:

@@ -75,14 +75,18 @@ local function documents(key, keys)
   return table.concat(sizes), table.concat(bodies)
 end
 local function each(sizes, bodies, visit)
-  local place = 1
-  for i = 1, #sizes / 4 do
-    local size = struct.unpack('<i4', sizes, 4 * i - 3)
-    if size < 0 then
-      visit(i, false)
-    else
-      visit(i, string.sub(bodies, place, place + size - 1))
-      place = place + size
+  local place, count = 1, #sizes / 4
+  for first = 1, count, CHUNK do
+    local many = math.min(CHUNK, count - first + 1)
+    local found = {struct.unpack('<' .. string.rep('i4', many), sizes, 4 * first - 3)}
+    for i = 1, many do
+      local size = found[i]
+      if size < 0 then
+        visit(first + i - 1, false)
+      else
+        visit(first + i - 1, string.sub(bodies, place, place + size - 1))
+        place = place + size
+      end
     end
   end
 end
@@ -101,14 +105,14 @@ ARGV: the origin, the last transaction known here, its number.
 
 FETCH: Final = script(
     _READS,
-    "documents entries",
+    "documents entries head",
     LISTS,
     """
 local sizes, bodies = documents(KEYS[1], ARGV[1])
-return {redis.call('LLEN', KEYS[2]), sizes, bodies}
+return {redis.call('LLEN', KEYS[2]), redis.call('HGET', KEYS[3], 'last'), sizes, bodies}
 """,
 )
-"""Read documents; ARGV: their keys."""
+"""Read documents, and which transaction was the last till then; ARGV: their keys."""
 
 ENTRIES: Final = script(_READS, "entries", "return redis.call('LRANGE', KEYS[1], ARGV[1], -1)")
 """Read entries of the catalogue; ARGV: how many are known."""

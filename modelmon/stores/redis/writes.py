@@ -63,12 +63,12 @@ local head, docs, reminders, entries, journal, applied = unpack(KEYS)
 local id, origin, now, keys, before, sizes, bodies = unpack(ARGV, 1, 7)
 local dues, due_sizes, due_bodies, gone_sizes, gone_bodies = unpack(ARGV, 8, 12)
 local known, entry_sizes, entry_bodies, record, awaiting = unpack(ARGV, 13, 17)
-local rate, held_rate, has_settings, settings = unpack(ARGV, 18, 21)
+local rate, held_rate, has_settings, settings, seen = unpack(ARGV, 18, 22)
 
 local number = redis.call('ZSCORE', applied, '+' .. id)
 if number then return tonumber(number) end
 if redis.call('ZSCORE', applied, '-' .. id) then return 0 end
-local found = redis.call('HMGET', head, 'origin', 'now', 'rate', 'sequence')
+local found = redis.call('HMGET', head, 'origin', 'now', 'rate', 'sequence', 'last')
 if found[1] ~= origin then return 0 end
 if entry_sizes ~= '' and redis.call('LLEN', entries) ~= tonumber(known) then return 0 end
 if rate ~= '' and tonumber(found[3]) ~= tonumber(held_rate) then return 0 end
@@ -77,10 +77,8 @@ each(gone_sizes, gone_bodies, function(_, member) gone[#gone + 1] = member end)
 for i = 1, #gone do
   if not redis.call('ZSCORE', reminders, gone[i]) then return 0 end
 end
-local there = ''
-if keys ~= '' then
-  local bodies_there
-  there, bodies_there = documents(docs, keys)
+if keys ~= '' and (seen == '' or found[5] ~= seen) then
+  local there, bodies_there = documents(docs, keys)
   if redis.sha1hex(there .. bodies_there) ~= before then return 0 end
 end
 
@@ -89,18 +87,19 @@ redis.call('ZADD', applied, number, '+' .. id)
 redis.call('ZREMRANGEBYRANK', applied, 0, -REMEMBERED - 1)
 local sets, drops, more = {}, {}, 0
 each(sizes, bodies, function(i, body)
-  local held = struct.unpack('<i4', there, 4 * i - 3) >= 0
   local name = string.sub(keys, 8 * i - 7, 8 * i)
   if body then
     sets[#sets + 1], sets[#sets + 2] = name, body
-    if not held then more = more + 1 end
-  elseif held then
+  else
     drops[#drops + 1] = name
-    more = more - 1
   end
 end)
-for i = 1, #sets, 2 * CHUNK do redis.call('HSET', docs, unpack(sets, i, math.min(i + 2 * CHUNK - 1, #sets))) end
-for i = 1, #drops, CHUNK do redis.call('HDEL', docs, unpack(drops, i, math.min(i + CHUNK - 1, #drops))) end
+for i = 1, #sets, 2 * CHUNK do
+  more = more + redis.call('HSET', docs, unpack(sets, i, math.min(i + 2 * CHUNK - 1, #sets)))
+end
+for i = 1, #drops, CHUNK do
+  more = more - redis.call('HDEL', docs, unpack(drops, i, math.min(i + CHUNK - 1, #drops)))
+end
 for i = 1, #gone do redis.call('ZREM', reminders, gone[i]) end
 each(due_sizes, due_bodies, function(i, body)
   local due = struct.unpack('<d', dues, 8 * i - 7)
@@ -122,7 +121,11 @@ return number
 """.replace("REMEMBERED", str(REMEMBERED))
 _CHANGED: Final = "head documents reminders entries journal applied"
 APPLY: Final = script(_WRITES, _CHANGED, LISTS, _APPLY)
-"""Write a transaction and return its number, or 0 where something that was read has changed."""
+"""Write a transaction and return its number, or 0 where something that was read has changed.
+
+The last argument names the last transaction as of when the documents were read.
+Its id is random, so where it still is the last one they are what they were, and need not be read and compared again.
+"""
 APPLY_SMALLER: Final = script(_FREES, _CHANGED, LISTS, _APPLY)
 """Do the same for a transaction that frees memory, also when memory is full."""
 
