@@ -93,7 +93,7 @@ class Periodic:
         self._source = self._ticker.keeper = source
         source.succeeded(self.name)
         self._threadless = not self._ticker.start()
-        at_exit(self.begin, shows=True)  # type: ignore[arg-type]  # a bound method
+        at_exit(self.begin, self._missed, shows=True)  # type: ignore[arg-type]  # bound methods
         if self._threadless and not ending():
             source.count_failure(self.name, "no_thread")
             warn(f"reader:{self.name}:no_thread", f"{self.name}: no thread could be started; exports on flush only")
@@ -128,6 +128,10 @@ class Periodic:
             with self._gate.enter():
                 self._export(snapshot)
             source.succeeded(self.name)
+
+    def _missed(self) -> None:
+        """Say that the end of the program came before the end of the last export."""
+        warn(f"reader:{self.name}:exit", f"{self.name}: the program ended before its last export did")
 
     def _complain(self, error: BaseException) -> None:
         reason = type(error).__name__

@@ -131,7 +131,7 @@ def test_idle_clients_do_not_keep_a_scrape_out(files, monkeypatch):
         for client in idle[::2]:
             client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")  # the beginning of a client's hello
         times = []
-        for _ in range(5):
+        for _ in range(20):  # the quickest of many, for a busy machine
             begin = time.monotonic()
             assert ask(endpoint, context).endswith(b"xxx")
             times.append(time.monotonic() - begin)

@@ -145,10 +145,10 @@ def test_a_hanging_export_holds_nobody_up():
     good.attach(source)
     begin = time.monotonic()
     assert not hanging.flush(0.05)
-    assert good.flush(2)
+    assert good.flush(10)
     hanging.close(0.05)
-    good.close(2)
-    assert time.monotonic() - begin < 2
+    good.close(10)
+    assert time.monotonic() - begin < 15
     assert source.failures == {("<lambda>", "close_timeout"): 1}
     assert seen == ["state", "state"]
     release.set()
@@ -262,13 +262,13 @@ def test_closing_from_within_the_export_does_not_wait_for_itself():
 
     def export(snapshot):
         seen.append(snapshot)
-        reader.close(5)
+        reader.close(60)
 
     reader = every("1h", export)
     reader.attach(source)
     begin = time.monotonic()
-    assert reader.flush(2)
-    assert time.monotonic() - begin < 2
+    assert reader.flush(30)
+    assert time.monotonic() - begin < 30
     assert seen == ["state"]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT = 2.0
-GRACE = 1.0
+GRACE = 3.0  # what the interpreter and its imports take by themselves, on a machine that has much to do
 SHORT = """
 from modelmon import Multiclass
 watched = Monitor(store=sys.argv[1]) if len(sys.argv) > 1 else monitor
@@ -79,9 +79,10 @@ def test_servers_that_never_answer(scheme: str, hung: int) -> None:
 @pytest.mark.parametrize("scheme", ["redis", "postgresql"])
 def test_who_has_waited_at_close_waits_no_more_at_the_end(scheme: str, hung: int) -> None:
     """After ``close`` was in vain, the program ends at once, and the log still says what is lost and why."""
-    script = SHORT + "for n in range(5): digit(n)\nwatched.close(timeout=0.5)\ntold('leaving')"
+    script = SHORT + "from modelmon import exiting\nexiting._exit.left = 20\n"
+    script += "for n in range(5): digit(n)\nwatched.close(timeout=0.5)\ntold('leaving')"
     ended = programs.run(script, f"{scheme}://127.0.0.1:{hung}/0")
-    assert ended.leaving < LIMIT
+    assert ended.leaving < 10, "it waited once more"
     last = ended.error.splitlines()[-1]
     assert "5 prediction(s) not written" in last
     assert f"127.0.0.1:{hung}" in last

@@ -177,7 +177,7 @@ def test_a_locked_file_costs_no_call_and_no_prediction(tmp_path: Path) -> None:
         begun = time.perf_counter()
         predict(key)
         took.append(time.perf_counter() - begun)
-    assert sorted(took)[-30] < 0.01
+    assert sorted(took)[-30] < 0.05  # who asks the store waits for at least the 0.1 s of its timeout
     with pytest.raises(StoreError) as caught:
         own.label(100, 0)
     assert caught.value.kind == "locked"

@@ -78,11 +78,11 @@ def test_odd_texts_are_no_bombs() -> None:
     items = [{"id": n, "label": text[:7]} for n in range(MOST_ITEMS)]
     for found in (items, [{"id": 1, "label": text}]):
         assert items_of(json.dumps(found).encode(), "application/json", "") == found
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(RefusedError) as refused:
         items_of(BOMBS["half a text"], "application/json", "")
     assert refused.value.status in {400, 413}
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_models_of_one_request_are_bounded() -> None:

@@ -202,13 +202,13 @@ def test_sampling_is_pinned():
 def test_ids_that_clash_in_a_dictionary_stay_fast():
     """Integers chosen to share one hash of Python's take no longer than others, as ids and as classes."""
     evil = [k * (2**61 - 1) for k in range(1, 4001)]
-    started = time.perf_counter()
+    started = time.process_time()
     encode_ids(evil).hashes(1)
     encode_ids([*evil, "x"]).hashes(1)
     encode_classes(evil)
     encode_classes([*evil, "x", 0.5])
     encode_classes([float(value) for value in evil])
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_a_column_is_taken_by_positions_slices_and_masks():

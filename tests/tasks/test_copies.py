@@ -371,9 +371,9 @@ def test_sizes(size):
     numbers = np.arange(size)
     assert np.size(keep(numbers)) == size
     assert len(keep(list(range(size)))) == size
-    started = time.perf_counter()
+    started = time.process_time()
     keep(numbers)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("size", [0, 1, 1_000, 1_000_000])
