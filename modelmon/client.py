@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from modelmon.clocks import StoreClock, SystemClock
+from modelmon.clocks import StoreClock, SystemClock, ageing
 from modelmon.errors import ConfigurationError
 from modelmon.forking import load, load_counting
 from modelmon.reports import JoinReport
@@ -130,13 +130,16 @@ class LabelClient(Connection):
             ValueError: when lengths differ or keywords cannot be, before any effect.
             StoreError: when the labels were not committed; repeating the call is safe.
         """
+        age = ageing(self._clock)
         from modelmon.intake import delivery  # noqa: PLC0415  (loaded already)
 
         if receipts is not None:
             redeeming = load("modelmon.redeeming")
-            return JoinReport(redeeming.redeem_at(self._hold, self._now.now(), receipts, truths, self._keys, at, revs))
+            now = self._now.now()
+            return JoinReport(redeeming.redeem_at(self._hold, now, receipts, truths, age, self._keys, at, revs))
         model, version = self._reach(model, version)
-        return self._report(delivery(ids, truths, at=at, revs=revs, model=model, version=version, textual=textual))
+        scope: Any = {"model": model, "version": version}
+        return self._report(delivery(ids, truths, at=at, revs=revs, textual=textual, age=age, **scope))
 
     def retract(
         self,
@@ -153,10 +156,11 @@ class LabelClient(Connection):
             ValueError: for keywords that cannot be, before any effect.
             StoreError: when it was not committed; repeating the call is safe.
         """
+        age = ageing(self._clock)
         from modelmon.intake import retraction  # noqa: PLC0415  (loaded already)
 
         model, version = self._reach(model, version)
-        return self._report(retraction(ids, at=at, rev=rev, model=model, version=version))
+        return self._report(retraction(ids, at=at, rev=rev, model=model, version=version, age=age))
 
     def forget(self, ids: Any) -> int:
         """Erase everything kept under one id or many, for privacy, and return how much that was; counts stay."""

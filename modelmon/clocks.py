@@ -9,6 +9,10 @@ from time import perf_counter_ns
 from time import time as wall_time
 from typing import Protocol
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Clock(Protocol):
     """What the library asks of a clock."""
@@ -28,6 +32,12 @@ class SystemClock:
     __slots__ = ()
     time = staticmethod(wall_time)
     monotonic_ns = staticmethod(perf_counter_ns)
+
+
+def ageing(clock: Clock) -> Callable[[], float]:
+    """Return what tells how many seconds ago this was called, however the wall clock is set meanwhile."""
+    begun = clock.monotonic_ns()
+    return lambda: max(0, clock.monotonic_ns() - begun) / 1e9
 
 
 class StoreClock:

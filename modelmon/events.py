@@ -78,6 +78,7 @@ class Labels:
         version: the version, only with a model.
         textual: the truths came as text (a file, HTTP) and match classes by text.
         witness: told of each prediction that these labels show to be wrong, maybe twice; None where nobody asked.
+        age: tells how many seconds ago the call began that delivers them; None where they come just now.
     """
 
     ids: Ids
@@ -88,3 +89,4 @@ class Labels:
     version: str | None = None
     textual: bool = False
     witness: Callable[[Mistake], object] | None = None
+    age: Callable[[], float] | None = None

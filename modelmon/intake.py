@@ -19,7 +19,7 @@ from modelmon.tallies import Tally
 from modelmon.truths import NOTHING, instants, retractions, revisions, truths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -42,6 +42,7 @@ def delivery(
     model: str | None = None,
     version: str | None = None,
     textual: bool = False,
+    age: Callable[[], float] | None = None,
 ) -> Labels:
     """Read delivered labels into columns.
 
@@ -63,11 +64,18 @@ def delivery(
         model=model,
         version=version,
         textual=textual,
+        age=age,
     )
 
 
 def retraction(
-    ids: Any, *, at: Any = None, rev: float | None = None, model: str | None = None, version: str | None = None
+    ids: Any,
+    *,
+    at: Any = None,
+    rev: float | None = None,
+    model: str | None = None,
+    version: str | None = None,
+    age: Callable[[], float] | None = None,
 ) -> Labels:
     """Read ids whose labels are taken back into columns.
 
@@ -84,6 +92,7 @@ def retraction(
         revs=np.column_stack(revisions(None if rev is None else [rev] * n, n)),
         model=model,
         version=version,
+        age=age,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modelmon.clocks import ageing
 from modelmon.errors import ConfigurationError, RejectedError
 from modelmon.forking import load_counting
 from modelmon.reports import JoinReport
@@ -51,7 +52,8 @@ class Labelling:
             ValueError: for keywords that cannot be, before any effect.
             StoreError: when the label was not committed.
         """
-        return self._deliver((id,), (truth,), at=at, revs=None if rev is None else (rev,), model=model, version=version)
+        revs = None if rev is None else (rev,)
+        return self._deliver(self._age(), (id,), (truth,), at=at, revs=revs, model=model, version=version)
 
     def labels(
         self,
@@ -82,12 +84,7 @@ class Labelling:
             ValueError: when lengths differ or keywords cannot be, before any effect.
             StoreError: when the labels were not committed.
         """
-        if receipts is None:
-            return self._deliver(ids, truths, at=at, revs=revs, model=model, version=version)
-        if ids is not None or model is not None or version is not None:
-            msg = "a receipt names id, model and version by itself: give truths, at= and revs= only"
-            raise ValueError(msg)
-        return self._redeem(receipts, truths, at=at, revs=revs)
+        return self._labels(self._age(), ids, truths, receipts=receipts, at=at, revs=revs, model=model, version=version)
 
     def assume_label(
         self, truth: Any, *, after: float | str | timedelta, model: str, version: str | None = None
@@ -144,10 +141,11 @@ class Labelling:
         """
         if disabled():
             return JoinReport()
+        age = self._age()
         load_counting()
         from modelmon.intake import retraction  # noqa: PLC0415  (numpy loads at the first need)
 
-        return self._commit(retraction(ids, at=at, rev=rev, model=model, version=version))
+        return self._commit(retraction(ids, at=at, rev=rev, model=model, version=version, age=age))
 
     async def alabel(
         self,
@@ -160,7 +158,8 @@ class Labelling:
         version: str | None = None,
     ) -> JoinReport:
         """Deliver one label without blocking the event loop; see ``label``."""
-        return await self._aside(self.label, id, truth, at=at, rev=rev, model=model, version=version)
+        how = {"at": at, "revs": None if rev is None else (rev,), "model": model, "version": version}
+        return await self._aside(self._deliver, self._age(), (id,), (truth,), **how)
 
     async def alabels(
         self,
@@ -175,7 +174,7 @@ class Labelling:
     ) -> JoinReport:
         """Deliver labels without blocking the event loop; see ``labels``."""
         how = {"receipts": receipts, "at": at, "revs": revs, "model": model, "version": version}
-        return await self._aside(self.labels, ids, truths, **how)
+        return await self._aside(self._labels, self._age(), ids, truths, **how)
 
     def forget(self, ids: Any) -> int:
         """Erase everything kept under some ids, for privacy; the counts they turned into stay.
@@ -220,23 +219,54 @@ class Labelling:
         """
         self._recorder.check_invariants()
 
+    def _age(self) -> Callable[[], float]:
+        """Return what tells how long ago a label call began, before anything is loaded for it."""
+        return ageing(self._recorder.clock)
+
+    def _labels(
+        self,
+        age: Callable[[], float],
+        ids: Any,
+        truths: Any,
+        *,
+        receipts: Any,
+        at: Any,
+        revs: Any,
+        model: str | None,
+        version: str | None,
+    ) -> JoinReport:
+        if receipts is None:
+            return self._deliver(age, ids, truths, at=at, revs=revs, model=model, version=version)
+        if ids is not None or model is not None or version is not None:
+            msg = "a receipt names id, model and version by itself: give truths, at= and revs= only"
+            raise ValueError(msg)
+        return self._redeem(age, receipts, truths, at=at, revs=revs)
+
     def _deliver(
-        self, ids: Any, truths: Any, *, at: Any, revs: Any, model: str | None, version: str | None
+        self,
+        age: Callable[[], float],
+        ids: Any,
+        truths: Any,
+        *,
+        at: Any,
+        revs: Any,
+        model: str | None,
+        version: str | None,
     ) -> JoinReport:
         if disabled():
             return JoinReport()
         load_counting()
         from modelmon.intake import delivery  # noqa: PLC0415  (numpy loads at the first need)
 
-        return self._commit(delivery(ids, truths, at=at, revs=revs, model=model, version=version))
+        return self._commit(delivery(ids, truths, at=at, revs=revs, model=model, version=version, age=age))
 
-    def _redeem(self, receipts: Any, truths: Any, *, at: Any, revs: Any) -> JoinReport:
+    def _redeem(self, age: Callable[[], float], receipts: Any, truths: Any, *, at: Any, revs: Any) -> JoinReport:
         if disabled():
             return JoinReport()
         load_counting()
         from modelmon.redeeming import redeem  # noqa: PLC0415  (numpy loads at the first need)
 
-        return self._checked(JoinReport(redeem(self._recorder, receipts, truths, at=at, revs=revs)))
+        return self._checked(JoinReport(redeem(self._recorder, receipts, truths, age, at=at, revs=revs)))
 
     def _commit(self, labels: Any) -> JoinReport:
         from modelmon.intake import commit  # noqa: PLC0415  (loaded already, with the labels)

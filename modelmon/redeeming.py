@@ -32,7 +32,9 @@ REFUSED = {
 """What each reason of a refused receipt means."""
 
 
-def redeem(recorder: Recorder, receipts: Any, given: Any, *, at: Any = None, revs: Any = None) -> Counter[str]:
+def redeem(
+    recorder: Recorder, receipts: Any, given: Any, age: Callable[[], float], *, at: Any = None, revs: Any = None
+) -> Counter[str]:
     """Deliver labels with the receipts of their predictions, and return how many had which outcome.
 
     Raises:
@@ -41,7 +43,7 @@ def redeem(recorder: Recorder, receipts: Any, given: Any, *, at: Any = None, rev
         StoreError: when they were not committed; the same call may be repeated.
     """
     _check(recorder.settings)
-    delivery = read_delivery(receipts, given, keys_of(recorder.settings.receipt_key), at=at, revs=revs)
+    delivery = read_delivery(receipts, given, keys_of(recorder.settings.receipt_key), age, at=at, revs=revs)
     outcomes, events = recorder.reach("label", lambda store, now: deliver(store, delivery, now))
     recorder.entered(len(delivery.found))
     for event, n in events.items():
@@ -51,10 +53,17 @@ def redeem(recorder: Recorder, receipts: Any, given: Any, *, at: Any = None, rev
 
 
 def redeem_at(  # noqa: PLR0917  (one caller, which has just these)
-    hold: Callable[[Callable[[Store], Any]], Any], now: float, receipts: Any, given: Any, keys: Any, at: Any, revs: Any
+    hold: Callable[[Callable[[Store], Any]], Any],
+    now: float,
+    receipts: Any,
+    given: Any,
+    age: Callable[[], float],
+    keys: Any,
+    at: Any,
+    revs: Any,
 ) -> Counter[str]:
     """Deliver labels with receipts to the store of a client; see `redeem`."""
-    delivery = read_delivery(receipts, given, keys_of(keys), at=at, revs=revs)
+    delivery = read_delivery(receipts, given, keys_of(keys), age, at=at, revs=revs)
     outcomes: Counter[str]
     outcomes, events = hold(lambda store: deliver(store, delivery, now))
     say_refused(events)
@@ -74,7 +83,9 @@ def keys_of(given: Any) -> Keys:
     return keys
 
 
-def read_delivery(receipts: Any, given: Any, keys: Keys, *, at: Any = None, revs: Any = None) -> Delivery:
+def read_delivery(
+    receipts: Any, given: Any, keys: Keys, age: Callable[[], float], *, at: Any = None, revs: Any = None
+) -> Delivery:
     """Read receipts and their labels into columns.
 
     Raises:
@@ -86,7 +97,7 @@ def read_delivery(receipts: Any, given: Any, keys: Keys, *, at: Any = None, revs
         msg = f"{len(tokens)} receipts but {len(column)} truths: give one truth for each receipt"
         raise ValueError(msg)
     n = len(tokens)
-    return Delivery(verified(tokens, keys), column, instants(at, n), np.column_stack(revisions(revs, n)))
+    return Delivery(verified(tokens, keys), column, instants(at, n), np.column_stack(revisions(revs, n)), age)
 
 
 def say_refused(events: Counter[str]) -> None:

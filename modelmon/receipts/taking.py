@@ -17,7 +17,7 @@ from modelmon.events import Labels, Predictions
 from modelmon.receipts.tokens import read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,12 +30,13 @@ _AHEAD_S = 3600.0
 
 
 class Delivery(NamedTuple):
-    """Hold ``n`` receipts, what was read of each or why not, and their truths with what orders them."""
+    """Hold ``n`` receipts, what was read of each or why not, their truths with what orders them, and their age."""
 
     found: Sequence[Receipt | str]
     truths: Truths
     at: NDArray[np.float64]
     revs: NDArray[np.float64]
+    age: Callable[[], float] | None = None
 
 
 def verified(tokens: Sequence[Any], keys: Keys) -> list[Receipt | str]:
@@ -90,6 +91,7 @@ def _deliver_alike(
         at=given.at[kept],
         revs=given.revs[kept],
         model=rows[0].model,
+        age=given.age,
     )
     outcomes.update(store.label(labels))
 

@@ -44,8 +44,10 @@ def awaited(holdings: Holdings, low: Keys, high: Keys, given: Given) -> NDArray[
     return plain
 
 
-def join(holdings: Holdings, low: Keys, high: Keys, given: Given, now: float) -> NDArray[np.uint8] | None:
-    """Join labels for whole ids, all of them readable ids, with the rows that await them.
+def join(
+    holdings: Holdings, low: Keys, high: Keys, given: Given, now: float, *, came: float
+) -> NDArray[np.uint8] | None:
+    """Join labels for whole ids, all of them readable ids, that came a while ago, with the rows that await them.
 
     Returns:
         The outcome of each, as an index of ``LABEL_OUTCOMES``; None where one of them needs more than this.
@@ -76,5 +78,5 @@ def join(holdings: Holdings, low: Keys, high: Keys, given: Given, now: float) ->
         whole = isinstance(chosen, slice)
         payload = holdings.payload(layout, record if whole else record[chosen])
         predicted = rows["predicted"][chosen]
-        holdings.counting.joins(layout, Rows(group[chosen], time[chosen], predicted, truth[chosen], payload), now)
+        holdings.counting.joins(layout, Rows(group[chosen], time[chosen], predicted, truth[chosen], payload), came)
     return np.full(len(low), _OUTCOME, np.uint8)

@@ -44,9 +44,10 @@ MANY = 256
 
 
 class _Batch(NamedTuple):
-    """Hold labels of one scope as columns ready to be applied."""
+    """Hold labels of one scope as columns ready to be applied at ``now``; delays are told to ``came``."""
 
     now: float
+    came: float
     level: int
     scope: int
     low: NDArray[np.uint64]
@@ -58,7 +59,7 @@ class _Batch(NamedTuple):
         if isinstance(chosen, slice):
             return self
         columns = (self.low[chosen], self.high[chosen], self.readable[chosen], self.given.take(chosen))
-        return _Batch(self.now, self.level, self.scope, *columns)
+        return _Batch(self.now, self.came, self.level, self.scope, *columns)
 
 
 def label(holdings: Holdings, labels: Labels, now: float) -> NDArray[np.uint8]:
@@ -80,7 +81,7 @@ def _applied(holdings: Holdings, labels: Labels, now: float) -> NDArray[np.uint8
         known = np.flatnonzero(labels.ids.valid)
         batch = batch.take(known)
     if not batch.level:
-        joined = join(holdings, batch.low, batch.high, batch.given, now)
+        joined = join(holdings, batch.low, batch.high, batch.given, now, came=batch.came)
         if joined is not None:
             outcome[known] = joined
             return outcome
@@ -111,7 +112,8 @@ def _batch(holdings: Holdings, labels: Labels, scope: int, now: float) -> _Batch
     given = Given(kind, value, order, has_rev | has_at)
     level = 0 if labels.model is None else 1 if labels.version is None else 2
     readable = labels.ids.valid & (kind != NOTHING)
-    return _Batch(now, level, scope, *labels.ids.hashes(KEY_SEED), readable, given)
+    came = now if labels.age is None else now - labels.age()
+    return _Batch(now, came, level, scope, *labels.ids.hashes(KEY_SEED), readable, given)
 
 
 def _mixed_round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
@@ -121,7 +123,7 @@ def _mixed_round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
         plain = awaited(holdings, batch.low, batch.high, batch.given)
         if 2 * np.count_nonzero(plain) > n:
             some = batch.take(plain)
-            joined = join(holdings, some.low, some.high, some.given, batch.now)
+            joined = join(holdings, some.low, some.high, some.given, batch.now, came=batch.came)
             if joined is not None:
                 outcome = np.empty(n, np.uint8)
                 outcome[plain] = joined
@@ -170,7 +172,7 @@ def _round(holdings: Holdings, batch: _Batch) -> NDArray[np.uint8]:
     )
     effects = transition.label(meeting, holdings.settings)
     _write_registers(holdings, batch, own, effects)
-    _write_rows(holdings, rows, meeting, effects)
+    _write_rows(holdings, rows, meeting, effects, batch.came)
     new = _carry(holdings, batch, found, effects, np.flatnonzero(effects.taken & (own < 0)))
     _create_registers(holdings, batch, found, effects, new)
     return effects.outcome
@@ -224,7 +226,7 @@ def _create_registers(holdings: Holdings, batch: _Batch, found: Found, effects: 
         records.remind(record[early], batch.now + holdings.settings.early_ttl)
 
 
-def _write_rows(holdings: Holdings, rows: Found, meeting: LabelRound, effects: LabelEffects) -> None:
+def _write_rows(holdings: Holdings, rows: Found, meeting: LabelRound, effects: LabelEffects, came: float) -> None:
     if not len(rows.record):
         return
     counting = holdings.counting
@@ -238,7 +240,7 @@ def _write_rows(holdings: Holdings, rows: Found, meeting: LabelRound, effects: L
     counted, change, stood = meeting.truth[chosen], effects.change[chosen], meeting.standing[chosen]
     holdings.records.settle(some.record, after, effects.due[chosen], truth, effects.standing[chosen])
     if stood.any() or change.max() >= CONFIRMS:
-        _count_assumptions(holdings, some, change, stood, meeting.now)
+        _count_assumptions(holdings, some, change, stood, came)
         swaps = np.flatnonzero((change < CONFIRMS) | (truth != counted))  # the others stay in their cells
         some, before, after, truth, counted = (
             some.take(swaps),
@@ -251,17 +253,17 @@ def _write_rows(holdings: Holdings, rows: Found, meeting: LabelRound, effects: L
     if left.any():
         holdings.count(some.take(left), counted[left], -1)
     holdings.transit(some, before, after)
-    came: Any = after == JOINED
-    came = slice(None) if came.all() else np.flatnonzero(came)
-    holdings.count(some.take(came), truth[came], 1)
+    joins: Any = after == JOINED
+    joins = slice(None) if joins.all() else np.flatnonzero(joins)
+    holdings.count(some.take(joins), truth[joins], 1)
     fresh: Any = before == PENDING
     fresh = slice(None) if fresh.all() else np.flatnonzero(fresh)
     joined = some.take(fresh)
-    counting.delays(joined.group, joined.time, meeting.now)
+    counting.delays(joined.group, joined.time, came)
 
 
 def _count_assumptions(
-    holdings: Holdings, rows: Picked, change: NDArray[np.uint8], stood: NDArray[np.bool_], now: float
+    holdings: Holdings, rows: Picked, change: NDArray[np.uint8], stood: NDArray[np.bool_], came: float
 ) -> None:
     """Count what labels did to assumptions, and the delays of those labels that are the first."""
     corrected = (change == DIFFERS) & stood
@@ -270,4 +272,4 @@ def _count_assumptions(
         if len(some.record):
             holdings.counting.assumptions(some.group, some.time, event)
             if event != "restored":
-                holdings.counting.delays(some.group, some.time, now)
+                holdings.counting.delays(some.group, some.time, came)

@@ -73,7 +73,7 @@ def test_the_straight_way_changes_nothing_but_the_time_it_takes(program: list[An
         for one in program:
             patch.setattr(labelling, "join", joining.join)
             found = step(straight, *one)
-            patch.setattr(labelling, "join", lambda *_: None)
+            patch.setattr(labelling, "join", lambda *_, **__: None)
             assert step(general, *one) == found
             assert everything(straight) == everything(general)
             straight.store.check_invariants()
@@ -83,8 +83,8 @@ def test_plain_batches_go_the_straight_way_and_others_leave_no_trace(monkeypatch
     """Awaiting rows, each labelled once, go the straight way; an id twice, a revision or an absent row do not."""
     taken = []
 
-    def watched(*arguments: Any) -> Any:
-        taken.append(joining.join(*arguments))
+    def watched(*arguments: Any, **keywords: Any) -> Any:
+        taken.append(joining.join(*arguments, **keywords))
         return taken[-1]
 
     monkeypatch.setattr(labelling, "join", watched)
@@ -111,8 +111,8 @@ def test_what_just_joins_goes_the_straight_way_beside_what_does_not(monkeypatch:
     """In a large batch with repeats, absent ids and retractions, all others still go the straight way."""
     taken = []
 
-    def watched(*arguments: Any) -> Any:
-        found = joining.join(*arguments)
+    def watched(*arguments: Any, **keywords: Any) -> Any:
+        found = joining.join(*arguments, **keywords)
         taken.append(0 if found is None else len(found))
         return found
 
