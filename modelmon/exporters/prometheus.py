@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import weakref
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelmon.errors import ConfigurationError
 from modelmon.exporters import exposition, series
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from modelmon.parts import Exemplar
     from modelmon.points import Point
     from modelmon.readers import Source
+
+T = TypeVar("T")
 
 _NAME = "prometheus"
 _MULTIPROCESS = (
@@ -110,7 +112,7 @@ class PrometheusExporter:
         self._token = token
         self._source: Source | None = None
         self._exposition = exposition.Exposition()
-        self._renderings = Renderings(self._make)
+        self._renderings = Renderings(lambda: self._tried(self.points), self._make)
         self._endpoint = None
         certificate = certificate_of(certfile, keyfile, serves=bool(ports))
         if ports:
@@ -127,11 +129,8 @@ class PrometheusExporter:
 
     def __repr__(self) -> str:
         """Show where it listens; never the token."""
-        return (
-            f"<PrometheusExporter port={self.port}>"
-            if self._endpoint is None
-            else f"<PrometheusExporter {self._endpoint}>"
-        )
+        where = f"port={self.port}" if self._endpoint is None else self._endpoint
+        return f"<PrometheusExporter {where}>"
 
     @property
     def port(self) -> int | None:
@@ -220,16 +219,21 @@ class PrometheusExporter:
             made[wanted] = self._renderings.get(wanted)
         return made[wanted]
 
-    def _make(self, wanted: Format) -> Response:
+    def _tried(self, act: Callable[..., T], *given: object) -> T | None:
         try:
             with self._section():
-                response = Response(200, exposition.CONTENT_TYPES[wanted], self.render(wanted))
+                return act(*given)
         except Exception as error:
             self._count(type(error).__name__)
+            return None
+
+    def _make(self, found: list[Point] | None, wanted: Format) -> Response:
+        body = None if found is None else self._tried(self._exposition.render, found, wanted)
+        if body is None:
             return refusal(500)
         if self._source is not None:
             self._source.succeeded(_NAME)
-        return response
+        return Response(200, exposition.CONTENT_TYPES[wanted], body)
 
     def _count(self, reason: str) -> None:
         if self._source is not None:

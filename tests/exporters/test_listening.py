@@ -1,4 +1,4 @@
-"""Ports that are taken, and what many scrapes at once cost."""
+"""Ports that are taken, and those that become free."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from fake_sources import FakeSource
 from modelmon import notices
 from modelmon.errors import ConfigurationError
 from modelmon.exporters.prometheus import PrometheusExporter
-from modelmon.exporters.renderings import Renderings
-from modelmon.exporters.wire import Response
 from modelmon.snapshot import Snapshot
 
 
@@ -113,69 +111,3 @@ def test_what_is_no_port(ports):
     """Sequences without ports, or with something else among them, are errors at once."""
     with pytest.raises(ConfigurationError, match="port"):
         PrometheusExporter(port=ports)
-
-
-class Ticks:
-    """A clock that is moved by hand."""
-
-    def __init__(self):
-        """Begin at zero."""
-        self.now = 0.0
-
-    def __call__(self):
-        """Return the time."""
-        return self.now
-
-
-@pytest.mark.fault("X9")
-@pytest.mark.fault("X9")
-def test_few_scrapes_are_fresh_and_many_share():
-    """X9: a handful of scrapes are each rendered; past that one a second is, and none is older than a second."""
-    clock, made = Ticks(), []
-
-    def render(wanted):
-        made.append(clock.now)
-        return Response(200, wanted, str(clock.now).encode())
-
-    renderings = Renderings(render, clock=clock)
-    for tick in range(1, 6):
-        clock.now = tick / 100
-        assert renderings.get("text").body == str(clock.now).encode()
-    ages = []
-    for tick in range(6, 1000):
-        clock.now = tick / 100
-        ages.append(clock.now - float(renderings.get("text").body))
-    assert max(ages) <= 1.0
-    assert 8 <= len(made) - 5 <= 12
-    clock.now += 60
-    assert renderings.get("text").body == str(clock.now).encode()
-
-
-@pytest.mark.fault("X9")
-@pytest.mark.fault("X9")
-def test_waiting_scrapes_share_one_rendering():
-    """X9: whoever waits while one is made and came before it was begun gets that one; it never steps back."""
-    numbers, began, go = iter(range(100)), threading.Event(), threading.Event()
-
-    def render(wanted):
-        began.set()
-        go.wait(5)
-        time.sleep(0.01)
-        return Response(200, wanted, str(next(numbers)).encode())
-
-    renderings, found = Renderings(render), []
-
-    def scrape():
-        found.append(int(renderings.get("text").body))
-
-    workers = [threading.Thread(target=scrape) for _ in range(10)]
-    workers[0].start()
-    assert began.wait(5)
-    for worker in workers[1:]:
-        worker.start()
-    go.set()
-    for worker in workers:
-        worker.join(10)
-    assert len(found) == 10
-    assert found == sorted(found)
-    assert next(numbers) <= 6

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
-from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics import parser
 from prometheus_client.openmetrics.exposition import generate_latest
+from protobufs import fields, messages
 from servers import needs, prometheus
 from small_worlds import BINARY, WORLDS, class_ledger, of_parts, process_ledger
 
@@ -124,48 +123,6 @@ def test_native_histograms_hold_everything(values):
     lowest = sorted(bucket_of(value * 1e-9) for value in values if value)
     found = [place for place, n in buckets.items() for _ in range(n)]
     assert all(0 <= ours - least <= 1 for ours, least in zip(found, lowest, strict=True))
-
-
-def fields(data):
-    """Return the fields of a message as {number: [value]}: integers, floats, or bytes."""
-    found, at = defaultdict(list), 0
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(data):
-        key = varint()
-        if key & 7 == 0:
-            value = varint()
-        elif key & 7 == 1:
-            (value,) = struct.unpack_from("<d", data, at)
-            at += 8
-        else:
-            length = varint()
-            value, at = data[at : at + length], at + length
-        found[key >> 3].append(value)
-    return found
-
-
-def messages(data):
-    """Return every message of a stream in which each stands after its length."""
-    while data:
-        length = shift = used = 0
-        while True:
-            length |= (data[used] & 0x7F) << shift
-            shift, used = shift + 7, used + 1
-            if data[used - 1] < 0x80:
-                break
-        yield fields(data[used : used + length])
-        data = data[used + length :]
 
 
 @pytest.mark.parametrize("world", WORLDS)
