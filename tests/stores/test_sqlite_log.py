@@ -124,6 +124,29 @@ def test_merges_change_nothing_that_is_read(opened: Callable[[], SQLiteDatabase]
     assert rows > 100
 
 
+def test_a_merge_writes_many_documents_with_each_statement(
+    opened: Callable[[], SQLiteDatabase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Documents of a merge, some of which replace others and some of which go, come by the hundred into the table."""
+    monkeypatch.setattr(recents, "MOST", 1000)
+    database = opened()
+    plain: dict[int, bytes | None] = {}
+    statements: list[str] = []
+    for first, body in ((0, b"first"), (1500, None), (3000, b"third, and longer")):
+        some = {key * 7 - 9000: body if key % 3 else b"other" for key in range(first, first + 2600)}
+        put(database, some)
+        plain |= some
+        with database._access.turn() as connection:
+            connection.set_trace_callback(statements.append)
+        for _ in range(4):
+            write(database)
+    assert everything(database) == {key: body for key, body in plain.items() if body is not None}
+    assert database.check() == []
+    written = [statement for statement in statements if statement.startswith("INSERT OR REPLACE INTO documents")]
+    assert tables(database)[1] > 3000
+    assert len(written) < 1000
+
+
 @pytest.mark.usefixtures("small")
 def test_a_walk_misses_nothing_while_documents_move(opened: Callable[[], SQLiteDatabase]) -> None:
     """A walk in small steps shows every document that stays, though merges move them under it."""

@@ -56,6 +56,22 @@ class Mark(NamedTuple):
     trimmed: int
 
 
+class Slice(NamedTuple):
+    """Hold documents to be merged.
+
+    Attributes:
+        keys: of documents that are there, ascending.
+        bodies: these documents.
+        gone: keys of documents that went, ascending.
+        last: the last key looked at; None where it is the last of all.
+    """
+
+    keys: list[int]
+    bodies: list[bytes]
+    gone: list[int]
+    last: int | None
+
+
 class Recents:
     """Hold the documents of segments that are not merged yet."""
 
@@ -157,24 +173,26 @@ class Recents:
         """Return whether the log is too long, once a segment of that many documents and bytes is added."""
         return len(self._young) + documents > MOST or self._bytes + size > MOST_BYTES
 
-    def slice(self, after: int | None, n: int) -> tuple[list[tuple[int, bytes]], int | None]:
-        """Return documents to be merged.
+    def slice(self, after: int | None, n: int) -> Slice:
+        """Return documents to be merged, without those that have been written anew since.
 
         Args:
             after: keys up to this one were merged before; None: none.
             n: about how many keys to look at.
-
-        Returns:
-            Keys and documents in the order of their keys, `GONE` where one went, without those that have been written
-            anew since; and the last key looked at, None where it is the last of all.
         """
         if self._order is None:
             self._order = np.sort(np.fromiter(self._old, np.int64, len(self._old)))
         start = 0 if after is None else int(np.searchsorted(self._order, after, "right"))
         keys = self._order[start : start + n].tolist()
-        young, old = self._young, self._old
         last = keys[-1] if start + n < len(self._order) else None
-        return [(key, old[key]) for key in keys if key not in young], last
+        young, old = self._young, self._old
+        keys = [key for key in keys if key not in young]
+        bodies = list(map(old.__getitem__, keys))
+        gone = [key for key, body in zip(keys, bodies, strict=True) if body is GONE] if self._gone else []
+        if gone:
+            keys = [key for key in keys if old[key] is not GONE]
+            bodies = [body for body in bodies if body is not GONE]
+        return Slice(keys, bodies, gone, last)
 
     def walk(self, after: int | None, limit: int) -> list[int]:
         """Return the first keys after one, of all that were here when this was asked with None."""
