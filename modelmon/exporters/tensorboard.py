@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +33,6 @@ from modelmon.readers import Periodic
 from modelmon.tasks import Binary, Multiclass
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
 
     from modelmon.points.instruments import Attributes, Point
@@ -46,6 +46,7 @@ _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _PARTS: Final = ("modelmon.confusion", "modelmon.class.", "modelmon.score.")
 _UNSAFE: Final = re.compile(r"[^\w.=+-]|^\.+$", re.ASCII)
 _LONGEST: Final = 100
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
 class TensorBoardExporter(Periodic):
@@ -72,9 +73,15 @@ class TensorBoardExporter(Periodic):
 
         Raises:
             ConfigurationError: when the period is not a positive span of time, a window cannot be read, or the folder
-                is a file.
+                is a file or a URL.
         """
         super().__init__(every, self.export, name="tensorboard")
+        if _URL.match(os.fspath(logdir)):
+            msg = (
+                f"logdir={os.fspath(logdir)!r} is a URL, and runs are written to folders of this machine: give a "
+                "local folder, and copy it there or mount the bucket as a folder"
+            )
+            raise ConfigurationError(msg)
         self._logdir = Path(logdir)
         if self._logdir.exists() and not self._logdir.is_dir():
             msg = f"logdir={str(logdir)!r} is a file; TensorBoard reads folders"

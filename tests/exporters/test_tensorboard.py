@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,6 @@ from modelmon.points import points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 CHANCE = np.random.default_rng(5)
 SCORES = CHANCE.beta(2, 3, 600)
@@ -178,6 +178,21 @@ def test_a_file_is_no_log_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="is a file"):
         TensorBoardExporter(tmp_path / "file")
+
+
+@pytest.mark.parametrize("logdir", ["s3://bucket/x", "gs://bucket", "file:///x", "HTTPS://x/y", Path("gs://bucket/x")])
+def test_a_url_is_no_log_directory(logdir: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would become a folder called ``s3:`` is refused at once, with what to do; a path keeps one slash of two."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"is a URL.*copy it there or mount"):
+        TensorBoardExporter(logdir)
+
+
+@pytest.mark.parametrize("logdir", ["runs", "./s3:/x", "a:b", r"C:\\runs", "C:/runs", "run-12:30"])
+def test_folders_with_colons(logdir: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drive, a time of day and the like are folders."""
+    monkeypatch.chdir(tmp_path)
+    TensorBoardExporter(logdir)
 
 
 def test_more_runs_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
