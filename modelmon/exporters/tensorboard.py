@@ -95,6 +95,7 @@ class TensorBoardExporter(Periodic):
         self._make = make
         self._runs: dict[str, Any] = {}
         self._steps: dict[str, int] = {}
+        self._left_out: dict[str, None] = {}
 
     def export(self, snapshot: Snapshot) -> None:
         """Write a snapshot now; a run that cannot be written holds up no other.
@@ -155,7 +156,7 @@ class TensorBoardExporter(Periodic):
             with suppress(OSError, ValueError):  # it is gone from the disk, or a parent's, with nothing left to write
                 run.close()
         if run is None and len(self._runs) >= RUNS:
-            warn("tensorboard:runs", f"TensorBoard: there are more than {RUNS} runs; further ones are not written")
+            self._leave_out(name)
             return None
         run = self._runs[name] = self._make(self._logdir / name)
         if model is not None:
@@ -163,6 +164,17 @@ class TensorBoardExporter(Periodic):
             named = {"model": safe_text(model.model), "version": safe_text(model.version)}
             run.add_hparams({**named, "task": task}, moment)
         return run
+
+    def _leave_out(self, name: str) -> None:
+        """Count a run that is not written, once, and say which was the first of them."""
+        if name in self._left_out:
+            return
+        self._left_out[name] = None
+        if self._source is not None:
+            self._source.count_failure("tensorboard", "too_many_runs")
+        first = next(iter(self._left_out))
+        said = f"TensorBoard: there are more than {RUNS} runs; others are not written, the first of them is {first!r}"
+        warn("tensorboard:runs", said, once=True)
 
     def _scalar(self, run: Any, point: Point, at: Instant) -> None:
         if isinstance(point.value, HistogramValue):

@@ -195,19 +195,6 @@ def test_folders_with_colons(logdir: str, tmp_path: Path, monkeypatch: pytest.Mo
     TensorBoardExporter(logdir)
 
 
-def test_more_runs_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    """Past the bound further runs are left out, and a notice says so."""
-    monkeypatch.setattr(tensorboard, "RUNS", 3)
-    own = Monitor()
-    for number in range(6):
-        own.predictions(None, [1], model=f"m{number}")
-    exporter = TensorBoardExporter(tmp_path)
-    exporter.export(own.snapshot())
-    exporter.close(1)
-    assert len(list(tmp_path.iterdir())) == 3
-    assert "more than 3 runs" in caplog.text
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_writes_a_file_of_its_own(tmp_path: Path) -> None:
     """The parent's file is left alone by a child that exports too."""

@@ -6,7 +6,8 @@ import pytest
 from fake_sources import FakeSource
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from modelmon import Binary, ConfigurationError, Monitor
+from modelmon import Binary, ConfigurationError, Monitor, notices
+from modelmon.exporters import tensorboard
 from modelmon.exporters.tensorboard import TensorBoardExporter
 
 
@@ -107,3 +108,23 @@ def test_windows_that_cannot_be_read(tmp_path, windows, said):
     """They are refused at once, not at the first export."""
     with pytest.raises(ConfigurationError, match=said):
         TensorBoardExporter(tmp_path, windows=windows)
+
+
+def test_more_runs_than_are_kept(tmp_path, monkeypatch, caplog):
+    """Past the bound further runs are left out: each is counted once, and one notice names the first."""
+    monkeypatch.setattr(tensorboard, "RUNS", 3)
+    notices.forget()
+    own = Monitor()
+    for number in range(6):
+        own.predictions(None, [1], model=f"m{number}", version="1")
+    source = FakeSource(own.snapshot)
+    exporter = TensorBoardExporter(tmp_path, every=3600)
+    exporter.attach(source)
+    for _ in range(3):
+        exporter.export(own.snapshot())
+    exporter.close(1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m0", "m1", "m2"]
+    assert source.failures == {("tensorboard", "too_many_runs"): 4}  # three models' and the process's own
+    (said,) = caplog.messages
+    assert "more than 3 runs" in said
+    assert "the first of them is 'm3/1'" in said
