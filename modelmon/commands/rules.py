@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from modelmon.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from modelmon.rules import Objective, Rule
 
@@ -69,14 +71,33 @@ def _run(chosen: argparse.Namespace) -> int:
 
     rules = [] if chosen.file is None else load(chosen.file)
     arrivals = None if chosen.no_quality else (["1h"] if chosen.arrivals is None else chosen.arrivals)
-    text = prometheus(rules, arrivals=arrivals, keep=chosen.keep, interval=chosen.interval)
+    settings: Any = {"arrivals": arrivals, "keep": chosen.keep, "interval": chosen.interval}
+    text = prometheus(**settings)  # what cannot work here is none of the file's
+    if rules:
+        with _told(chosen.file):
+            text = prometheus(rules, **settings)
     if chosen.output is None:
         sys.stdout.write(text)
     else:
-        Path(chosen.output).write_text(text, "utf-8")
+        with _told(chosen.output):
+            Path(chosen.output).write_text(text, "utf-8")
     if needed := windows(rules):
         _say(f"rules about quality read windows that an exporter must show: PrometheusExporter(windows={needed!r})")
     return DONE
+
+
+@contextmanager
+def _told(file: str) -> Iterator[None]:
+    """Say with the file's name what goes wrong, where that is not in it already."""
+    try:
+        yield
+    except ConfigurationError as error:
+        msg = f"{file}: {error}"
+        raise ConfigurationError(msg) from None
+    except OSError as error:
+        if error.filename is None:  # the disk is full
+            error.filename = file
+        raise
 
 
 def load(file: str) -> list[Rule | Objective]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 
 import promtool
@@ -84,13 +86,27 @@ def test_without_a_file_quality_is_recorded(tmp_path, capsys):
         ("a.json", '{"rules": [{"name": "a", "metric": "durations", "above": 1}]}', "nothing is called 'durations'"),
         ("a.json", '{"objectives": [{"name": "a", "target": 0.9, "burns": 3}]}', "burns: must be a list"),
         ("a.json", '{"rules": [{"name": "a", "metric": "recall", "above": 0.9}]}', "say of= or average="),
+        ("a.json", '{"rules": [' + ", ".join(2 * ['{"name": "a", "metric": "calls", "above": 1}']) + "]}", "two rules"),
     ],
 )
 def test_what_cannot_work_is_said(tmp_path, capsys, name, text, said):
     """A file without rules, or with one that cannot work, is refused with the reason and the place."""
     tmp_path.joinpath(name).write_text(text, "utf-8")
     assert main(["rules", str(tmp_path / name)]) == 2
-    assert said in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.startswith(f"modelmon: {tmp_path / name}: ")
+
+
+def test_a_disk_that_is_full_is_said_with_the_file(tmp_path, capsys, monkeypatch):
+    """The system does not say which file could not be written, so the command does."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("modelmon.commands.rules.Path.write_text", full)
+    assert main(["rules", "-o", str(tmp_path / "rules.yml")]) == 1
+    assert str(tmp_path / "rules.yml") in capsys.readouterr().err
 
 
 def test_burns_of_an_objective_are_read(tmp_path, capsys):
@@ -145,10 +161,14 @@ def test_yaml_and_json_of_any_editor_are_read(tmp_path, capsys):
         (["--keep", "a-b"], "'a-b' is no label of Prometheus"),
     ],
 )
-def test_settings_that_would_break_the_server_s_rules_are_refused(capsys, words, said):
+def test_settings_that_would_break_the_server_s_rules_are_refused(tmp_path, capsys, words, said):
     """A window of no length, and a label that the rules tell apart themselves, are refused when the file is written."""
-    assert main(["rules", *words]) == 2
-    assert said in capsys.readouterr().err
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(DATA), "utf-8")
+    assert main(["rules", str(file), *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert str(file) not in err, "it is none of the file's"
 
 
 def test_what_is_said_twice_is_recorded_once(capsys):
