@@ -10,7 +10,7 @@ from modelmon.parts import SeriesPart
 from modelmon.tallies import Ledger, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from modelmon.identity import ClassValue
     from modelmon.parts import Slice
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SLICE_BUDGET: Final = 100
 ERROR_TYPE_BUDGET: Final = 100
 CLASS_BUDGET: Final = 256
+_BLAMED: Final = 5
 
 
 class SeriesCounts:
@@ -31,6 +32,7 @@ class SeriesCounts:
         lost: those of them whose outcome was not counted, because something struck amid it.
         rejected: predictions that could not be read.
         news: those of them that nobody was told of yet, by reason.
+        blamed: hooks that failed and what they raised, in words, of which nobody was told yet.
         exemplars: a few traced calls.
         overflowed: how often a budget of slices, error types or undeclared classes was exceeded.
     """
@@ -39,6 +41,7 @@ class SeriesCounts:
         "_classes",
         "_error_types",
         "_pages",
+        "blamed",
         "ended",
         "exemplars",
         "ledgers",
@@ -52,6 +55,7 @@ class SeriesCounts:
     def __init__(self) -> None:
         """Start at zero."""
         self.news: dict[str, int] = {}
+        self.blamed: dict[str, None] = {}
         self.task: Task | None = None
         self.ledgers: dict[Slice, Ledger] = {(): Ledger()}
         self.ended = self.lost = 0
@@ -117,6 +121,12 @@ class SeriesCounts:
             self.news[reason] = self.news.get(reason, 0) + n
             self.rejected += n
         self.enter((), slot, entry)
+
+    def blame(self, hooks: Iterable[str]) -> None:
+        """Note hooks that failed, a few of them."""
+        for said in hooks:
+            if len(self.blamed) < _BLAMED:
+                self.blamed[said] = None
 
     def calls(self) -> list[tuple[tuple[str, str], int]]:
         """Return the calls that ended by (outcome, error type), slice by slice."""

@@ -18,6 +18,7 @@ from modelmon.events import Predictions
 from modelmon.grouping import Groups
 from modelmon.issuing import LONE, lone_numbers, numbered, written
 from modelmon.outputs import read
+from modelmon.probes.hooks import told
 from modelmon.probes.seats import FAILURE_FIELDS, GIVEN_FIELDS, STREAM_FIELDS, UNREADABLE
 from modelmon.tallies import Tally
 from modelmon.timings import STRIDE, count_timings, count_unfinished
@@ -87,6 +88,8 @@ def drain_seat(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, *, 
         for reason, n in _take(seat.rejections, 1, limit)[0]:
             reasons[reason] = reasons.get(reason, 0) + n
         series.reject(reasons, _slot_now(moment, seat))
+        blamed, seat.blamed = seat.blamed, {}
+        series.blame(told(seat.site, blamed))
     if not (seat.buffer or seat.given):
         seat.kept_bytes = 0
 

@@ -84,10 +84,13 @@ class Troubles:
         for (model, _), series in counted:
             for reason, n in series.news.items():
                 text = REASONS.get(reason, "it could not be read")
+                if reason == "hook" and series.blamed:
+                    text = ", ".join(series.blamed)
                 self.say(
                     f"rejected:{model}:{reason}", f"model {model!r}: {n} prediction(s) not counted, {reason}: {text}"
                 )
             series.news.clear()
+            series.blamed.clear()
 
     def said(self) -> dict[str, str]:
         """Return the notices to be said now, and forget them."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.copies import Coded, Deferred, Nullable, Rejection
 from modelmon.identity import attribute_text
+from modelmon.probes.outcomes import ending
 from modelmon.probes.seats import UNREADABLE
 from modelmon.probes.sites import is_plain
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 UNKNOWN_SIZE: Final = -1
 INVALID: Final = "__invalid__"
 _SLICES_REMEMBERED: Final = 256
+_HOOKS: Final = ("id", "output", "attributes", "batch_size", "tokens")
+_BLAMED: Final = 5
 _ARRAY_LIBRARIES: Final = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "pandas", "polars", "scipy"})
 
 _module_of: Final = type.__dict__["__module__"].__get__  # past whatever a metaclass of the user's defines
@@ -33,9 +36,17 @@ def hooked(seat: Seat, hook: Callable[..., Any], *given: Any) -> Any:
         return hook(*given)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException:
+    except BaseException as error:
         seat.reject("hook")
+        _blame(seat, hook, ending(error)[1])
         return UNREADABLE
+
+
+def _blame(seat: Seat, hook: Callable[..., Any], error: str) -> None:
+    """Note which hook failed, and the name of what it raised; never what that said, which may be the user's data."""
+    given_as = next((name for name in _HOOKS if getattr(seat.site, name) is hook), "")
+    if len(seat.blamed) < _BLAMED:
+        seat.blamed[given_as, error] = None
 
 
 def output(seat: Seat, result: Any) -> Any:
@@ -110,6 +121,7 @@ def tokens(seat: Seat, item: Any) -> int:
         return count
     if count is not UNREADABLE:
         seat.reject("hook")
+        _blame(seat, seat.site.tokens, "")  # type: ignore[arg-type]
     return 1
 
 

@@ -84,6 +84,7 @@ class Seat:
         spans: takes the times of drained calls, where somebody follows them.
         traces: what `modelmon.probes.tracing` noted of calls, in tuples.
         ways: what it looks at for spans; None where no tracing is in use.
+        blamed: a few of the hooks that failed, by what they were given as and the name of what they raised.
         timings: counts the calls that a device timed; of some of them its memory is looked at.
     """
 
@@ -93,6 +94,7 @@ class Seat:
         "begin",
         "begun",
         "billed",
+        "blamed",
         "buffer",
         "bytes_before_relief",
         "clock",
@@ -120,8 +122,7 @@ class Seat:
     def __init__(self, site: Site, *, clock: Callable[[], int], relieve: Callable[[Seat], None]) -> None:
         """Start empty."""
         self.site = site
-        self.clock = clock
-        self.relieve = relieve
+        self.clock, self.relieve = clock, relieve
         self.mask = 1023
         self.fields = site.fields
         self.stride = len(site.fields)
@@ -131,9 +132,9 @@ class Seat:
         self.given: list[Any] = []
         self.timed: list[Any] = []
         self.rejections: list[tuple[str, int]] = []
-        self.kept_bytes = 0
+        self.blamed: dict[tuple[str, str], None] = {}
+        self.kept_bytes = self.billed = self.ended = 0
         self.bytes_before_relief = 16 << 20
-        self.billed = self.ended = 0
         self.spans: Any = None
         self.begun, self._void, self._lost, self.timings = count(), count(), count(), count()
         self.begin: Callable[[], int] = self.begun.__next__
