@@ -9,17 +9,28 @@ from typing import Any, NoReturn, TypeVar
 from modelmon.errors import ConfigurationError
 from modelmon.identity import attribute_text
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
-def checked(name: str, check: Callable[[], Result]) -> Result:
-    """Return what a check returns; what it refuses is said with the rule's name.
+def declare(
+    made: T, given: Mapping[str, Any], read: Callable[[Any], Mapping[str, Any]], check: Callable[[T], None]
+) -> None:
+    """Set the fields of a rule or an objective, which are frozen; what is refused is said with its name.
+
+    Args:
+        made: without any fields yet.
+        given: what it was given, ``name`` among it.
+        read: returns its fields from what was given.
+        check: refuses what cannot work as a whole.
 
     Raises:
-        ConfigurationError: when it refuses.
+        ConfigurationError: when it cannot work.
     """
+    name = text(given["name"], "name")
     try:
-        return check()
+        for key, value in read(given).items():
+            object.__setattr__(made, key, value)
+        check(made)
     except ConfigurationError as error:
         msg = f"rule {name!r}: {error}"
         raise ConfigurationError(msg) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelmon.rules.checks import checked, fraction, number, pairs, refuse, scope, text
+from modelmon.rules.checks import declare, fraction, number, pairs, refuse, scope, text
 from modelmon.rules.subjects import Pairs, Subject, subject_named
 from modelmon.timespans import seconds
 
@@ -112,9 +112,7 @@ class Objective:
             ConfigurationError: when it cannot work; the message names it and what would.
         """
         given = {key: value for key, value in locals().items() if key != "self"}
-        for key, value in checked(text(name, "name"), lambda: _read(given)).items():
-            object.__setattr__(self, key, value)
-        checked(name, lambda: _check(self))
+        declare(self, given, _read, _check)
 
     @property
     def subject(self) -> Subject:

@@ -11,7 +11,7 @@ from modelmon.readings.calls import OUTCOMES
 from modelmon.readings.classes import AVERAGES
 from modelmon.readings.metrics import METRICS, metric_named
 from modelmon.readings.uncertainty import unknown
-from modelmon.rules.checks import checked, fraction, number, pairs, refuse, scope, share, text
+from modelmon.rules.checks import declare, fraction, number, pairs, refuse, scope, share, text
 from modelmon.rules.subjects import Subject, subject_named
 from modelmon.timespans import seconds
 
@@ -105,9 +105,7 @@ class Rule:
             ConfigurationError: when the rule cannot work; the message names the rule and what would.
         """
         given = {key: value for key, value in locals().items() if key != "self"}
-        for key, value in checked(text(name, "name"), lambda: _read(given)).items():
-            object.__setattr__(self, key, value)
-        checked(name, lambda: _check(self))
+        declare(self, given, _read, _check)
 
     @property
     def subject(self) -> Subject:
