@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 
 from modelmon import Alert, Rule
+from modelmon.alerting.outbox import Outbox
 
 RULE = Rule("misses", "recall", of="fraud", below=0.8, note="Look at the features.")
 
@@ -15,6 +16,13 @@ RULE = Rule("misses", "recall", of="fraud", below=0.8, note="Look at the feature
 def alert(state="firing", *, model="fraud", since=1000.0, at=1010.0, rule=RULE, burn=None):
     """Return an alert."""
     return Alert(rule, state, 0.75, (0.7, 0.79), 200, model, "1", since, at, burn=burn)
+
+
+def boxed(notifier, source):
+    """Return an attached outbox."""
+    box = Outbox(notifier)
+    box.attach(source)
+    return box
 
 
 class Received:
