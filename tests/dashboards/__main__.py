@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "exporters"))  # where a Prometheus is run
+
 from asking import Asker, serving
 from history import write_blocks
 from pictures import SHOWN, picture

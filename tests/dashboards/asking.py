@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import socket
-import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from prometheus_process import running
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 Json = dict[str, Any]
@@ -110,34 +108,6 @@ def panels_of(dashboard: Json) -> list[Json]:
     return [panel for panel in found if panel.get("targets")]
 
 
-@contextmanager
-def serving(folder: Path, data: Path) -> Iterator[int]:
+def serving(folder: Path, data: Path) -> AbstractContextManager[int]:
     """Run a server over written data and give its port."""
-    folder.joinpath("prometheus.yml").write_text("{}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    program = shutil.which("prometheus")
-    assert program is not None, "prometheus is not installed (apt install prometheus)"
-    line = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={data}", "--log.level=warn"]
-    line += [f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=30y"]
-    with folder.joinpath("log").open("wb") as log:
-        process = subprocess.Popen(line, stdout=log, stderr=log, cwd=folder)
-    try:
-        _await(process, port, folder)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _await(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1):
-                return
-        except OSError:  # noqa: PERF203 - not up yet
-            time.sleep(0.1)
-    message = f"prometheus did not start: {folder.joinpath('log').read_text()}"
-    raise RuntimeError(message)
+    return running(folder, "{}", data, "--storage.tsdb.retention.time=30y")

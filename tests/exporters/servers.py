@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import subprocess
 import time
 import urllib.parse
 import urllib.request
@@ -14,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_process import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,32 +68,6 @@ def prometheus(folder: Path, targets: dict[str, str], rules: Path, *features: st
         ],
         "rule_files": [str(rules)],
     }
-    folder.joinpath("prometheus.yml").write_text(json.dumps(config))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    program = shutil.which("prometheus")
-    assert program is not None, "prometheus is not installed (apt install prometheus)"
-    line = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    line += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
-    line += [f"--enable-feature={','.join(features)}"] if features else []
-    with folder.joinpath("log").open("wb") as log:
-        process = subprocess.Popen(line, stdout=log, stderr=log, cwd=folder)
-    try:
-        _await(process, port, folder)
+    enabled = [f"--enable-feature={','.join(features)}"] if features else []
+    with running(folder, json.dumps(config), folder / "data", *enabled) as port:
         yield PrometheusServer(port)
-    finally:
-        process.kill()  # its data is thrown away, so it need not write it down first
-        process.wait()
-
-
-def _await(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
-    end = time.monotonic() + 20
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1):
-                return
-        except OSError:  # noqa: PERF203 - not up yet
-            time.sleep(0.1)
-    message = f"prometheus did not start: {folder.joinpath('log').read_text()}"
-    raise RuntimeError(message)
