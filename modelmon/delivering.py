@@ -5,7 +5,7 @@ Rules:
 1. Nobody waits for the store with the recorder's lock held, and no monitored call waits for it at all: what is drained
    goes into the spool, and a thread of its own writes that.
 2. The thread steps back while the store fails; whoever asks for something gets the store's own answer at once.
-3. What many processes share is shown to exporters by one of them, which holds a lease.
+3. What many processes share is shown to exporters by one of them, which holds a lease, and gives it back at its end.
 """
 
 from __future__ import annotations
@@ -43,21 +43,25 @@ class Delivery(Writing):
         self._ticker = Ticker(
             max(interval, 0.01), self._tick, failed=self._complain, name="modelmon-store", keeper=owner, part="store"
         )
-        self._eager = False
+        self._eager = self._leaving = False
         self._registered = False
         self._given_up_at = 0.0
 
     def start(self) -> None:
         """Start the thread that writes, unless it runs, and have the spool written when the program ends."""
-        if not self._registered:
-            self._registered = True
-            at_exit(self._end, self._missed)  # type: ignore[arg-type]  # bound methods
+        self._register()
         if not self._ticker.start() and not ending():
             warn("store:no_thread", "no thread could be started: predictions are written to the store on flush only")
 
     def nudge(self) -> None:
         """Have the thread write soon; waits for nothing."""
         self._ticker.nudge()
+
+    def _register(self) -> None:
+        """Have done what is to be done when the program ends."""
+        if not self._registered:
+            self._registered = True
+            at_exit(self._end, self._missed, leave=self._leave)  # type: ignore[arg-type]  # bound methods
 
     def _end(self) -> Waiter | None:
         """Begin to write at the end of the program; hardly wait for a store that gave no answer when it was closed."""
@@ -76,6 +80,16 @@ class Delivery(Writing):
         lost = "predictions" if spool is None else f"{spool.rows} prediction(s)"
         if spool is None or spool.rows:
             warn("store:exit", f"the program ended with {lost} not written to the store: {self.why()}")
+
+    def _leave(self, timeout: float) -> None:
+        """Give the lease back once all exporters have read the store a last time, so that others need not wait for it.
+
+        A store that works needs no time for that; one that does not, none is left for.
+        """
+        self._lease.leave()
+        if self._lease.held and timeout and not self.backoff.waiting:
+            self._leaving = True
+            self._ticker.ask().wait(min(timeout, _LAST_S))
 
     # -- asking the store --------------------------------------------------------------------------------------------
 
@@ -127,6 +141,7 @@ class Delivery(Writing):
         """
         self._refuse_twice()
         if leased:
+            self._register()
             self._lease.wanted()
 
         def look() -> Part | None:
@@ -169,7 +184,10 @@ class Delivery(Writing):
             return False
         with self._turn:
             self._write()
-            self._lease.extend(self.store)
+            if self._leaving:
+                self._lease.release(self.store)
+            else:
+                self._lease.extend(self.store)
             if monotonic() >= self.called_at + _SWEEP_S:
                 self._timed("sweep", self.store.sweep)
         return True

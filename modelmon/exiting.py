@@ -6,6 +6,7 @@ Rules:
    costs nobody else's time. First come stores, and a moment later those who show what stands in them.
 2. All of it together takes two seconds at most, on the monotonic clock.
    What came in after that, from other code that runs at exit, is done at the very end, within what is left.
+   So is what nobody may do before all others have ended, such as to give back what they still use.
 3. No thread is started once the end has begun; what has none is done on the spot, after all others.
 4. Whoever interrupts the wait (a second Ctrl-C) is obeyed at once.
 5. A forked child inherits nothing of it.
@@ -80,15 +81,18 @@ def close_all(readers: Sequence[Any], timeout: float) -> None:
             warn(f"close:{kind}", f"closing {kind} failed with {type(error).__name__}")
 
 
-def at_exit(begin: MethodType, missed: MethodType | None = None, *, shows: bool = False) -> None:
+def at_exit(
+    begin: MethodType, missed: MethodType | None = None, *, shows: bool = False, leave: MethodType | None = None
+) -> None:
     """Have a method begin something when the program ends, while its object lives; see ``Beginning``.
 
     Args:
         begin: must not start threads.
         missed: called in the end where that did not end well; of the same object.
         shows: whether it shows what others write at the same time, so that they go first.
+        leave: called when all others have ended, with the seconds that are left; of the same object.
     """
-    _exit.add(begin, missed, shows=shows)
+    _exit.add(_Task(begin, missed, leave, shows=shows), begin)
 
 
 def ending() -> bool:
@@ -109,13 +113,13 @@ class _Exit:
         self.left = EXIT_S
         self._tasks: list[_Task] = []
 
-    def add(self, begin: MethodType, missed: MethodType | None, *, shows: bool) -> None:
+    def add(self, task: _Task, begin: MethodType) -> None:
         if not self.registered:
             self.registered = True
             atexit.register(self.run)
             self._tell_workers()
         self._tasks = [known for known in self._tasks if known.begin() not in {None, begin}]
-        self._tasks.append(_Task(begin, missed, shows=shows))
+        self._tasks.append(task)
 
     def _tell_workers(self) -> None:
         """Have it done in a worker of multiprocessing, which ends without what is registered in ``atexit``.
@@ -150,6 +154,7 @@ class _Exit:
         if not self.left or not self._tasks:
             return
         start = monotonic()
+        end = start + self.left
         shown, self.shown = self.shown, True
         tasks = [task for task in self._tasks if not (shown and task.shows)]
         try:
@@ -157,6 +162,8 @@ class _Exit:
             if not together(self.left, first, [task.start for task in tasks if task.shows]):
                 for task in tasks:
                     task.close()
+            for task in tasks:
+                task.leave(max(0.0, end - monotonic()))
         except KeyboardInterrupt:  # the program ends anyway, and nobody wants to wait for it
             self.left = 0.0
         except Exception:  # noqa: S110  (nobody is left to be told)
@@ -167,12 +174,13 @@ class _Exit:
 class _Task:
     """Something to be done, for an object that nothing else here keeps alive."""
 
-    __slots__ = ("_ended", "_missed", "begin", "shows")
+    __slots__ = ("_ended", "_leave", "_missed", "begin", "shows")
 
-    def __init__(self, begin: MethodType, missed: MethodType | None, *, shows: bool) -> None:
+    def __init__(self, begin: MethodType, missed: MethodType | None, leave: MethodType | None, *, shows: bool) -> None:
         self.begin: Callable[[], Beginning | None] = weakref.WeakMethod(begin)
         self.shows = shows
         self._missed: Callable[[], Callable[[], object] | None] = weakref.WeakMethod(missed) if missed else _nothing
+        self._leave: Callable[[], Callable[[float], object] | None] = weakref.WeakMethod(leave) if leave else _nothing
         self._ended = True
 
     def start(self) -> Waiter | None:
@@ -192,6 +200,11 @@ class _Task:
         missed = None if self._ended else self._missed()
         if missed is not None:
             missed()
+
+    def leave(self, timeout: float) -> None:
+        leave = self._leave()
+        if leave is not None:
+            leave(timeout)
 
 
 def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 The lease is kept in the store and ends by itself, so that another process takes over where its holder is gone.
 It is asked for only when a reader reads, and extended while that reader keeps coming.
+A program that ends gives it back; one that is killed cannot, and holds it until it ends.
 Who serves a store (``modelmon serve``) goes before all that merely use it: it has a lease of its own, and as long as
 somebody holds that one, nobody else shows the store.
 """
@@ -32,7 +33,7 @@ class Lease:
     A store that nobody shares, or that keeps no leases, is always shown.
     """
 
-    __slots__ = ("_ask_at", "_holder", "_known", "_read_at", "_until")
+    __slots__ = ("_ask_at", "_holder", "_known", "_left", "_read_at", "_until")
 
     def __init__(self) -> None:
         """Begin without a lease, under a name that no other process has."""
@@ -40,6 +41,7 @@ class Lease:
         self._ask_at = self._until = 0.0
         self._read_at = -READ_S
         self._known: tuple[float, Part] | None = None
+        self._left = False
 
     @property
     def held(self) -> bool:
@@ -55,7 +57,7 @@ class Lease:
         if not _leases(store):
             return True
         now = monotonic()
-        if now >= self._ask_at:
+        if now >= self._ask_at and not self._left:
             served = not store.lease(self._holder, 0.0, SERVING)  # type: ignore[attr-defined]  # asked for just now
             if served:
                 self.release(store)
@@ -63,6 +65,10 @@ class Lease:
             self._ask_at = now + LEASE_S / 3
             self._until = now + LEASE_S if held else 0.0
         return now < self._until
+
+    def leave(self) -> None:
+        """Ask for none any more, and hold what is held only until it is given back."""
+        self._left = True
 
     def extend(self, store: Store) -> None:
         """Keep a lease that is held, while a reader reads."""

@@ -1,8 +1,8 @@
 """Points about how predicted classes met true ones: cells or sums of the confusion matrix, and scores in bins.
 
 What a correction takes back is counted apart, so that every counter only grows and its rate can be asked for.
-Every cell among the known classes is there from the start: a cell that appeared with its first row would lose that row
-to every rate.
+Every cell among the known classes is there from the first reading of the store: a cell that appeared with its first row
+would lose that row to every rate.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ Rules:
    right; what is shown for the whole only (areas under curves, score bins) has no slice attributes.
 2. What is undefined gives no point.
 3. Numbers that belong to no model carry neither model nor version.
+4. What a store counts is shown only where a store was read, the zeros of what it has not counted yet too: a counter
+   that fell to zero while its store could not be read would count everything again once that comes back.
 """
 
 from __future__ import annotations
@@ -54,6 +56,11 @@ _AGE = "exporter_age:"
 
 class Whole(Protocol):
     """What is read of a snapshot, which stands above the points that it can tell."""
+
+    @property
+    def stored(self) -> bool:
+        """Whether a store was read, be it this process's own memory."""
+        ...
 
     @property
     def transitions(self) -> Counter[tuple[str, str]]:
@@ -108,16 +115,16 @@ def _model_points(snapshot: Whole, windows: Sequence[str], *, slices: bool, most
     for (model, version), whole in snapshot.items():
         for page, view in (_views(whole) if slices else {(): whole}).items():
             sheet = Sheet(series_attributes(model, version, page))
-            _fill(sheet, view, most)
-            for seen in views(view, windows, whole):
-                fill_coverage(sheet, seen.coverage, seen.window)
-                fill_quality(sheet, seen.model, window=seen.window, shared=False)
+            fill_calls(sheet, view)
+            fill_predictions(sheet, view)
+            if snapshot.stored:
+                _fill_joined(sheet, view, whole, windows, most)
             found += sheet.points
         sheet = Sheet(series_attributes(model, version, ()))
         fill_scores(sheet, whole)
         fill_devices(sheet, whole)
         fill_powers(sheet, whole, snapshot.devices)
-        for seen in views(whole, windows, whole):
+        for seen in views(whole, windows, whole) if snapshot.stored else ():
             fill_quality(sheet, seen.model, window=seen.window, shared=True)
         found += sheet.points
         notice_missing(whole)
@@ -130,11 +137,13 @@ def _views(whole: ModelSnapshot) -> dict[Slice, ModelSnapshot]:
     return whole.slices() if len(pages) > 1 else {pages[0] if pages else (): whole}
 
 
-def _fill(sheet: Sheet, model: ModelSnapshot, most: int) -> None:
-    fill_calls(sheet, model)
-    fill_predictions(sheet, model)
-    fill_joins(sheet, model)
-    fill_matrices(sheet, model, most)
+def _fill_joined(sheet: Sheet, view: ModelSnapshot, whole: ModelSnapshot, windows: Sequence[str], most: int) -> None:
+    """Add what a store knows."""
+    fill_joins(sheet, view)
+    fill_matrices(sheet, view, most)
+    for seen in views(view, windows, whole):
+        fill_coverage(sheet, seen.coverage, seen.window)
+        fill_quality(sheet, seen.model, window=seen.window, shared=False)
 
 
 def _process_points(snapshot: Whole) -> list[Point]:

@@ -90,6 +90,11 @@ class Snapshot(Mapping["SeriesKey", ModelSnapshot]):
         return max((part.taken_at for part in self.parts), default=0.0)
 
     @property
+    def stored(self) -> bool:
+        """Whether a store was read: where none could be, what labels did is unknown, and not nothing."""
+        return any(part.kind == "store" for part in self.parts)
+
+    @property
     def label_events(self) -> Counter[str]:
         """Delivered labels by outcome, each counted once."""
         return Counter({str(key[0]): n for key, n in self.counts("label_events").items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelmon.errors import BusyError, ConfigurationError, StoreError
@@ -24,6 +25,7 @@ class Connection:
         """Take over an open store."""
         self._lock = threading.RLock()
         self._store: Any = store
+        self._serving = ""
         renew_in_child(self)
 
     def note(self, name: str, value: bytes | None) -> None:
@@ -42,15 +44,23 @@ class Connection:
         """
 
         def ask(store: Any) -> bool:
-            return not hasattr(store, "lease") or bool(store.lease(holder, seconds, "serve"))
+            if not hasattr(store, "lease"):
+                return True
+            shows = bool(store.lease(holder, seconds, "serve"))
+            self._serving = holder if shows else ""
+            return shows
 
         return self._hold(ask)
 
     def close(self) -> None:
-        """Let go of the store; closing twice does nothing."""
+        """Let go of the store, and have others show it that this one served; closing twice does nothing."""
         with self._lock:
             store, self._store = self._store, None
+            holder, self._serving = self._serving, ""
         if store is not None:
+            if holder:
+                with suppress(StoreError):  # it is away; the lease ends by itself
+                    store.release(holder, "serve")
             store.close()
 
     def __enter__(self) -> Self:
@@ -64,8 +74,9 @@ class Connection:
         self.close()
 
     def renew(self) -> None:
-        """Take a lock that no thread of the parent can hold; runs in a forked child."""
+        """Take a lock that no thread of the parent can hold, and leave the parent its lease; runs in a forked child."""
         self._lock = threading.RLock()
+        self._serving = ""
 
     def _hold(self, act: Callable[[Any], T]) -> T:
         """Return what ``act`` makes of the store, with the lock held.

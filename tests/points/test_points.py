@@ -16,7 +16,7 @@ from modelmon.points import CATALOGUE, HistogramValue, Point, points, timings
 from modelmon.points.attributes import RESERVED, label_name, safe_text, slice_attributes
 from modelmon.points.sheets import CLASSES
 from modelmon.snapshot import Snapshot
-from modelmon.tasks import Multiclass
+from modelmon.tasks import Multiclass, Multilabel
 
 
 def found(of: list[Point], name: str, **attributes: str) -> list[Point]:
@@ -422,3 +422,21 @@ def test_points_are_frozen():
     point = points(snapshot(BINARY, ("ok", "fraud")))[0]
     with pytest.raises(AttributeError):
         point.value = 1
+
+
+def test_zeros_of_a_store_take_a_store():
+    """Where no store was read, nothing is shown of what one counts: a counter that fell to 0 would count all again."""
+    task = Multilabel(classes=("red", "green"))
+    process = {
+        ("fraud", ""): SeriesPart(BINARY, (), {(): process_ledger(predicted=(("ok",),))}),
+        ("colours", ""): SeriesPart(task, (), {(): process_ledger()}),
+    }
+    read = of_parts(process, {})
+    unread = Snapshot(tuple(part for part in read.parts if part.kind == "process"))
+    assert read.stored
+    assert not unread.stored
+    ours = ("modelmon.confusion", "modelmon.class.", "modelmon.quality", "modelmon.label.", "modelmon.join.")
+    shown, hidden = ({point.name for point in points(of, windows=("1h",))} for of in (read, unread))
+    assert {"modelmon.confusion", "modelmon.class.support", "modelmon.quality.support"} <= shown
+    assert not {name for name in hidden if name.startswith(ours)}
+    assert {name for name in shown if not name.startswith(ours)} == hidden
