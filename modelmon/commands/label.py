@@ -65,10 +65,13 @@ def run(chosen: argparse.Namespace) -> int:
         _say(f"the store failed ({error.kind}): {error}")
         _say(_resume(chosen.file))
         return FAILED
-    except (ConfigurationError, ValueError, FileNotFoundError, IsADirectoryError) as error:
+    except (ConfigurationError, ValueError) as error:
         _say(str(error))
         return USAGE
-    except (ImportError, OSError, EOFError) as error:
+    except OSError as error:
+        _say(_failure(error))
+        return FAILED
+    except (ImportError, EOFError) as error:
         _say(str(error) or type(error).__name__)
         return FAILED
     except KeyboardInterrupt:
@@ -148,6 +151,12 @@ def _show(journey: Journey, name: str, rows: int, seconds: float) -> None:
     for line in journey.tally.table():
         print(line)
     print(f"  {seconds:.1f} s, {rows / max(seconds, 1e-9):,.0f} rows/s")
+
+
+def _failure(error: OSError) -> str:
+    """Return what went wrong with which file, without the number that the system gives it."""
+    said = error.strerror or str(error) or type(error).__name__
+    return said if error.filename is None else f"{os.fsdecode(error.filename)}: {said[:1].lower()}{said[1:]}"
 
 
 def _resume(file: str) -> str:

@@ -41,7 +41,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--arrivals",
         metavar="SPAN",
         action="append",
-        help="record quality of the labels that arrived within this time too; can be repeated (default: 1h)",
+        help="record quality of the labels that arrived within this time too, such as 1h or 1h,1d; can be repeated "
+        "(default: 1h)",
     )
     made.add_argument("--no-quality", action="store_true", help="write alerts only")
     made.add_argument(
@@ -49,7 +50,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="LABEL",
         action="append",
         default=[],
-        help="a label of yours that tells deployments apart, such as namespace; can be repeated",
+        help="a label of yours that tells deployments apart, such as namespace or namespace,team; can be repeated",
     )
     made.add_argument("--interval", metavar="SPAN", help="how often the server works the rules out (default: its own)")
 
@@ -70,8 +71,8 @@ def _run(chosen: argparse.Namespace) -> int:
     from modelmon.rules import prometheus, windows  # noqa: PLC0415  (numpy loads when there is something to do)
 
     rules = [] if chosen.file is None else load(chosen.file)
-    arrivals = None if chosen.no_quality else (["1h"] if chosen.arrivals is None else chosen.arrivals)
-    settings: Any = {"arrivals": arrivals, "keep": chosen.keep, "interval": chosen.interval}
+    arrivals = None if chosen.no_quality else (["1h"] if chosen.arrivals is None else _each(chosen.arrivals))
+    settings: Any = {"arrivals": arrivals, "keep": _each(chosen.keep), "interval": chosen.interval}
     text = prometheus(**settings)  # what cannot work here is none of the file's
     if rules:
         with _told(chosen.file):
@@ -84,6 +85,11 @@ def _run(chosen: argparse.Namespace) -> int:
     if needed := windows(rules):
         _say(f"rules about quality read windows that an exporter must show: PrometheusExporter(windows={needed!r})")
     return DONE
+
+
+def _each(given: list[str]) -> list[str]:
+    """Return what an option was given: once or several times, each one thing or several with commas between."""
+    return [part.strip() for text in given for part in text.split(",")]
 
 
 @contextmanager

@@ -54,19 +54,24 @@ def quality_conditions(rule: Rule) -> str:
 
 
 def watch(rules: Iterable[Rule | Objective], by: Sequence[str]) -> Iterator[Alerting]:
-    """Yield alerts that tell where no exporter shows a window that rules read, so that none is silent for ever."""
-    asked: dict[tuple[str, str], list[str]] = {}
+    """Yield alerts that tell where no exporter shows a window that rules read, so that none is silent for ever.
+
+    One is written for each window and scope, and labelled with both: a server takes none twice with the same labels.
+    """
+    asked: dict[tuple[str, str, tuple[tuple[str, str], ...]], list[str]] = {}
     there = {}
     for rule in rules:
         if rule.subject.sort == "quality" and not isinstance(rule, Objective):
             shown = _read("modelmon.quality.support", rule, ("coverage", "", ""))
-            asked.setdefault((window_text(rule), shown), []).append(rule.name)
+            scope = (("model", rule.model), ("version", rule.version))
+            about = tuple((name, safe_text(value)) for name, value in scope if value is not None)
+            asked.setdefault((window_text(rule), shown, about), []).append(rule.name)
             there[shown] = _read("modelmon.quality.support", rule, ("coverage", "", ""), 'window="total"')
-    for (window, shown), names in asked.items():
+    for (window, shown, about), names in asked.items():
         group = f"group by ({', '.join(by)})"
         said = f"no exporter shows window {window} to the rules {', '.join(names)}: give it windows=({window!r},)"
         notes = (("summary", plain(safe_text(said))),)
-        labels = (("severity", "warning"), ("window", window))
+        labels = (*about, ("severity", "warning"), ("window", window))
         expr = f"{group} ({there[shown]})\nunless {group} ({shown})"
         yield Alerting("modelmon rules without numbers", expr, _PATIENCE_S, labels, notes)
 

@@ -223,7 +223,10 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     """A file that is not there, of no known kind, or damaged, and a store that is not said."""
     monkeypatch.delenv("MODELMON_STORE", raising=False)
     url = f"sqlite://{tmp_path}/labels.db"
-    assert main(["label", str(tmp_path / "no.csv"), "--store", url]) == 2
+    for name, said in (("no.csv", "no such file or directory"), ("folder.csv", "is a directory")):
+        (tmp_path / "folder.csv").mkdir(exist_ok=True)
+        assert main(["label", str(tmp_path / name), "--store", url]) == 1
+        assert capsys.readouterr().err == f"modelmon: {tmp_path / name}: {said}\n"
     (tmp_path / "labels.txt").write_text("id,label\n", "utf-8")
     assert main(["label", str(tmp_path / "labels.txt"), "--store", url]) == 2
     assert "--format" in capsys.readouterr().err

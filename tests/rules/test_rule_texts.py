@@ -152,3 +152,18 @@ def test_rules_without_numbers_are_told(tmp_path):
     whole = step | {(name, (*shown, ("window", "24h:mature"))): 0.0}
     asked = [{"eval_time": "16m", "expr": "ALERTS", "exp_samples": []}]
     promtool.verify(tmp_path, text, [whole] * 17, promql_expr_test=asked)
+
+
+@needs("promtool")
+def test_alerts_of_one_window_and_several_models_differ(tmp_path):
+    """Rules about different models in one window give alerts of different labels, which a server can tell apart."""
+    rules = [
+        Rule("misses", "recall", of="fraud", below=0.8, model="fraud"),
+        Rule("inexact", "recall", of="fraud", below=0.7, model="fraud"),
+        Rule("newer", "recall", of="fraud", below=0.7, model="fraud", version="2"),
+        Rule("far", "mae", above=3, model="price"),
+        Rule("any", "accuracy", below=0.5),
+    ]
+    text = prometheus(rules, arrivals=None)
+    assert text.count("modelmon rules without numbers") == 4
+    assert "duplicate" not in promtool.check(tmp_path, text)

@@ -177,3 +177,13 @@ def test_what_is_said_twice_is_recorded_once(capsys):
     once = capsys.readouterr().out
     assert main(["rules", *"--arrivals 1h --arrivals 60m --keep namespace --keep namespace".split()]) == 0
     assert capsys.readouterr().out == once
+
+
+def test_options_take_several_with_commas(capsys):
+    """One option with commas says what two options say."""
+    assert main("rules --arrivals 1h --arrivals 1d --keep namespace --keep team".split()) == 0
+    apart = capsys.readouterr().out
+    assert main(["rules", "--arrivals", "1h, 1d", "--keep", "namespace,team"]) == 0
+    assert capsys.readouterr().out == apart
+    assert main(["rules", "--arrivals", "1h,"]) == 2
+    assert "is no span of time" in capsys.readouterr().err
