@@ -3,7 +3,8 @@
 1. A module that some thread is importing at the moment of a fork can never be imported in the child: its import lock
    stays held by a thread that is not there.
    So what this library imports late is imported through one gate, once in the life of a process, and a fork in that
-   very moment waits for it, at most two seconds. No other fork waits.
+   very moment waits for it: a fraction of a second, or more where a machine has far too much to do. Twenty seconds are
+   the bound, since a child that hangs is worse than a fork that waits. No other fork waits.
 2. Code that is not ours (an exporter, a handler of the log) may hold locks that no child could ever free, those of
    files above all. So our threads run it behind a gate of its own, and a fork waits for those gates together, at most
    50 ms; for a run that made a fork wait in vain, no other fork waits.
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from types import ModuleType
 
-GATE_S: Final = 2.0
+GATE_S: Final = 20.0
 FOREIGN_S: Final = 0.05
 _COUNTING: Final = (
     "numpy.ma",  # numpy itself imports it late, at the first np.unique

@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from worker_program import run
+from worker_program import STILL, run
 
 from modelmon import ConfigurationError, LabelClient, Monitor
 from modelmon.serving.metrics import StoreMetrics
@@ -109,6 +109,7 @@ def test_a_file_that_cannot_be_read_is_passed_over_and_counted_once(
         told(shown(), files().count(".part"), failures())
         """,
         said="passed over",
+        first=STILL,
     )
     assert out == ["5", f"5 {1 + kept} {{('directory', '{reason}'): 1}}"]
 
@@ -153,6 +154,7 @@ def test_a_kill_between_the_sum_and_the_removal_counts_nothing_twice(tmp_path: P
         fold()
         told(shown(), files())
         """,
+        first=STILL,
     )
     assert out == ["12 ['.live', '.live', '.live', '.part', '.part', '.part']", "12 ['.live', '.part']"]
 

@@ -15,6 +15,7 @@ import os, resource, shutil, signal, sys, threading, time
 from pathlib import Path
 from modelmon import Monitor, Multiclass, Snapshot
 root = Path({root!r})
+{first}
 own = Monitor(directory=root, flush_interval=0.05)
 @own(model="digit", version="1", task=Multiclass())
 def predict(key): return key % 10
@@ -52,9 +53,15 @@ def until(true, seconds=20):
 """
 
 
-def run(root: Path, script: str, *, said: str = "", seconds: float = 120) -> list[str]:
-    """Run a script after the common beginning and return the lines it printed; it logs ``said``, or nothing."""
-    text = BEGIN.format(root=str(root)) + textwrap.dedent(script)
+STILL = "from modelmon.directory import publication; publication.INTERVAL_S = 3600.0"
+
+
+def run(root: Path, script: str, *, said: str = "", seconds: float = 120, first: str = "") -> list[str]:
+    """Run a script after the common beginning and return the lines it printed; it logs ``said``, or nothing.
+
+    With ``first=STILL`` nothing is written or added up but by the script.
+    """
+    text = BEGIN.format(root=str(root), first=first) + textwrap.dedent(script)
     line = [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-c", text]
     done = subprocess.run(line, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

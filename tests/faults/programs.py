@@ -13,7 +13,7 @@ import faulthandler, os, signal, sys, threading, time
 faulthandler.dump_traceback_later({seconds}, exit=True)
 from modelmon import Monitor, every, monitor
 def told(*words): os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-def forked(act, seconds=10):
+def forked(act, seconds=60):
     pid = os.fork()
     if not pid:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -44,7 +44,7 @@ class Ended(NamedTuple):
     leaving: float
 
 
-def run(script: str, *arguments: str, seconds: float = 30, options: tuple[str, ...] = STRICT, first: str = "") -> Ended:
+def run(script: str, *arguments: str, seconds: float = 90, options: tuple[str, ...] = STRICT, first: str = "") -> Ended:
     """Run a script after the common beginning, and a line before that, until it ends."""
     process = start(script, *arguments, seconds=seconds, options=options, first=first)
     out, at = [], time.monotonic()
@@ -62,7 +62,7 @@ def run(script: str, *arguments: str, seconds: float = 30, options: tuple[str, .
 
 
 def start(
-    script: str, *arguments: str, seconds: float = 30, options: tuple[str, ...] = STRICT, first: str = ""
+    script: str, *arguments: str, seconds: float = 90, options: tuple[str, ...] = STRICT, first: str = ""
 ) -> subprocess.Popen[str]:
     """Start a script after the common beginning, and a line before that."""
     text = first + BEGIN.format(seconds=seconds) + textwrap.dedent(script)

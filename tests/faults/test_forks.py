@@ -179,13 +179,14 @@ def test_monitors_that_are_gone_leave_nothing_at_forks() -> None:
         gc.collect()
         base = len(forking._fork.renewables), len(forking._fork.gates)
         kept = [reference for _ in range(100) for reference in make()]
-        gc.collect()
+        end = time.monotonic() + 30
+        while sum(reference() is not None for reference in kept) and time.monotonic() < end: gc.collect()
         told(sum(reference() is not None for reference in kept))
-        told((len(forking._fork.renewables), len(forking._fork.gates)) == base)
+        told(len(forking._fork.renewables) <= base[0], len(forking._fork.gates) <= base[1])
         told(forked(lambda: True))
     """)
     assert (ended.code, ended.error) == (0, "")
-    assert ended.out == ["0", "True", "0"]
+    assert ended.out == ["0", "True True", "0"]
 
 
 @pytest.mark.fault("F11")

@@ -26,7 +26,7 @@ def told(text): os.write(1, (text + "\\n").encode())
 def forked(act):
     pid = os.fork()
     if not pid:
-        signal.setitimer(signal.ITIMER_REAL, 15)
+        signal.setitimer(signal.ITIMER_REAL, 60)
         try:
             ok = act()
         except BaseException:
@@ -37,7 +37,7 @@ def forked(act):
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
-def run(script: str, *, said: str = "", seconds: float = 60) -> list[str]:
+def run(script: str, *, said: str = "", seconds: float = 120) -> list[str]:
     """Run a script after the common beginning and return the lines it printed; it logs ``said``, or nothing."""
     text = BEGIN.format(here=str(Path(__file__).parent)) + textwrap.dedent(script)
     line = [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-c", text]
