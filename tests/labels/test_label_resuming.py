@@ -155,10 +155,10 @@ def test_interrupted_by_hand(tmp_path: Path) -> None:
             [*COMMAND, "-", "--store", url], stdin=reader, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         os.close(reader)
-        feed.write(b"id,label\n")
+        feed.write(b"id,label\n" + b"unknown,1\n" * 30_000)  # more than a pipe holds: it reads when this is written
         feed.flush()
-        time.sleep(3)
+        time.sleep(1)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
