@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modelmon.exiting import Waiter
+    from modelmon.leasing import Latest
     from modelmon.parts import Part
     from modelmon.stores.contract import Store
     from modelmon.writing import Owner
@@ -132,34 +133,35 @@ class Delivery(Writing):
 
     # -- what exporters see ------------------------------------------------------------------------------------------
 
-    def shown(self, read: Callable[[Store], Part], *, leased: bool = True) -> Part | None:
+    def shown(self, read: Callable[[Store], Part], among: Latest | None = None) -> Part | None:
         """Return the store's part for an exporter; None where another process shows it, or it is too old to show.
 
         Args:
             read: what gets the part of the store.
-            leased: show it only while this process holds the lease; else every process that is asked does.
+            among: those among whom every process that is asked shows it; None to show it only while this process holds
+                the lease.
         """
         self._refuse_twice()
-        if leased:
+        if among is None:
             self._register()
             self._lease.wanted()
 
         def look() -> Part | None:
             if self.backoff.waiting:
-                return self._lease.last_known(self.store, leased=leased)
+                return self._lease.last_known(self.store, among)
             try:
-                if leased and not self._lease.shows(self.store):
+                if among is None and not self._lease.shows(self.store):
                     return None
                 self._write()
                 part = self._timed("read", lambda: read(self.store))
             except Exception as error:
                 self._complain(error)
-                return self._lease.last_known(self.store, leased=leased)
-            self._lease.keep(part)
+                return self._lease.last_known(self.store, among)
+            self._lease.keep(part, among)
             return part
 
         took, part = self._try_turn(_PATIENCE_S, look)
-        return part if took else self._lease.last_known(self.store, leased=leased)
+        return part if took else self._lease.last_known(self.store, among)
 
     def _step_down(self, *, let_go: bool) -> None:
         try:

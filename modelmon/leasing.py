@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from binascii import hexlify
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from modelmon.parts import Part
@@ -25,6 +25,18 @@ SERVING_S: Final = 120.0
 """Name and length of the lease of who serves a store; it is extended by scrapes alone."""
 READ_S: Final = 300.0
 """How long after a reader's last look the lease is extended; scrapes are rarely further apart."""
+
+
+class Latest(Protocol):
+    """What processes showed last of a store that each of them shows."""
+
+    def note(self, part: Part) -> None:
+        """Note that a part is shown now."""
+        ...
+
+    def passed(self, part: Part) -> bool:
+        """Tell whether a newer part of the store was shown than this one, or may have been."""
+        ...
 
 
 class Lease:
@@ -75,15 +87,19 @@ class Lease:
         if self.held and monotonic() - self._read_at < READ_S:
             self.shows(store)
 
-    def keep(self, part: Part) -> None:
+    def keep(self, part: Part, among: Latest | None) -> None:
         """Remember what was read now."""
         self._known = (monotonic(), part)
+        if among is not None:
+            among.note(part)
 
-    def last_known(self, store: Store, *, leased: bool = True) -> Part | None:
-        """Return the last part that was read, while it is young and no other process can show one."""
-        if self._known is None or (leased and _leases(store) and not self.held):
+    def last_known(self, store: Store, among: Latest | None) -> Part | None:
+        """Return the last part that was read, while it is young and no other process can have shown a newer one."""
+        if self._known is None or monotonic() - self._known[0] >= LAST_KNOWN_S:
             return None
-        return self._known[1] if monotonic() - self._known[0] < LAST_KNOWN_S else None
+        part = self._known[1]
+        lost = _leases(store) and not self.held if among is None else among.passed(part)
+        return None if lost else part
 
     def release(self, store: Store) -> None:
         """Give the lease back, if one is held."""

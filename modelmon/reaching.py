@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from modelmon.directory.publication import Publication
     from modelmon.draining import Sink
     from modelmon.exiting import Beginning
+    from modelmon.leasing import Latest
     from modelmon.parts import Part
     from modelmon.process import ProcessCounts
     from modelmon.settings import Settings
@@ -182,7 +183,7 @@ class Reaching:
         if not shown:
             resolve()
         with self.spending.section("read"):
-            own, stored = self._parts(shown=shown, leased=True)
+            own, stored = self._parts(shown=shown)
         return (*(own if shown or self.publication is None else self.publication.whole()), *stored)
 
     def scraped(self) -> tuple[Part, ...]:
@@ -192,10 +193,10 @@ class Reaching:
         """
         publication = self.publication
         with self.spending.section("read"):
-            own, stored = self._parts(shown=True, leased=publication is None)
+            own, stored = self._parts(shown=True, among=None if publication is None else publication.latest)
             return (*(own if publication is None else publication.parts()), *stored)
 
-    def _parts(self, *, shown: bool, leased: bool) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    def _parts(self, *, shown: bool, among: Latest | None = None) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
 
         def here(_: Any) -> tuple[tuple[Part, ...], list[Watched]]:
             sites = self.sites()
@@ -210,7 +211,7 @@ class Reaching:
         if parts:
             return parts[:1], parts[1:]
         if shown:
-            found = self.delivery.shown(lambda store: read(store, sites), leased=leased)
+            found = self.delivery.shown(lambda store: read(store, sites), among)
         else:
             found = self.delivery.call("read", lambda store: read(store, sites))
         own = self.hold(lambda _: self.part())

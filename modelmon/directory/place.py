@@ -3,6 +3,7 @@
 | file | what it holds |
 |---|---|
 | ``labels.db`` | the store, unless another is chosen |
+| ``latest`` | how far the store was when a process last showed it |
 | ``ended.part`` | what processes counted that have ended, added up |
 | ``fold.lock`` | held shared by who reads, alone by who adds up |
 | ``workers/<origin>.part`` | what one process counted; its own writer alone replaces it |
@@ -35,17 +36,19 @@ class Place:
         root: the directory.
         workers: where processes keep what they counted.
         ended: the file of the processes that ended.
+        latest: the file that says how far the store was that was shown last.
         door: the file whose lock orders reading and adding up.
         store: the file of the store.
     """
 
-    __slots__ = ("door", "ended", "root", "store", "workers")
+    __slots__ = ("door", "ended", "latest", "root", "store", "workers")
 
     def __init__(self, root: str) -> None:
         """Name the files; nothing is touched."""
         self.root = Path(root)
         self.workers = self.root / "workers"
         self.ended = self.root / f"ended{PART}"
+        self.latest = self.root / "latest"
         self.door = self.root / "fold.lock"
         self.store = self.root / "labels.db"
 

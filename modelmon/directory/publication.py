@@ -15,6 +15,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from modelmon.directory.latest import Latest
 from modelmon.errors import BusyError, ConfigurationError
 from modelmon.exiting import at_exit, ending
 from modelmon.forking import load
@@ -70,7 +71,11 @@ class Owner(Keeper, Protocol):
 
 
 class Publication:
-    """Publish what a recorder counted, and read what all processes of the machine did."""
+    """Publish what a recorder counted, and read what all processes of the machine did.
+
+    Attributes:
+        latest: what they showed last of their store.
+    """
 
     def __init__(self, owner: Owner, root: str, interval: float, history: float) -> None:
         """Prepare; nothing is touched, and no thread runs before ``start``.
@@ -81,6 +86,7 @@ class Publication:
             interval: seconds between two writings, at least one.
             history: seconds for which slots of processes that ended are kept apart.
         """
+        self.latest = Latest(root)
         self._owner = owner
         self._root = root
         self._history = history
