@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelmon.alerting.measures import Burning, measure_of
 from modelmon.rules import Objective
+from modelmon.rules.subjects import subject_named
 
 if TYPE_CHECKING:
     from modelmon.alerting.findings import Finding
@@ -32,6 +33,12 @@ class Condition:
     measure: Measure
     threshold: float
     above: bool
+
+    @property
+    def stored(self) -> bool:
+        """Whether it is read of a store."""
+        per = None if isinstance(self.rule, Objective) else self.rule.per
+        return self.rule.subject.stored or (per is not None and subject_named(per).stored)
 
     def decided(self, found: Finding) -> Finding:
         """Return a finding that says so if too few rows stand behind it."""

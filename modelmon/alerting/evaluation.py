@@ -5,6 +5,8 @@ Rules:
 1. What is undefined, or has too little behind it, lies beyond no threshold: it fires nothing, and ends what fired.
 2. Time is that of the snapshots; a clock that is set back stands still until it moves on.
 3. A rule that cannot be evaluated keeps its states and holds up no other.
+4. Where no store was read, nothing is decided of what one counts; once it is, counting begins anew, so that what others
+   counted meanwhile, or before this process showed it, did not come all at once.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from modelmon.alerting.history import History
 from modelmon.alerting.states import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from modelmon.alerting.conditions import Condition
     from modelmon.parts import SeriesKey
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from modelmon.snapshot import Snapshot
 
 _GONE: Final = Finding(math.nan, reason="there is no such model any more")
+_UNREAD: Final = Finding(math.nan, reason="the store cannot be read now, or another process shows it")
 
 
 class Evaluation:
@@ -74,13 +77,24 @@ class _Track:
         self.changed: list[Alert] = []
         self._standings: dict[SeriesKey, Standing] = {}
         self._histories: dict[SeriesKey, list[History[Any]]] = {}
+        self._unread = False
 
     def evaluate(self, seen: Seen, *, now: float, at: float, last: float | None) -> None:
         """Take in one snapshot; ``last`` is when the one before was, None if there was none."""
         self.changed = []
-        measure = self.condition.measure
-        samples = measure.read(seen)
-        found = {}
+        samples = self.condition.measure.read(seen)
+        before, self._unread = self._unread, self.condition.stored and not seen.snapshot.stored
+        if self._unread:
+            self._histories.clear()
+            found = dict.fromkeys((*samples, *self._standings), _UNREAD)
+        else:
+            found = self._found(samples, now=now, last=None if before else last)
+        for key in sorted(found):
+            self._step(key, found[key], now=now, at=at)
+
+    def _found(self, samples: Mapping[SeriesKey, Any], *, now: float, last: float | None) -> dict[SeriesKey, Finding]:
+        """Return what is found for every model that there is, and for every one that there was."""
+        measure, found = self.condition.measure, {}
         for key, sample in samples.items():
             if key not in self._histories:
                 self._histories[key] = self._begin(last)
@@ -89,8 +103,7 @@ class _Track:
         for key in self._standings.keys() - samples.keys():
             self._histories.pop(key, None)
             found[key] = _GONE
-        for key in sorted(found):
-            self._step(key, found[key], now=now, at=at)
+        return found
 
     def _begin(self, last: float | None) -> list[History[Any]]:
         """Return empty histories; what was not there at the last snapshot was nothing then."""

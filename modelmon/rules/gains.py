@@ -9,16 +9,13 @@ from modelmon.points.attributes import label_name
 from modelmon.points.families import family_of
 from modelmon.rules.promql import series, summed
 from modelmon.rules.recorded import Recording, span
+from modelmon.rules.subjects import OF_STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from modelmon.rules.subjects import Pairs
 
-_SHARED: Final = tuple(
-    f"modelmon.{name}" for name in ("prediction.", "label.", "join.", "confusion", "class.", "score.")
-)
-"""Points of a store: where several processes share it, each of them may begin to show what others counted before."""
 _PARTS: Final = {"_bucket": ("le",)}
 
 
@@ -40,7 +37,7 @@ class Gains:
     def recordings(self) -> Iterator[Recording]:
         """Yield a rule for every gain that was asked for."""
         for (point, part, window), labels in self._asked.items():
-            expr = _growth(family_of(point).sample + part, span(window), shared=point.startswith(_SHARED))
+            expr = _growth(family_of(point).sample + part, span(window), shared=point.startswith(OF_STORES))
             yield Recording(_name(point, part, window), summed(expr, (*self.by, *labels)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from modelmon.points import CATALOGUE
 from modelmon.readings.metrics import METRICS
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 Sort: TypeAlias = Literal["quality", "distribution", "count", "level", "point"]
 Pairs: TypeAlias = "tuple[tuple[str, str], ...]"
+OF_STORES: Final = tuple(
+    f"modelmon.{name}" for name in ("prediction.", "label.", "join.", "confusion", "class.", "score.", "quality")
+)
+"""Points of a store: where several processes share it, each of them may begin to show what others counted before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,11 @@ class Subject:
     def kind(self) -> Kind:
         """How the point that carries it is read: a counter, an up-down counter, a gauge or a histogram."""
         return CATALOGUE[self.point].kind
+
+    @property
+    def stored(self) -> bool:
+        """Whether it is read of a store, which another process may show, or which cannot be read now."""
+        return self.point.startswith(OF_STORES)
 
 
 _ROWS = (

@@ -17,11 +17,12 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from otel_pipelines import SERVICE, Kept, Pipeline, named, parity, values
 
-from modelmon import Monitor, notices
+from modelmon import Binary, Monitor, notices
 from modelmon.errors import ConfigurationError
 from modelmon.exporters.opentelemetry import GenAI, PreAggregated
 from modelmon.exporters.opentelemetry.exponential import exponential
 from modelmon.points.instruments import DURATION_BOUNDS
+from modelmon.sources import Source
 
 DELTA = {ObservableCounter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA}
 
@@ -205,6 +206,33 @@ def test_what_a_lasting_store_held_is_in_no_difference(wrapped, tmp_path):
     one.monitor.labels([25], [1])
     confusion = values(one.export()["modelmon.confusion"], "actual", "predicted")
     assert confusion == {("1", "1"): 1}
+
+
+def test_taking_over_a_store_is_in_no_difference(wrapped, tmp_path):
+    """What others counted while they showed the store is not sent once this process shows it."""
+
+    def predict(monitor, start):
+        @monitor(model="fraud", id="order", task=Binary(positive="fraud", negative="ok"))
+        def score(order):
+            return 0.9
+
+        for order in range(start, start + 20):
+            score(order)
+
+    path = tmp_path / "labels.db"
+    other = Monitor(store=path)
+    predict(other, 0)
+    other.labels(range(10), ["fraud"] * 10)
+    assert Source(other).snapshot().stored
+    one = wrapped(preferred_temporality=DELTA, store=path)
+    predict(one.monitor, 20)
+    assert "modelmon.confusion" not in one.export()
+    other.close()
+    one.monitor.home.delivery._lease._ask_at = 0.0
+    assert "modelmon.confusion" not in one.export()
+    one.monitor.labels([10], ["ok"])
+    confusion = values(one.export()["modelmon.confusion"], "actual", "predicted")
+    assert confusion == {("ok", "fraud"): 1}
 
 
 def test_generative_models_under_the_names_of_the_conventions(wrapped):
