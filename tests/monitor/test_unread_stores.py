@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,7 +120,7 @@ def test_a_program_that_ends_hands_over_at_once(how: str, tmp_path: Path) -> Non
             process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
         assert (process.returncode, said) == (0, "")
-    with sqlite3.connect(tmp_path / "labels.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "labels.db")) as connection:
         assert connection.execute("SELECT 1 FROM leases WHERE name = 'exporter'").fetchall() == []
     monitor = Monitor(store=address)
     assert Source(monitor).snapshot().stored
