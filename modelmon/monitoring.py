@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelmon.errors import ConfigurationError
 from modelmon.exiting import close_all, flushes, together
+from modelmon.faults import is_signalled
 from modelmon.forking import load, renew_in_child
 from modelmon.labelling import Labelling, assumption_of
+from modelmon.notices import warn
 from modelmon.probes.live import resolve
 from modelmon.recorder import Recorder
 from modelmon.sampling.rates import rate
@@ -103,7 +105,8 @@ class Monitor(Watching, Labelling):
         self.install(Recorder(wanted, self._make_store, self._place))
         self.home = self._recorder
         self.home.witness = witness
-        self.home.wake, self.home.starter = self._wake, self._begin_again
+        self.home.starter = self._begin_again
+        self.home.arm(self._wake)
 
     def add(self, reader: R) -> R:
         """Attach an exporter, or any other reader, and return it; adding one twice does nothing.
@@ -152,7 +155,7 @@ class Monitor(Watching, Labelling):
         close_all(readers, timeout)
         ours = isinstance(self._chosen(), (str, os.PathLike))
         self.home.finish(max(0.0, end - self._recorder.monotonic()), let_go=ours)
-        self.home.wake = self._wake
+        self.home.arm(self._wake)
 
     def install(self, recorder: Recorder) -> Recorder:
         """Record into another recorder from now on and return the one before; capturing and forking do this."""
@@ -186,7 +189,8 @@ class Monitor(Watching, Labelling):
         recorder = Recorder(self.settings, self._make_store, self._place)
         self.install(recorder)
         self.home = recorder
-        recorder.wake = recorder.starter = self._begin_again
+        recorder.starter = self._begin_again
+        recorder.rouse()
 
     def __reduce__(self) -> Any:
         """Pickle the default monitor by name, a private one by its settings; what was counted stays here."""
@@ -205,7 +209,14 @@ class Monitor(Watching, Labelling):
 
     def _begin_again(self) -> None:
         for reader in list(self._readers):
-            reader.attach(Source(self))
+            try:
+                reader.attach(Source(self))
+            except Exception as error:  # noqa: PERF203  (one reader shall not hold up the others, or the store)
+                if self.settings.strict or is_signalled(error):
+                    raise
+                name, kind = type(reader).__name__, type(error).__name__
+                self.home.fail_export(name, kind)
+                warn(f"attach:{name}", f"attaching {name} again failed with {kind}; the others go on")
         self._wake()
 
     def _site(self, model: str, options: dict[str, Any]) -> Site:

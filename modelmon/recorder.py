@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from _thread import RLock
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from modelmon import notices
 from modelmon.clocks import SystemClock
@@ -22,10 +22,10 @@ from modelmon.errors import BusyError, RejectedError
 from modelmon.faults import is_signalled
 from modelmon.forking import load_counting
 from modelmon.probes.live import look, trouble
-from modelmon.probes.seats import Seat
+from modelmon.probes.seats import SELDOM, Seat
 from modelmon.probes.tracing import listen
-from modelmon.reaching import Reaching
 from modelmon.seating import waiting
+from modelmon.starting import Starting, owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ _PATIENCE_S: Final = 0.01
 T = TypeVar("T")
 
 
-class Recorder(Reaching):
+class Recorder(Starting):
     """Buffer what probes saw until somebody drains it into ledgers and the store.
 
     Attributes:
@@ -51,8 +51,6 @@ class Recorder(Reaching):
         clock: stamps the calls.
         seats: where sites record.
         troubles: of the library itself.
-        wake: called once, at the next call, where there is something to start.
-        starter: what ``rouse`` has called at the next call.
         witness: told of predictions that labels show to be wrong, while their store works; None where nobody asked.
     """
 
@@ -68,8 +66,6 @@ class Recorder(Reaching):
         """
         super().__init__(settings, settings.clock or SystemClock(), make_store, place)
         self.seats = self.seating.seats
-        self.wake: Callable[[], None] | None = None
-        self.starter: Callable[[], None] | None = None
         self.witness: Callable[[Mistake], object] | None = None
         self.monotonic = monotonic
         self._lock = RLock()
@@ -80,14 +76,15 @@ class Recorder(Reaching):
     def seat(self, site: Site) -> Seat:
         """Return a new seat for a site."""
         seat = Seat(site, clock=self.clock.monotonic_ns, relieve=self.relieve)
-        if self.settings.strict:
-            seat.mask = 0
+        seat.strict = self.settings.strict
         self.seats.append(seat)
+        self.arm_seat(seat)
         return seat
 
     def relieve(self, seat: Seat) -> None:
         """Drain a seat that holds much; monitored calls ask this every so often, and mostly there is nothing to do."""
-        if self.wake is not None:
+        if not owned(self._lock):
+            seat.mask = 0 if seat.strict else SELDOM
             self.begin_once()
         if self._delivery is not None and self._delivery.pressed:
             sleep(_PATIENCE_S)
@@ -100,7 +97,7 @@ class Recorder(Reaching):
             return
         load_counting()
         rejected = 0
-        if _owned(self._lock):
+        if owned(self._lock):
             self._bound(seat, high)
             return
         try:
@@ -115,16 +112,6 @@ class Recorder(Reaching):
             msg = f"{rejected} prediction(s) of {seat.site.model!r} could not be read; snapshot().rejected says why"
             raise RejectedError(msg)
 
-    def begin_once(self) -> None:
-        """Start what there is to start; once, until there is more."""
-        wake, self.wake = self.wake, None
-        try:
-            if wake is not None:
-                wake()
-        except BaseException:  # a signal: the next call does it
-            self.wake = wake
-            raise
-
     # -- the reader's side -------------------------------------------------------------------------------------------
 
     def hold(self, act: Callable[[Recorder], T]) -> T:
@@ -136,7 +123,7 @@ class Recorder(Reaching):
         Raises:
             BusyError: when this thread holds the lock already, further up the stack.
         """
-        if _owned(self._lock):
+        if owned(self._lock):
             msg = "modelmon was interrupted in this thread (signal handler, finaliser); read or label from normal code"
             raise BusyError(msg)
         load_counting()
@@ -163,7 +150,7 @@ class Recorder(Reaching):
         Raises:
             BusyError: when this thread holds the lock already, further up the stack.
         """
-        if _owned(self._lock):
+        if owned(self._lock):
             msg = "modelmon was interrupted in this thread (signal handler, finaliser)"
             raise BusyError(msg)
         with self._lock:
@@ -178,7 +165,7 @@ class Recorder(Reaching):
             drain: drain every seat before, but for what has not landed yet from a device.
         """
         load_counting()
-        if _owned(self._lock) or not self._lock.acquire(timeout=patience):
+        if owned(self._lock) or not self._lock.acquire(timeout=patience):
             return False
         try:
             if drain:
@@ -204,10 +191,6 @@ class Recorder(Reaching):
 
         offset = round(self._now.now() * 1e9) - self.clock.monotonic_ns()
         return Moment(offset=offset, window=max(1, round(self.settings.window * 1e9)))
-
-    def rouse(self) -> None:
-        """Have what should run started again at the next call: a thread of it ended that should not have."""
-        self.wake = self.starter
 
     def succeeded(self, exporter: str) -> None:
         """Note that an exporter did its work just now."""
@@ -272,7 +255,7 @@ class Recorder(Reaching):
         return series.rejected - before
 
     def _let_go(self) -> None:
-        if _owned(self._lock):
+        if owned(self._lock):
             self._lock.release()
 
     def _drain_all(self, *, wait: bool = True) -> None:
@@ -287,8 +270,3 @@ class Recorder(Reaching):
             gone = gone or seat.site.gone
         if gone:
             self.seating.prune()
-
-
-def _owned(lock: Any) -> bool:
-    """Tell whether this very thread holds the lock: a signal handler or finaliser that interrupted the holder."""
-    return bool(lock._is_owned())  # noqa: SLF001  (what threading.Condition itself relies on)

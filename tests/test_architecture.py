@@ -19,7 +19,7 @@ FLOORS = (
     "tallies parts quality intervals probes issuing outputs stores receipts",
     "readings points snapshot rules dashboards",
     "exemplars callcounts grouping timings draining process spending seating troubles exiting ticking readers",
-    "spool storecounts pausing leasing writing delivering directory reaching recorder sampling redeeming",
+    "spool storecounts pausing leasing writing delivering directory reaching starting recorder sampling redeeming",
     "intake written",
     "sources wiring watching labelling monitoring client sklearn exporters alerting",
     "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",

@@ -251,7 +251,7 @@ class CallContext:
 
     def _misused(self, seat: Seat, how: str) -> None:
         seat.reject("misuse")
-        if seat.mask == 0:
+        if seat.strict:
             msg = f"call of {seat.site.model!r}: {how}; use each monitor.call() in one with statement, and inside it"
             raise RejectedError(msg)
 

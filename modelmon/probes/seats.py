@@ -38,7 +38,6 @@ number, which is what the column holds.
 
 from __future__ import annotations
 
-import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,6 +59,7 @@ FAILURE_FIELDS: Final = ("start", "end", "outcome", "error_type", "slice")
 STREAM_FIELDS: Final = ("start", "first", "last", "end", "items", "outcome", "error_type", "slice")
 GIVEN_FIELDS: Final = ("time", "value", "id", "slice")
 TIMED_FIELDS: Final = ("start", "end", "duration", "delay", "first", "peak", "how", "slice")
+SELDOM: Final = 1023  # the mask of a seat that has nothing to hurry
 _SHORT: Final = 256  # characters of text that are kept without a look at how much they are
 _BEFORE_RELIEF: Final = 8192  # columns in the lists of failures, streams, given
 _AT_MOST: Final = 524_288  # columns in each of them, reached only while nobody can drain
@@ -75,7 +75,8 @@ class Seat:
         clock: monotonic nanoseconds.
         extend: of ``buffer``; while the seat refuses, a sink that counts.
         relieve: called with the seat every ``mask + 1`` calls and when much has gathered; may drain.
-        mask: one less than a power of two; 0 calls ``relieve`` after every call.
+        mask: one less than a power of two; 0 calls ``relieve`` after every call, whatever became of it.
+        strict: whether misuse raises.
         kept_bytes: about how many bytes the kept values take.
         bytes_before_relief: past so many, ``relieve`` is called.
         billed: calls whose cost was asked for already.
@@ -112,6 +113,7 @@ class Seat:
         "slices",
         "spans",
         "streams",
+        "strict",
         "stride",
         "timed",
         "timings",
@@ -121,9 +123,8 @@ class Seat:
 
     def __init__(self, site: Site, *, clock: Callable[[], int], relieve: Callable[[Seat], None]) -> None:
         """Start empty."""
-        self.site = site
-        self.clock, self.relieve = clock, relieve
-        self.mask = 1023
+        self.site, self.clock, self.relieve = site, clock, relieve
+        self.mask, self.strict = SELDOM, False
         self.fields = site.fields
         self.stride = len(site.fields)
         self.buffer: list[Any] = []
@@ -280,8 +281,7 @@ class Seat:
         if not tracing.is_counted(self, records, record):
             return
         records.extend(record)
-        first = len(records) == len(record) and (records is self.given or "torch" in sys.modules)
-        if self.mask == 0 or len(records) > _BEFORE_RELIEF or first:
+        if self.mask == 0 or len(records) > _BEFORE_RELIEF:
             try:
                 self.relieve(self)
             except RecursionError:  # which tells a wrapper that nothing was written; relief can wait

@@ -141,7 +141,7 @@ def test_misuse_is_counted(site):
 
 def test_strict_misuse_raises(site):
     """With ``strict=True`` misuse raises and says how to use it."""
-    site.seat.mask = 0
+    site.seat.strict = True
     with pytest.raises(RejectedError, match="inside it"):
         CallContext(site).prediction("a", 1)
 

@@ -6,6 +6,7 @@ Each answers ``/predict/7`` and ``/truth/7`` with the number of the process that
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from modelmon import Multiclass, monitor
@@ -32,6 +33,19 @@ def warm_up(number: int) -> int:
     return number % 3
 
 
+@monitor(model="digits", version="1", task=Multiclass(), id="number")
+def classify_shyly(number: int) -> int:
+    """Return a class, but for the first call of a process, which raises."""
+    if os.getpid() not in shy:
+        shy.add(os.getpid())
+        msg = "not yet"
+        raise ValueError(msg)
+    return number % 3
+
+
+shy: set[int] = set()
+
+
 def predicted(number: int) -> dict[str, int]:
     """Predict, and tell where."""
     return {"class": classify(number), "pid": os.getpid()}
@@ -52,6 +66,23 @@ def make_flask() -> Flask:
     app.get("/truth/<int:number>")(labelled)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": exporter.wsgi_app})  # type: ignore[method-assign]
     warm_up(1)
+    return app
+
+
+def make_shy_flask() -> Flask:
+    """Return a service that calls nothing before its first request, whose call raises."""
+    from flask import Flask  # noqa: PLC0415  (each server imports its own framework only)
+    from werkzeug.middleware.dispatcher import DispatcherMiddleware  # noqa: PLC0415
+
+    app = Flask("digits")
+
+    @app.get("/predict/<int:number>")
+    def predict(number: int) -> dict[str, int]:
+        with suppress(ValueError):
+            classify_shyly(number)
+        return {"pid": os.getpid()}
+
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": exporter.wsgi_app})  # type: ignore[method-assign]
     return app
 
 
