@@ -26,6 +26,9 @@ MAXIMUM_CLASS_LENGTH = 128
 MAXIMUM_ID_BYTES = 256
 """Bytes of the longest id, in UTF-8."""
 
+EXACT_FLOATS = float(1 << 53)
+"""Below this magnitude a whole float is the number that was meant; from it on it may stand for several."""
+
 MAXIMUM_NAME_BYTES = 256
 """Bytes of the longest name of a model, and of a version, in UTF-8: stores and all who read them keep each for ever."""
 
@@ -180,7 +183,7 @@ def _class_text(text: str) -> str | Missing:
 def canonical_id(value: Any) -> str | None:
     """Return the text under which a prediction id is known, or None for what is no id.
 
-    Integers, integral floats and decimals give their decimal digits; bytes are read as UTF-8, else written as hex;
+    Integers, integral decimals, and integral floats below 2**53 in magnitude give their decimal digits; bytes are read as UTF-8, else written as hex;
     enums give their value.
     Bools, other floats, missing values, ``""``, text with NUL or lone surrogates and text above 256 bytes are no ids.
 
@@ -201,7 +204,7 @@ def canonical_id(value: Any) -> str | None:
     if isinstance(scalar, str):
         return scalar if _is_id_text(scalar) else None
     if isinstance(scalar, float):
-        if not scalar.is_integer():
+        if not scalar.is_integer() or abs(scalar) >= EXACT_FLOATS:
             return None
         scalar = int(scalar)
     return str(scalar) if scalar.bit_length() <= _MAXIMUM_ID_BITS else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from modelmon.copies import Coded, Deferred, Nullable
 from modelmon.hashing import read_decimals
-from modelmon.identity import MAXIMUM_ID_BYTES, canonical_id
+from modelmon.identity import EXACT_FLOATS, MAXIMUM_ID_BYTES, canonical_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,11 +71,9 @@ def _array_ids(array: NDArray[Any]) -> IdArrays:
 
 
 def _float_ids(array: NDArray[np.float64]) -> IdArrays:
-    valid = np.isfinite(array)
-    valid &= np.where(valid, array, 0) == np.rint(np.where(valid, array, 0))
+    valid = np.abs(array) < EXACT_FLOATS  # neither what is beyond, nor nan
     kept = np.where(valid, array, 0)
-    if len(kept) and np.abs(kept).max() >= float(_INT64):
-        return _listed_ids(array.tolist())
+    valid &= kept == np.rint(kept)
     return kept.astype(np.int64), None, valid
 
 

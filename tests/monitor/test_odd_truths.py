@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from modelmon import Binary, Monitor, Multiclass
@@ -25,4 +26,24 @@ def test_a_number_of_any_size_is_a_truth(truth: float, task: object) -> None:
     own.predictions(["a", "b"], [1, 1], model="m", task=task)
     assert own.labels(["a", "b"], [truth, 1])["joined"] == 2
     assert own.snapshot()["m"].accuracy == 0.5
+    own.check_invariants()
+
+
+def test_rounded_ids_label_nobody() -> None:
+    """Large ids that became floats are invalid, also in watched calls, and the others of the delivery go on."""
+    own = Monitor()
+    base = 1_790_000_000_000_000_000
+    ids = [base, base + 1, 17]
+    own.predictions(ids, ["a"] * 3, model="m", task=Multiclass())
+    rounded = pd.Series([base + 1, None, 17], dtype="float64")
+    assert own.labels(rounded, ["b"] * 3) == {"invalid": 2, "joined": 1}
+    assert own.label(float(base), "b") == {"invalid": 1}
+
+    @own(model="watched", id="keys", task=Multiclass())
+    def watched(keys: object) -> list[str]:
+        del keys
+        return ["a"] * 3
+
+    watched(rounded)
+    assert own.snapshot()["watched"].rejected["bad_id"] == 2
     own.check_invariants()
