@@ -235,11 +235,13 @@ def test_servers_are_set_up_and_emptied_as_written(store: Path, tmp_path: Path) 
         redis = server.url.replace("redis://", "redis://watcher:change-me@")
         urls = [f"sqlite://{store}", postgres, redis]
         assert [label_one(url, 1) for url in urls] == [{"joined": 1}] * 3
+        server.stop()
+        server.start()  # reads back what it wrote, with the rights of the user default
         running = [Monitor(store=url) for url in urls]
         for monitor in running:
             assert monitor.label("order-1", "fraud")["duplicate"] == 1
         command = block("### Upgrade, and begin anew", "bash")
-        done = shell(command, tmp_path, POSTGRES=owner, REDIS=server.url, PATH=str(need_postgres()))
+        done = shell(command, tmp_path, POSTGRES=owner, REDIS=redis, PATH=str(need_postgres()))
         assert done.returncode == 0, done.stderr
         assert [label_one(url, 2) for url in urls] == [{"joined": 1}] * 3
         for monitor in running:
