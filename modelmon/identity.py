@@ -183,8 +183,8 @@ def _class_text(text: str) -> str | Missing:
 def canonical_id(value: Any) -> str | None:
     """Return the text under which a prediction id is known, or None for what is no id.
 
-    Integers, integral decimals, and integral floats below 2**53 in magnitude give their decimal digits; bytes are read as UTF-8, else written as hex;
-    enums give their value.
+    Integers, integral decimals, and integral floats below 2**53 in magnitude give their decimal digits;
+    bytes are read as UTF-8, else written as hex; enums give their value.
     Bools, other floats, missing values, ``""``, text with NUL or lone surrogates and text above 256 bytes are no ids.
 
     >>> canonical_id(17), canonical_id(17.0), canonical_id("17"), canonical_id("017"), canonical_id(True)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WIDE = {"b": "bool", "i": "int64", "u": "uint64", "f": "float64"}
+_BEYOND_NUMPY = ("Int128", "UInt128")  # numpy has no such integers
 _ARROW_NUMBERS = ("int", "uint", "float", "double", "halffloat", "bool")
 
 
@@ -43,7 +44,8 @@ def keep_polars(value: Any, sequence: Callable[[Any], Any]) -> Any:
     dtype = value.dtype
     if dtype.is_temporal():
         return Rejection("type", len(value))
-    if not (dtype.is_integer() or dtype.is_float() or str(dtype) == "Boolean"):
+    wide = str(dtype) in _BEYOND_NUMPY
+    if wide or not (dtype.is_integer() or dtype.is_float() or str(dtype) == "Boolean"):
         return sequence(value.to_list())
     if not value.null_count():
         return arrays.keep_array(value.to_numpy(), sequence)

@@ -104,6 +104,8 @@ KEPT = {
     "NA": (pd.NA, None),
     "NaT": (pd.NaT, None),
     "polars": (pl.Series([1, None]), [1, None]),
+    "polars-wide": (pl.Series([2**100, 5, None], dtype=pl.Int128), [2**100, 5, None]),
+    "one-polars-wide": (pl.Series([-(2**100)], dtype=pl.Int128), [-(2**100)]),
     "polars-frame": (pl.DataFrame({"a": [1.0, 2]}), [[1], [2]]),
     "arrow": (pa.array([1, None]), [1, None]),
     "chunked": (pa.chunked_array([[1], [2]]), [1, 2]),
