@@ -50,11 +50,6 @@ class Starting(Reaching):
         self.starter: Callable[[], None] | None = None
         self._under_way = RLock()
 
-    if TYPE_CHECKING:  # the recorder's own
-
-        def attempt(self, act: Callable[[], object], patience: float) -> bool:
-            """Call ``act`` with the lock held if it can be had."""
-
     def arm(self, wake: Callable[[], None] | None) -> None:
         """Have something started at the next call, or where one ends that is under way; waits for nothing."""
         self.wake = wake  # first, so that a seat that is made meanwhile finds it
@@ -96,7 +91,11 @@ class Starting(Reaching):
             if self.settings.strict:
                 raise
             kind = type(fault).__name__
-            self.attempt(lambda: self.troubles.count("internal_errors", f"start:{kind}", 1), 0)
+            if self._lock.acquire(blocking=False):  # nothing is loaded for it: that may be what failed
+                try:
+                    self.troubles.count("internal_errors", f"start:{kind}", 1)
+                finally:
+                    self._lock.release()
             why = fault if isinstance(fault, ModelmonError) else kind  # only ours are sure to hold no secret
             warn("start", f"what writes and exports could not be started, which is tried again later: {why}")
 

@@ -375,6 +375,18 @@ def test_what_cannot_be_started_is_told_and_left_alone(caplog: pytest.LogCapture
     assert len(starts) == 3
 
 
+def test_what_cannot_be_loaded_costs_the_call_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To count a failed start nothing is loaded, since that may be what failed."""
+    recorder, _ = armed()
+    recorder.starter = functools.partial(int, "no number")
+    recorder.rouse()
+    monkeypatch.setattr("modelmon.recorder.load_counting", failing)
+    function = watched(recorder, lambda: 1)[0]
+    assert function() == 1
+    monkeypatch.undo()
+    assert recorder.hold(lambda held: held.troubles.counts(0, 0, 0))["internal_errors", "start:ValueError"] == 2
+
+
 def test_with_strict_what_cannot_be_started_raises() -> None:
     """So a test of the user's sees it."""
     recorder, _ = armed(strict=True)
