@@ -263,8 +263,8 @@ def _drain_streams(seat: Seat, limit: int, moment: Moment, series: SeriesCounts)
         entry.counts("items").add((), items)
         if first is not None:
             entry.durations("time_to_first_item").add(max(first - start, 0))
-            if items > 1 and last is not None:
-                entry.durations("time_per_item").add(max(last - first, 0) // (items - 1))
+            if items > 1 and last is not None and last > first:  # one instant, of however many items, tells no pace
+                entry.durations("time_per_item").add((last - first) // (items - 1))
         series.enter(series.page(page), (end + moment.offset) // moment.window, entry)
 
 

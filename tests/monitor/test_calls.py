@@ -191,6 +191,29 @@ def test_streams_tell_first_item_and_pace() -> None:
     assert (seen.outcomes["ok"], seen.outcomes["abandoned"], seen.in_flight) == (1, 1, 0)
 
 
+def test_items_that_come_at_once_have_no_pace() -> None:
+    """A stream that yields once has no time between items, however many tokens that one holds."""
+    clock = FakeClock()
+    own = Monitor(clock=clock)
+
+    @own(model="stream", tokens=len)
+    def chunks(*texts: str):
+        for text in texts:
+            clock.advance(0.5)
+            yield text
+
+    assert list(chunks("ten tokens")) == ["ten tokens"]
+    with own.call(model="by-hand") as calling:
+        clock.advance(0.5)
+        calling.item(10)
+    seen = own.snapshot()
+    for name in ("stream", "by-hand"):
+        assert (seen[name].items, seen[name].time_to_first_item.mean) == (10, 0.5)
+        assert seen[name].time_per_item.count == 0
+    list(chunks("four", "more"))
+    assert own.snapshot()["stream"].time_per_item.sum == pytest.approx(0.5 / 7)
+
+
 def test_predictions_from_elsewhere_are_recorded_at_their_time() -> None:
     """A replay gives the times; windows and the deadline follow them."""
     clock = FakeClock(start=10_000.0)
