@@ -15,7 +15,7 @@ import pytest
 CHILD = """
 import os, signal, struct, sys, threading, time
 from modelmon import Monitor, monitor
-def in_child(act, seconds=10):
+def in_child(act, seconds=60):
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
@@ -31,7 +31,7 @@ def forked(act):
 """
 
 
-def run(script: str, seconds: float = 60) -> str:
+def run(script: str, seconds: float = 110) -> str:
     """Run a script after the common beginning and return what it printed."""
     text = CHILD + textwrap.dedent(script)
     done = subprocess.run(
@@ -115,7 +115,7 @@ def test_f2_forks_under_hammering_threads(forks: int) -> None:
         own.check_invariants()
         print(bad, seen.calls == sum(counts), seen.in_flight)
         """),
-        seconds=20 + forks / 2,
+        seconds=60 + forks / 2,
     )
     assert out.split() == ["0", "True", "0"]
 
