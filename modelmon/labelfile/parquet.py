@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from modelmon.errors import ConfigurationError
 from modelmon.labelfile.batches import Batch, Reject
 from modelmon.labelfile.bytestreams import closing_on_failure
 from modelmon.labelfile.columns import choose
@@ -42,12 +43,13 @@ class Parquet:
 
         Raises:
             OSError: when it cannot be read, or is no Parquet file.
-            ConfigurationError: when the columns cannot be told.
+            ConfigurationError: when the columns cannot be told, or the times have no zone.
         """
         self._raw = Path(path).open("rb")  # noqa: SIM115 - close() does
         with closing_on_failure(self):
             self._file = _parquet_file(self._raw, path)
             self._columns = choose(self._file.schema_arrow.names, wanted)
+            _check_zone(self._file.schema_arrow, self._columns.at)
         self._retract_value = wanted.retract_value
         self.names: Names = {}
         self._done = 0
@@ -111,6 +113,17 @@ def _parquet_file(raw: Any, path: str) -> Any:
         raise OSError(msg) from None
 
 
+def _check_zone(schema: Any, at: str | None) -> None:
+    """Refuse a column of times without a zone, before any row is delivered."""
+    kind = None if at is None else schema.field(at).type
+    if kind is not None and pa.types.is_timestamp(kind) and kind.tz is None:
+        msg = (
+            f"the times in column {at!r} have no zone: write the file with one (pandas: .dt.tz_localize('UTC'); "
+            "polars: .dt.replace_time_zone('UTC'); arrow: pa.timestamp('us', 'UTC')), or say --at= to leave them out"
+        )
+        raise ConfigurationError(msg)
+
+
 def _cells(column: Any, trouble: dict[int, str]) -> list[Any]:
     """Return the values of a column; of one that cannot be read, None, and the reason by its place."""
     try:
@@ -144,7 +157,7 @@ def _truths(column: Any, kind: Any, trouble: dict[int, str]) -> list[Any]:
 
 
 def _times(column: Any, trouble: dict[int, str]) -> list[Any]:
-    """Return seconds since the epoch (a time without a zone is UTC, as numpy and pandas write it), None where null.
+    """Return seconds since the epoch, None where null.
 
     What is below a microsecond is cut off, as it is everywhere.
     """

@@ -110,9 +110,9 @@ ODD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a list of objects": ({"label": pa.array([None, [{"ok": 1}], None])}, ["1: ", "2: the label is nested", "3: "]),
     "a far revision": ({"rev": pa.array([None, FAR, None], pa.timestamp("us"))}, ["2: out of range for timestamp"]),
     "revisions that are times": ({"rev": pa.array([None, 2000, None], pa.timestamp("us"))}, ["2: rev: no finite"]),
-    "a far time": ({"at": pa.array([1, FAR, None], pa.timestamp("ms"))}, ["2: at= lies"]),
+    "a far time": ({"at": pa.array([1, FAR, None], pa.timestamp("ms", "UTC"))}, ["2: at= lies"]),
     "an unknown zone": ({"at": pa.array([1, 2, 3], pa.timestamp("us", "Nowhere/Bad"))}, []),
-    "nanoseconds": ({"at": pa.array([1_700_000_000_123_456_789, 1, None], pa.timestamp("ns"))}, []),
+    "nanoseconds": ({"at": pa.array([1_700_000_000_123_456_789, 1, None], pa.timestamp("ns", "UTC"))}, []),
     "days": ({"at": pa.array([dt.date(2020, 1, 1), None, None])}, ["1: at: no time"]),
 }
 
@@ -131,6 +131,23 @@ def test_odd_values_of_parquet_are_bad_rows(name: str, tmp_path: Path) -> None:
     assert label_files.reading(url).labelled == 3 - len(reasons)
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_of_parquet_without_a_zone_are_refused(
+    unit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody knows which moments they mean: nothing is delivered, and the message says how to give the zone."""
+    url, file = label_files.predicted(tmp_path, 3), tmp_path / "labels.parquet"
+    times = pa.array([1, None, 3], pa.timestamp(unit))
+    pq.write_table(pa.table({"id": ORDERS, "label": LABELS, "timestamp": times}), file)
+    assert main(["label", str(file), "--store", url, "--no-progress"]) == 2
+    said = capsys.readouterr().err
+    assert "'timestamp' have no zone" in said
+    assert "tz_localize('UTC')" in said
+    assert label_files.reading(url).labelled == 0
+    assert main(["label", str(file), "--store", url, "--no-progress", "--at="]) == 0
+    assert label_files.reading(url).labelled == 3
+
+
 def test_nanoseconds_are_times(tmp_path: Path) -> None:
     """A time of pandas' usual kind means what it says, whatever is below a microsecond, also before 1970."""
     from modelmon.labelfile.columns import Wanted  # noqa: PLC0415
@@ -142,7 +159,8 @@ def test_nanoseconds_are_times(tmp_path: Path) -> None:
         ("ms", [1_700_000_000_123, -1, FAR], [1_700_000_000.123, -0.001, FAR / 1000]),
     ):
         file = tmp_path / f"{unit}.parquet"
-        pq.write_table(pa.table({"id": ORDERS, "label": LABELS, "at": pa.array(counts, pa.timestamp(unit))}), file)
+        times = pa.array(counts, pa.timestamp(unit, "UTC"))
+        pq.write_table(pa.table({"id": ORDERS, "label": LABELS, "at": times}), file)
         source = Parquet(str(file), Wanted())
         (batch,) = source.batches(0, 10)
         source.close()
