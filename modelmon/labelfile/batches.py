@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from modelmon.labelfile.fields import fields
 from modelmon.written.items import deliver_items
 from modelmon.written.rows import Rows, deliver
 
@@ -57,11 +58,11 @@ class Batch:
         """Return the row at a position as one that was not taken."""
         if self.rows is not None:
             rows = self.rows
-            said = (rows.ids[place], rows.truths[place], _at(rows.at, place), _at(rows.revs, place))
+            said = {"id": rows.ids[place], "label": rows.truths[place]}
+            said |= {"at": _at(rows.at, place), "rev": _at(rows.revs, place)}
         else:
-            item = self.items[place]
-            said = tuple(item.get(name) for name in ("id", "label", "at", "rev"))
-        return Reject(self.lines[place], reason, *("" if part is None else _shown(part) for part in said))
+            said = self.items[place]
+        return Reject(self.lines[place], reason, **fields(said))
 
 
 class Source(Protocol):
@@ -90,8 +91,3 @@ class Source(Protocol):
 
 def _at(column: Sequence[Any] | None, place: int) -> Any:
     return None if column is None else column[place]
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text.encode("utf-8", "backslashreplace").decode()[:1000]

@@ -1,0 +1,116 @@
+"""Tests of the side file's fields: delivered again, they mean what the row meant."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import decimal
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelmon import LabelClient, Monitor, Multiclass, Multilabel
+from modelmon.cli import main
+from modelmon.labelfile.fields import fields
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UUIDS = [uuid.UUID(int=1), uuid.UUID(int=2)]
+COLUMNS: dict[str, tuple[list[Any], Any]] = {
+    "uuid": (UUIDS, pa.array([each.bytes for each in UUIDS], pa.binary(16))),
+    "binary": (["k1", "k2"], pa.array([b"k1", b"k2"])),
+    "no-utf-8": ([b"\xff\x01", b"\xff\x02"], pa.array([b"\xff\x01", b"\xff\x02"])),
+    "decimal": ([1, 2], pa.array([decimal.Decimal(1), decimal.Decimal(2)])),
+    "float": ([1, 2], pa.array([1.0, 2.0])),
+    "integer": ([1, 2], pa.array([1, 2])),
+}
+
+
+def rejected(file: Path) -> list[dict[str, str]]:
+    """Return the rows of a file's side file."""
+    with file.with_name(file.name + ".rejects.csv").open(newline="", encoding="utf-8") as side:
+        return list(csv.DictReader(side))
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_mended_rows_reach_the_predictions_of_their_ids(name: str, tmp_path: Path) -> None:
+    """The side file of a Parquet file labels what the file would have labelled."""
+    keys, column = COLUMNS[name]
+    if name == "uuid" and hasattr(pa, "uuid"):
+        column = pa.array([each.bytes for each in UUIDS], pa.uuid())
+    elif name == "uuid":
+        pytest.skip("this pyarrow knows no UUIDs")
+    url, file = f"sqlite://{tmp_path}/labels.db", tmp_path / "labels.parquet"
+    own = Monitor(store=url, gpu=False)
+    own.predictions(keys, ["ok", "fraud"], model="m", version="1", task=Multiclass(("ok", "fraud")))
+    own.close()
+    pq.write_table(pa.table({"id": column, "label": ["fraud", "Fraud"]}), file)
+    assert main(["label", str(file), "--store", url, "--no-progress"]) == 3
+    side = tmp_path / "labels.parquet.rejects.csv"
+    side.write_text(side.read_text("utf-8").replace("Fraud", "fraud"), "utf-8")
+    assert main(["label", str(side), "--store", url, "--no-progress"]) == 0
+    with LabelClient(url) as client:
+        assert client.snapshot()["m", "1"].labelled == 2
+
+
+def test_labels_of_many_parts_are_delivered_again_as_json_lines(tmp_path: Path) -> None:
+    """CSV has no place for them: the field stays empty, and the record is a line of JSON."""
+    url, file = f"sqlite://{tmp_path}/labels.db", tmp_path / "labels.parquet"
+    own = Monitor(store=url, gpu=False)
+    own.predictions(UUIDS, [["a"], ["b"]], model="m", version="1", task=Multilabel(("a", "b")))
+    own.close()
+    ids = pa.array([str(each) for each in UUIDS])
+    pq.write_table(pa.table({"id": ids, "label": pa.array([["a"], ["a", "B"]])}), file)
+    assert main(["label", str(file), "--store", url, "--no-progress"]) == 3
+    (row,) = rejected(file)
+    assert (row["id"], row["label"]) == (str(UUIDS[1]), "")
+    assert json.loads(row["record"]) == {"id": str(UUIDS[1]), "label": ["B", "a"]}
+    mended = tmp_path / "mended.jsonl"
+    mended.write_text(row["record"].replace("B", "b") + "\n", "utf-8")
+    assert main(["label", str(mended), "--store", url, "--no-progress"]) == 0
+    with LabelClient(url) as client:
+        assert client.snapshot()["m", "1"].labelled == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"id": "a", "label": True}, {"id": "a", "label": "1"}),
+        ({"id": "a", "label": 2.0}, {"id": "a", "label": "2.0"}),
+        ({"id": "a", "label": float("nan")}, {"id": "a", "label": ""}),
+        ({"id": "a", "label": "x", "at": dt.date(2026, 1, 2)}, {"id": "a", "label": "x", "at": "2026-01-02"}),
+        ({"label": "x", "rev": 3}, {"label": "x", "rev": "3"}),
+    ],
+)
+def test_plain_rows_need_no_record(said: dict[str, Any], expected: dict[str, str]) -> None:
+    """What CSV can hold stands in its field."""
+    assert fields(said) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "record"),
+    [
+        ({"id": 2.0**60, "label": "x"}, {"id": 2.0**60, "label": "x"}),
+        ({"id": "\udc80", "label": "x\0"}, {"id": "\udc80", "label": "x\0"}),
+        ({"id": ["a"], "label": "x", "at": 1.5}, {"id": ["a"], "label": "x", "at": 1.5}),
+        ({"id": dt.date(2026, 1, 2), "label": "x"}, {"id": {"date": "2026-01-02"}, "label": "x"}),
+        ({"id": 1, "label": dt.date(2026, 1, 2)}, {"id": 1, "label": {"date": "2026-01-02"}}),
+        ({"id": UUIDS[0], "label": (1, None)}, {"id": str(UUIDS[0]), "label": [1, None]}),
+        (
+            {"id": 1, "label": {"a": True}, "at": dt.date(2026, 1, 2)},
+            {"id": 1, "label": {"a": True}, "at": "2026-01-02"},
+        ),
+        ({"id": 1, "label": {b"a", 2}}, {"id": 1, "label": ["a", 2]}),
+        ({"id": "a", "retract": True}, {"id": "a", "retract": True}),
+        ({"id": "a", "label": "x", "model": "m"}, {"id": "a", "label": "x", "model": "m"}),
+    ],
+    ids=ascii,
+)
+def test_what_csv_cannot_hold_stands_in_the_record(said: dict[str, Any], record: dict[str, Any]) -> None:
+    """It is a line of JSON, and nothing in it turns into an id or a label that it was not."""
+    assert json.loads(fields(said)["record"]) == record
