@@ -238,7 +238,17 @@ def _regression(batch: Batch) -> Meaning:
     reasons = np.zeros(len(codes), np.uint8)
     reasons[np.isnan(scores)] = _TYPE
     reasons[codes == MISSING_CODE] = _MISSING
+    if type(batch.data) is tuple:
+        _tell_floats(reasons, batch.data)
     return Meaning(reasons, scores=scores)
+
+
+def _tell_floats(reasons: NDArray[np.uint8], values: tuple[Any, ...]) -> None:
+    """Give a float that is no finite number the reason that it has among numbers alone."""
+    for place in np.flatnonzero(reasons).tolist():
+        value = values[place]
+        if type(value) is float:
+            reasons[place] = _INFINITE if np.isinf(value) else _NAN
 
 
 def _number(value: ClassValue) -> float:

@@ -188,6 +188,8 @@ def test_classes_and_rejections(task, outputs, classes, rejected):
         ([np.arange(3), np.ones(2), pd.Series([1, None], dtype="Int64")], [0, 1, 2, 1, 1, 1], {"missing": 1}),
         ([np.array([[1.5], [2.5]])], [1.5, 2.5], {}),
         (["x", NAN, INFINITE, [1.5, NAN]], [1.5], {"type": 1, "nan": 2, "infinite": 1}),
+        ([[1.0, INFINITE, "x"]], [1], {"infinite": 1, "type": 1}),
+        ([[1.0, NAN, None, "x", -INFINITE, 10**400]], [1], {"nan": 1, "missing": 1, "type": 2, "infinite": 1}),
         ([np.ones((2, 2)), [[1, 2]]], [], {"shape": 3}),
         ([10**400, 10**300, [1, 2**70]], [1e300, 1, float(2**70)], {"type": 1}),
         ([pd.Series([1.5, 2.5], dtype="category"), [None]], [1.5, 2.5], {"missing": 1}),
