@@ -166,18 +166,16 @@ def _decoded(data: bytes) -> str:
 
 
 def _class_text(text: str) -> str | Missing:
-    if not text.isascii():
-        text = text.encode("utf-8", "backslashreplace").decode()
-    if "\0" in text:
-        text = text.replace("\0", "")
-    if not text:
+    clean = text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    clean = clean.replace("\0", "")
+    if not clean:
         return MISSING
-    if len(text) > MAXIMUM_CLASS_LENGTH:
-        import hashlib  # noqa: PLC0415  # rare, and not worth its import time in every process
+    if clean == text and len(text) <= MAXIMUM_CLASS_LENGTH:
+        return text
+    import hashlib  # noqa: PLC0415  # rare, and not worth its import time in every process
 
-        digest = hashlib.blake2b(text.encode(), digest_size=_DIGEST_LENGTH // 2).hexdigest()
-        text = f"{text[: MAXIMUM_CLASS_LENGTH - _DIGEST_LENGTH - 1]}~{digest}"
-    return text
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_LENGTH // 2).hexdigest()
+    return f"{clean[: MAXIMUM_CLASS_LENGTH - _DIGEST_LENGTH - 1]}~{digest}"
 
 
 def canonical_id(value: Any) -> str | None:

@@ -92,8 +92,8 @@ def test_one_is_one_class(value):
         (2**70, 2**70),
         (1e300, int(1e300)),
         (Text("cat"), "cat"),
-        ("a\0b", "ab"),
-        ("\udc80", "\\udc80"),
+        ("a\0b", "ab~f5ccd773"),
+        ("\udc80", "\\udc80~4dacb0cd"),
         ("é", "é"),
         ("x" * 128, "x" * 128),
         (Decimal("0.5"), 0.5),
@@ -155,6 +155,15 @@ def test_missing_is_no_class(value):
 def test_invalid_is_no_class(value):
     """What is neither text nor a finite number is invalid."""
     assert canonical_class(value) is INVALID
+
+
+def test_changed_class_texts_stay_distinct():
+    """Text with NUL or lone surrogates is spelled out and ends in a digest: it is no class of another text."""
+    texts = ["ab", "a\0b", "ab\0", "\0ab", "\ud800", "\\ud800", "\ud800\\ud801", "\\ud800\ud801", "\0" * 200 + "ab"]
+    found = [canonical_class(text) for text in texts]
+    assert len(set(found)) == len(texts)
+    assert [text.partition("~")[0] for text in found[:6]] == ["ab"] * 4 + ["\\ud800"] * 2
+    assert all(canonical_class(text) == text and len(text) <= 128 for text in found)
 
 
 def test_long_class_text_keeps_its_beginning_and_stays_distinct():
