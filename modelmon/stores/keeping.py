@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -28,6 +29,7 @@ from modelmon.notices import warn
 from modelmon.stores import batches, upkeep
 from modelmon.stores.assuming import assume
 from modelmon.stores.holdings import KEY_SEED
+from modelmon.stores.limits import SLACK
 from modelmon.stores.reading import Reading, is_long
 from modelmon.stores.session import Session
 from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES
@@ -57,6 +59,10 @@ _SWEEP_EVERY_S = 1.0
 _OTHER_TASK = (
     "model {0!r}, version {1!r}: the store counts it as {2}, and this process declares {3}; "
     "predictions that do not fit are invalid: give the other task another version"
+)
+_FULL = (
+    "{0!r}: {1} predictions awaited a label, and max_awaiting and max_awaiting_bytes allow {2}: only a sample of the "
+    "ids is kept until no more than {3} await, and labels of the others are answered evicted or unsampled"
 )
 _NO_IDS = np.empty(0, np.uint64)
 
@@ -264,10 +270,19 @@ class DatabaseStore:
             upkeep.sweep_some(session)
         if session.awaiting > session.most_awaiting():
             self._sweep()  # what is overdue makes room before anything is evicted
-        while session.awaiting > session.most_awaiting():
-            upkeep.evict(session)
+        if session.awaiting > session.most_awaiting():
+            self._make_room()
         most = MOST_REMEMBERED * max(AT_ONCE, working.max_awaiting)
         if head.documents - session.awaiting > most:
             upkeep.forget_oldest(session, most // 16)
         if is_long(head, self._reading.folded):
             self._reading.fold(session.settings)
+
+    def _make_room(self) -> None:
+        """Halve the sample until what awaits labels has room, and say so."""
+        session = self._session
+        awaiting, rate = session.awaiting, math.inf
+        while session.awaiting > session.most_awaiting():
+            rate = upkeep.evict(session, rate)
+        most = session.most_awaiting()
+        warn(f"store:full:{self!r}", _FULL.format(self, awaiting, most, most // SLACK))

@@ -19,6 +19,8 @@ from modelmon.stores.states import (
 from modelmon.stores.transition import expire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from modelmon.stores.holdings import Holdings
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _SEGMENTS_AT_ONCE = 256
 _LEAST_REMEMBERED = 1_000_000
 _SPARE = 64
+SLACK = 4
+"""The sample is whole again once so many times the awaiting rows have room; halving leaves about half of the bound."""
 
 
 def sweep(holdings: Holdings, now: float) -> None:
@@ -81,9 +85,25 @@ def _count_made(holdings: Holdings, numbers: Numbers, truth: NDArray[np.float64]
     holdings.counting.assumptions(rows.group, rows.time, "made")
 
 
+def restore(holdings: Holdings, awaiting: int, most: Callable[[], int]) -> bool:
+    """Sample again as the settings say, where few enough rows await; return whether that was less before.
+
+    Under a load that stays as it is, a rate that halving has come to is never restored: it leaves more rows than that.
+
+    Args:
+        holdings: where predictions or labels are about to be applied.
+        awaiting: rows that await a label by now.
+        most: tells how many may; only asked where the sample is smaller than the settings say.
+    """
+    if holdings.rate >= holdings.settings.sample_rate or SLACK * awaiting > most():
+        return False
+    holdings.rate = holdings.settings.sample_rate
+    return True
+
+
 def limit(holdings: Holdings, now: float) -> None:
     """Evict and forget until no bound is exceeded."""
-    while holdings.awaiting > _most_awaiting(holdings):
+    while holdings.awaiting > most_awaiting(holdings):
         holdings.rate /= 2
         evict(holdings, now)
     most = max(_LEAST_REMEMBERED, holdings.settings.max_awaiting)
@@ -94,7 +114,8 @@ def limit(holdings: Holdings, now: float) -> None:
         holdings.compact_objects()
 
 
-def _most_awaiting(holdings: Holdings) -> int:
+def most_awaiting(holdings: Holdings) -> int:
+    """Return how many rows may await labels in holdings that are a whole store."""
     settings = holdings.settings
     if settings.max_awaiting_bytes is None:
         return settings.max_awaiting

@@ -21,7 +21,7 @@ from modelmon.stores.assuming import assume
 from modelmon.stores.holdings import KEY_SEED, Holdings
 from modelmon.stores.index import distinct
 from modelmon.stores.laws import check
-from modelmon.stores.limits import bytes_per_row, forget, limit, sweep
+from modelmon.stores.limits import bytes_per_row, forget, limit, most_awaiting, restore, sweep
 from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES
 from modelmon.tallies import Ledger
 
@@ -169,10 +169,11 @@ class MemoryStore:
         return self._holdings
 
     def _begin(self) -> tuple[Holdings, float]:
-        """Sweep before anything is applied, so that a late sweeper changes nothing."""
+        """Sweep before anything is applied, so that a late sweeper changes nothing; sample anew where there is room."""
         holdings = self._opened()
         now = self._clock.now()  # type: ignore[union-attr]  # there is a clock where there are holdings
         sweep(holdings, now)
+        restore(holdings, holdings.awaiting, lambda: most_awaiting(holdings))
         return holdings, now
 
     def _end(self, holdings: Holdings, now: float) -> None:

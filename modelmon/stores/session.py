@@ -14,17 +14,18 @@ from modelmon.errors import ConfigurationError, StoreError
 from modelmon.stores.catalogue import Catalogue
 from modelmon.stores.contract import JoinSettings
 from modelmon.stores.damage import DamageError, condemn, told
+from modelmon.stores.limits import restore
 from modelmon.stores.settingtexts import read_settings, write_settings
 from modelmon.stores.working import Working
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from modelmon.clocks import Clock
-    from modelmon.stores.database import Changes, Database, Head
+    from modelmon.stores.database import Database, Head
 
 T = TypeVar("T")
 _ATTEMPTS = 200
@@ -133,9 +134,20 @@ class Session:
             return most
         return min(most, int(most_bytes / self._document_bytes))
 
-    def _weigh(self, changes: Changes) -> None:
+    def _restore(self, working: Working) -> None:
+        """Sample again as the settings say, where few enough rows await; whoever is new here weighs some documents."""
+
+        def most() -> int:
+            if self.settings.max_awaiting_bytes is not None and not self._document_bytes:
+                self._weigh(self.database.scan(None, _WEIGHED)[1])
+            return self.most_awaiting()
+
+        if restore(working.holdings, working.head.awaiting + working.holdings.awaiting, most):
+            working.rate = working.holdings.rate
+
+    def _weigh(self, documents: Sequence[bytes | None]) -> None:
         """Follow what a document takes, on average, with its key and its reminder."""
-        written = [*filter(None, changes.after[:_WEIGHED])]  # keys are hashes, so any few do
+        written = [*filter(None, documents[:_WEIGHED])]  # keys are hashes, so any few do
         if written:
             mean = sum(map(len, written)) / len(written) + _KEY_BYTES
             self._document_bytes += (mean - self._document_bytes) * (_FOLLOWING if self._document_bytes else 1.0)
@@ -154,6 +166,7 @@ class Session:
 
         def fetched(working: Working) -> T:
             working.fetch(self.database, low)
+            self._restore(working)
             return act(working)
 
         return self.attempt(fetched, durable=durable)
@@ -175,7 +188,7 @@ class Session:
                 self.catalogue.settle(changes.entries)
                 self.catalogue.release()
                 self.awaiting = working.head.awaiting + changes.awaiting
-                self._weigh(changes)
+                self._weigh(changes.after)
                 return result
             if changes.entries:
                 self.forget()

@@ -54,14 +54,24 @@ def _take_reminded(session: Session, working: Working, keys: NDArray[np.int64], 
     working.take(wanted[chosen], [documents[number] for number in chosen.tolist()])
 
 
-def evict(session: Session) -> None:
-    """Halve the sample, and let the awaiting rows that fall out of it go."""
+def evict(session: Session, above: float) -> float:
+    """Halve the sample, or a rate ``above`` that is less; let the awaiting rows outside go, and return the rate.
 
-    def halve(working: Working) -> None:
-        working.rate = working.holdings.rate / 2
+    That rate holds for the whole walk, whatever others, whose bounds may be wider, make of the sample meanwhile.
+    """
 
-    session.attempt(halve)
-    _walk(session, lambda working: limits.evict(working.holdings, working.now))
+    def halve(working: Working) -> float:
+        working.rate = min(working.holdings.rate, above) / 2
+        return working.rate
+
+    rate = session.attempt(halve)
+
+    def lot(working: Working) -> None:
+        working.holdings.rate = rate
+        limits.evict(working.holdings, working.now)
+
+    _walk(session, lot)
+    return rate
 
 
 def remind_all(session: Session) -> None:

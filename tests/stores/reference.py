@@ -183,8 +183,16 @@ class Reference:
             if key[0] == scope[0] and scope[1] in (None, key[1]) and scope[2] in (None, key[2]):
                 yield key
 
+    def _awaiting(self) -> int:
+        return sum(row.state == "pending" for row in self.rows.values())
+
+    def begin(self) -> None:
+        """Begin a batch, at a time already swept to."""
+        if 4 * self._awaiting() <= self.settings.max_awaiting:
+            self.rate = self.settings.sample_rate
+
     def _limit(self) -> None:
-        while sum(row.state == "pending" for row in self.rows.values()) > self.settings.max_awaiting:
+        while self._awaiting() > self.settings.max_awaiting:
             self.rate /= 2
             for key, row in self.rows.items():
                 if row.state == "pending" and not self.in_sample(key[0], self.rate):
@@ -204,7 +212,7 @@ class Reference:
         return None
 
     def predict(self, key: tuple[Any, str, str], predicted: Any, time: float) -> str:
-        """Take one prediction; call `finish` after the batch."""
+        """Take one prediction; call `begin` before the batch and `finish` after it."""
         series = self.series[key[1:]]
         if isinstance(series.task, Multiclass) and predicted not in series.classes:
             series.classes.append(predicted)

@@ -81,6 +81,7 @@ class Pair:
     def predict(self, key: tuple[str, str], given: list[tuple[Any, bool, float]]) -> None:
         """Predict in both."""
         self.model.sweep(self.world.clock.now)
+        self.model.begin()
         task = TASKS[key]
         good, bad = {"open": (2, "b"), "fixed": ("a", "b"), "two": ("a", "other"), "number": (2.0, 7.0)}[key[0]]
         said = [good if flag else bad for _, flag, _ in given]
@@ -99,6 +100,7 @@ class Pair:
     def label(self, scope: tuple[Any, Any], given: list[tuple[Any, Any, Any, Any]]) -> None:
         """Label in both."""
         self.model.sweep(self.world.clock.now)
+        self.model.begin()
         expected = Counter(self.model.label((identity, *scope), value, rev, at) for identity, value, rev, at in given)
         self.model.finish()
         names, labels, revs, instants = map(list, zip(*given, strict=True))
@@ -187,10 +189,10 @@ def test_every_program_ends_as_in_the_reference_when_the_last_prediction_wins(pr
 
 @pytest.mark.fault("L17")
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(programs)
-def test_every_program_ends_as_in_the_reference_at_capacity(program: list[Any]) -> None:
-    """The same where more predictions await than there is room for, so that the sample halves."""
-    pair = Pair(max_awaiting=3)
+@given(programs, st.sampled_from([{"max_awaiting": 3}, {"max_awaiting": 8}, {"max_awaiting": 3, "sample_rate": 0.75}]))
+def test_every_program_ends_as_in_the_reference_at_capacity(program: list[Any], changes: dict[str, Any]) -> None:
+    """The same where more predictions await than there is room for, so that the sample halves and is restored."""
+    pair = Pair(**changes)
     for step in program:
         pair.step(*step)
         pair.compare()

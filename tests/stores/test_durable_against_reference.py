@@ -22,7 +22,11 @@ def durable(fresh_store: Any) -> Any:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-@pytest.mark.parametrize("changes", [{}, {"on_conflict": "last"}, {"max_awaiting": 3}], ids=["first", "last", "full"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"on_conflict": "last"}, {"max_awaiting": 3}, {"max_awaiting": 8}],
+    ids=["first", "last", "full", "fuller"],
+)
 def test_every_program_ends_as_in_the_reference(durable: Any, changes: dict[str, Any], data: st.DataObject) -> None:
     """Any mix of predictions, labels, retractions, time and erasure gives the reference's counts after every step."""
     pair = Pair(durable(), **changes)

@@ -380,9 +380,68 @@ def test_at_capacity_a_sample_by_id_is_kept(make: Any) -> None:
     assert kept <= 100
     later = world.predict(list(range(300, 400)), ["cat"] * 100)
     assert later["unsampled"] + later["pending"] == 100
+    assert world.label(list(range(1000, 1400)), ["cat"] * 400).keys() == {"early", "unsampled"}
     found = world.label(list(range(400)), ["cat"] * 400)
     assert (found["evicted"], found["unsampled"]) == (300 - kept, later["unsampled"])
-    assert world.label(list(range(1000, 1400)), ["cat"] * 400).keys() == {"early", "unsampled"}
+    world.store.check_invariants()
+
+
+@pytest.mark.fault("L17")
+def test_the_sample_is_whole_again_once_few_enough_wait(make: Any) -> None:
+    """A burst costs its own predictions: once a quarter of the bound waits or less, all that comes is kept."""
+    world = make(max_awaiting=100)
+    burst = list(range(1000))
+    world.predict(burst, ["cat"] * 1000)
+    moves = world.counts("transitions")
+    waiting = 1000 - moves["pending", "evicted"]
+    assert waiting > 26
+    outside = world.predict(list(range(2000, 2010)), ["cat"] * 10)["unsampled"]
+    labelled = 0
+    for number in burst:
+        if waiting + 10 - outside - labelled == 26:
+            break
+        labelled += world.label([number], ["cat"]).get("joined", 0)
+    assert world.predict(burst[:1], ["cat"]) == {"duplicate": 1}
+    assert world.store.part().gauges["sample_rate"] < 1
+    labelled += world.label([number for number in burst if number % 2], ["cat"] * 500)["joined"]
+    assert world.predict(list(range(3000, 3050)), ["cat"] * 50) == {"pending": 50}
+    assert world.store.part().gauges["sample_rate"] == 1.0
+    assert world.label(list(range(3000, 3050)), ["cat"] * 50) == {"joined": 50}
+    found = world.label(list(range(2000, 2010)), ["cat"] * 10)
+    assert found.get("early", 0) == outside  # nobody knows by now that they were left out
+    world.store.check_invariants()
+    world.clock.now += 1000.0
+    world.store.sweep()
+    world.store.check_invariants()
+
+
+@pytest.mark.fault("L17")
+def test_time_makes_the_sample_whole_again(make: Any) -> None:
+    """Once what waited has expired, everything is kept again, though no label ever came."""
+    world = make(max_awaiting=100)
+    for burst in range(3):
+        world.predict([f"{burst}-{n}" for n in range(1000)], ["cat"] * 1000)
+        assert world.store.part().gauges["sample_rate"] < 1
+        world.clock.now += 150.0
+        world.store.sweep()
+        assert world.predict([f"{burst}-later-{n}" for n in range(50)], ["cat"] * 50) == {"pending": 50}
+        world.clock.now += 150.0
+        world.store.check_invariants()
+
+
+@pytest.mark.fault("L17")
+def test_under_a_steady_load_the_sample_does_not_swing(make: Any) -> None:
+    """Four times as many predictions as have room, labelled in the order they came: one rate is found, and stays."""
+    world = make(max_awaiting=200)
+    rates = []
+    for start in range(0, 4000, 100):
+        world.predict(list(range(start, start + 100)), ["cat"] * 100)
+        if start >= 800:
+            world.label(list(range(start - 800, start - 700)), ["cat"] * 100)
+        rates.append(world.store.part().gauges["sample_rate"])
+    assert rates[0] == 1.0
+    assert rates == sorted(rates, reverse=True)
+    assert len(set(rates[10:])) == 1
     world.store.check_invariants()
 
 

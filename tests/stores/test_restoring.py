@@ -1,0 +1,135 @@
+"""A durable store that has kept a sample keeps all again: after restarts, and beside processes of other bounds."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from worlds import World
+
+from modelmon import notices
+from modelmon.stores import upkeep
+from modelmon.stores.keeping import DatabaseStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from databases import Fresh
+
+SPANS = {"ttl": 100.0, "early_ttl": 50.0, "correction_horizon": 80.0, "forget_after": 40.0, "window": 10.0}
+
+
+@pytest.fixture
+def open_world(fresh: Fresh) -> Callable[..., World]:
+    """Return a function that opens a world on one and the same new state."""
+    make = fresh()
+    return lambda **settings: World(DatabaseStore(make()), **{**SPANS, **settings})
+
+
+def predict(world: World, name: str, n: int) -> dict[str, int]:
+    """Predict n times under new ids."""
+    return world.predict([f"{name}-{number}" for number in range(n)], ["cat"] * n)
+
+
+def rate(world: World) -> float:
+    """Return the share of ids that are kept."""
+    return float(world.store.part().gauges["sample_rate"])
+
+
+@pytest.mark.fault("L17")
+def test_a_raised_bound_counts_from_the_first_call_after_a_restart(open_world: Callable[..., World]) -> None:
+    """What awaited before goes on to, and everything that comes is kept."""
+    world = open_world(max_awaiting=100)
+    predict(world, "burst", 1000)
+    assert rate(world) < 1
+    world.store.close()
+    world = open_world(max_awaiting=10_000)
+    assert predict(world, "later", 200) == {"pending": 200}
+    assert rate(world) == 1
+    world.store.check_invariants()
+
+
+def test_a_raised_sample_rate_counts_after_a_restart(open_world: Callable[..., World]) -> None:
+    """The share kept from the start may be raised."""
+    world = open_world(sample_rate=0.5)
+    assert set(predict(world, "first", 100)) == {"pending", "unsampled"}
+    world.store.close()
+    world = open_world(sample_rate=1.0)
+    assert predict(world, "second", 100) == {"pending": 100}
+
+
+def test_a_label_is_parked_by_the_sample_that_its_prediction_will_meet(open_world: Callable[..., World]) -> None:
+    """A label that comes first after a burst is over is not left out by the burst's sample."""
+    world = open_world(max_awaiting=100)
+    predict(world, "burst", 1000)
+    world.clock.now = 150.0
+    world.store.sweep()
+    assert world.label([f"new-{number}" for number in range(50)], ["cat"] * 50) == {"early": 50}
+    assert predict(world, "new", 50) == {"joined_early": 50}
+    world.store.check_invariants()
+
+
+@pytest.mark.fault("L17")
+def test_whoever_is_new_to_a_full_store_leaves_its_sample(open_world: Callable[..., World]) -> None:
+    """A process that has written nothing weighs what is kept before it takes a bound in bytes for kept."""
+    world = open_world(max_awaiting_bytes=50_000)
+    for start in range(10):
+        predict(world, f"burst-{start}", 500)
+    before = rate(world)
+    assert before < 1
+    other = open_world(max_awaiting_bytes=50_000)
+    other.label(["nobody"], ["cat"])
+    assert rate(other) == before
+
+
+@pytest.mark.fault("L17")
+def test_halving_ends_whatever_a_process_with_wider_bounds_does(
+    open_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another process restores the sample again and again, this one still makes room within its own bound."""
+    narrow, wide = open_world(max_awaiting=50), open_world(max_awaiting=100_000)
+    predict(wide, "burst", 1000)
+    rates, evict = [], upkeep.evict
+
+    def interrupted(session: Any, above: float) -> float:
+        rates.append(evict(session, above))
+        wide.label(["nobody"], ["cat"])
+        return rates[-1]
+
+    monkeypatch.setattr(upkeep, "evict", interrupted)
+    predict(narrow, "last", 1)
+    assert rates == [0.5**number for number in range(1, len(rates) + 1)]
+    assert narrow.store._session.awaiting <= 50
+    narrow.store.check_invariants()
+
+
+def test_an_eviction_keeps_its_rate_to_the_end(
+    open_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk of many transactions evicts by one rate, though another process restores the sample in between."""
+    narrow, wide = open_world(max_awaiting=50), open_world(max_awaiting=100_000)
+    predict(wide, "burst", 1000)
+    narrow.store.sweep()
+    walk = upkeep._walk
+
+    def interrupted(session: Any, act: Any) -> None:
+        wide.label(["nobody"], ["cat"])
+        walk(session, act)
+
+    monkeypatch.setattr(upkeep, "_walk", interrupted)
+    assert upkeep.evict(narrow.store._session, math.inf) == 0.5
+    assert 400 < narrow.store._session.awaiting < 600
+
+
+def test_the_log_says_that_a_sample_is_kept(open_world: Callable[..., World], caplog: Any) -> None:
+    """It says so once, which store it is, and when it ends."""
+    notices.forget()
+    world = open_world(max_awaiting=100)
+    predict(world, "burst", 400)
+    predict(world, "again", 400)
+    (said,) = [record.getMessage() for record in caplog.records if "await" in record.getMessage()]
+    assert said.startswith(repr(world.store))
+    assert "400 predictions awaited a label" in said
+    assert "allow 100: only a sample" in said
+    assert "no more than 25 await" in said
