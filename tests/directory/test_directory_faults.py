@@ -34,6 +34,7 @@ def test_a_directory_that_was_deleted_is_made_again(tmp_path: Path) -> None:
         told(shown(), files(), (root / "ended.part").exists(), failures())
         """,
         said="was deleted",
+        first=STILL,
     )
     assert out == ["42", "45", "45 ['.live', '.part'] True {}"]
 

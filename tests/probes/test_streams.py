@@ -474,7 +474,8 @@ def test_loop_closes_an_open_stream_once(desk, settings, way):
                 await stream.aclose()
         del stream
         gc.collect()
-        await asyncio.sleep(0.01)
+        for _ in range(500 if way in ("break", "collect") else 1):  # a cleanup that the loop's end cancels never ends
+            await asyncio.sleep(0 if log else 0.01)
 
     assert clean_run(main) == []
     assert log == ["closed"] * len(outcomes(site))

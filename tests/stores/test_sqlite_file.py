@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from databases import head, put, read
 
 from modelmon import notices
 from modelmon.errors import ConfigurationError, StoreError
-from modelmon.stores.sqlite import SQLiteDatabase, SQLiteStore, schema
+from modelmon.stores.sqlite import SQLiteDatabase, SQLiteStore, files, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -302,3 +303,22 @@ def test_an_empty_file_is_a_new_store(path: Path) -> None:
     assert read(database, [1]) == [b"x"]
     assert database.resets == 0
     database.close()
+
+
+@pytest.mark.fault("F6")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_does_not_keep_its_parent_s_lock_of_the_directory(tmp_path: Path) -> None:
+    """Forked while another thread opens a store, it opens one as soon as that has ended, and the parent does again."""
+    with files.alone(tmp_path, 5.0):
+        child = os.fork()
+        if not child:
+            code = 3
+            try:
+                with files.alone(tmp_path, 20.0):
+                    code = 0
+            finally:
+                os._exit(code)
+        time.sleep(0.1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with files.alone(tmp_path, 20.0):
+        pass

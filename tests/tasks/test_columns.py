@@ -110,9 +110,10 @@ def test_wide_integers_stay_exact():
         assert encode_ids(values).texts() == [str(big), ""]
     assert encode_classes(np.array([2**63 + 1, 1], np.uint64)).tolist() == [2**63 + 1, 1]
     assert encode_ids(np.array([2**63 + 1, 1], np.uint64)).texts() == [str(2**63 + 1), "1"]
-    wide = pl.Series([2**100, None, 1], dtype=pl.Int128)
-    assert encode_classes(wide).tolist() == [2**100, None, 1]
-    assert encode_ids(wide).texts() == [str(2**100), "", "1"]
+    if hasattr(pl, "Int128"):  # not in the oldest version
+        wide = pl.Series([2**100, None, 1], dtype=pl.Int128)
+        assert encode_classes(wide).tolist() == [2**100, None, 1]
+        assert encode_ids(wide).texts() == [str(2**100), "", "1"]
     assert encode_classes([2**80, 1]).tolist() == [2**80, 1]
 
 

@@ -104,8 +104,6 @@ KEPT = {
     "NA": (pd.NA, None),
     "NaT": (pd.NaT, None),
     "polars": (pl.Series([1, None]), [1, None]),
-    "polars-wide": (pl.Series([2**100, 5, None], dtype=pl.Int128), [2**100, 5, None]),
-    "one-polars-wide": (pl.Series([-(2**100)], dtype=pl.Int128), [-(2**100)]),
     "polars-frame": (pl.DataFrame({"a": [1.0, 2]}), [[1], [2]]),
     "arrow": (pa.array([1, None]), [1, None]),
     "chunked": (pa.chunked_array([[1], [2]]), [1, 2]),
@@ -114,6 +112,9 @@ KEPT = {
     "arrow-lists": (pa.array([[1, 2], [3]]), [[1, 2], [3]]),
     "polars-lists": (pl.Series([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
 }
+if hasattr(pl, "Int128"):  # not in the oldest version
+    KEPT["polars-wide"] = (pl.Series([2**100, 5, None], dtype=pl.Int128), [2**100, 5, None])
+    KEPT["one-polars-wide"] = (pl.Series([-(2**100)], dtype=pl.Int128), [-(2**100)])
 KEPT_TENSORS = {
     "tensor": (lambda torch: torch.tensor([1, 2]), [1, 2]),
     "tensors": (lambda torch: [np.int64(1), torch.tensor(2)], [1, 2]),

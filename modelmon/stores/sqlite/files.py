@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import ConfigurationError, StoreError
+from modelmon.forking import renew_in_child
 from modelmon.stores.sqlite.schema import APPLICATION_ID
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def alone(directory: Path, timeout: float) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    holder = os.open(directory, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    holder, process = os.open(directory, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)), os.getpid()
+    _held.add(holder)
     try:
         until = time.monotonic() + timeout
         while not _locked(holder):
@@ -68,7 +70,29 @@ def alone(directory: Path, timeout: float) -> Iterator[None]:
             time.sleep(_POLL_S)
         yield
     finally:
-        os.close(holder)
+        if os.getpid() == process:
+            _held.discard(holder)
+            with contextlib.suppress(OSError):  # a file system without such locks
+                fcntl.flock(holder, fcntl.LOCK_UN)  # else a child forked just now would keep it
+            os.close(holder)
+
+
+class _Held:
+    """The directories that this process holds; a child lets go of its copies, whose locks are its parent's."""
+
+    def __init__(self) -> None:
+        self._descriptors: set[int] = set()
+        self.add, self.discard = self._descriptors.add, self._descriptors.discard
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        for descriptor in self._descriptors:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self._descriptors.clear()
+
+
+_held: Final = _Held()
 
 
 def _locked(holder: int) -> bool:
