@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -124,7 +125,8 @@ def started(*arguments: str, **variables: str) -> subprocess.Popen[str]:
     """Start the program."""
     line = [sys.executable, "-c", PROGRAM, *arguments]
     pipe = subprocess.PIPE
-    return subprocess.Popen(line, env={**os.environ, **variables}, stdout=pipe, stderr=pipe, text=True)
+    environment = {**os.environ, **variables}
+    return subprocess.Popen(line, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 @pytest.mark.parametrize("first", SHAPES)
@@ -168,6 +170,6 @@ def test_all_is_written_and_shown_while_the_program_goes_on(first: str, tmp_path
         if first not in {"again", "once_more"}:  # close() ended that exporter, which was the program's wish
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
                 assert b"modelmon_calls_total" in answer.read()
-        program.kill()
+        os.killpg(program.pid, signal.SIGKILL)  # the children too
         program.communicate()
     reader.close()
