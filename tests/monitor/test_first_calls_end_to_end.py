@@ -123,7 +123,7 @@ WARM = {"again", "once_more", "forked"}
 
 def started(*arguments: str, **variables: str) -> subprocess.Popen[str]:
     """Start the program."""
-    line = [sys.executable, "-c", PROGRAM, *arguments]
+    line = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", PROGRAM, *arguments]
     pipe = subprocess.PIPE
     environment = {**os.environ, **variables}
     return subprocess.Popen(line, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
