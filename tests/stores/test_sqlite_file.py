@@ -306,6 +306,7 @@ def test_an_empty_file_is_a_new_store(path: Path) -> None:
 
 
 @pytest.mark.fault("F6")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_does_not_keep_its_parent_s_lock_of_the_directory(tmp_path: Path) -> None:
     """Forked while another thread opens a store, it opens one as soon as that has ended, and the parent does again."""
