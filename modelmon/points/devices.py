@@ -21,7 +21,6 @@ _SECONDS_AND_JOULES: Final = {
 }
 _COUNTED: Final = {
     "modelmon.gpu.counter_faults": "gpu_counter_faults",
-    "modelmon.sampler.overruns": "sampler_overruns",
     "modelmon.sampler.errors": "sampler_errors",
     "modelmon.sampler.driver_calls": "sampler_calls",
 }
@@ -83,10 +82,12 @@ def fill_hardware(sheet: Sheet, snapshot: Whole) -> None:
     for point, counted in _COUNTED.items():
         for key, n in snapshot.counts(counted).items():
             sheet.add(point, n, *map(str, key))
-    ticks = snapshot.durations("sampler_tick")
+    ticks, overruns = snapshot.durations("sampler_tick"), snapshot.counts("sampler_overruns")
     if ticks.count:
         sheet.add("modelmon.sampler.ticks", ticks.count)
         sheet.distribute("modelmon.sampler.tick.duration", ticks)
+    if ticks.count or overruns.total:  # from the first round on, for a rate sees nothing of a counter that begins at one
+        sheet.add("modelmon.sampler.overruns", overruns.total)
     if "gpu_available" in snapshot.greatest:
         sheet.add("modelmon.gpu.available", snapshot.greatest["gpu_available"])
 

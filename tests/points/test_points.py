@@ -105,6 +105,14 @@ def test_devices_and_what_models_had_of_them():
     assert math.isnan(WORLDS["binary"]["fraud"].energy_per_prediction)
 
 
+def test_overruns_are_known_from_the_first_round_on():
+    """A counter that begins at its first event is one that no rate can see; of a process that reads nothing, unknown."""
+    counts = of_parts({}, {})
+    assert not [point for point in points(counts) if point.name == "modelmon.sampler.overruns"]
+    counts.parts[0].counts.durations("sampler_tick").add(10**6)
+    assert value(points(counts), "modelmon.sampler.overruns") == 0
+
+
 def test_everything_in_the_catalogue_occurs():
     """No row stands in the catalogue that nothing can fill."""
     worlds = (*WORLDS.values(), on_devices(WORLDS["binary"]))
