@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from modelmon.commands.failing import failure
+
 if TYPE_CHECKING:
     import argparse
 
@@ -51,7 +53,7 @@ def run(chosen: argparse.Namespace) -> int:
         else:
             _write(Path(chosen.output), to_json(DASHBOARDS[name]))
     except OSError as error:
-        print(f"modelmon: {error}", file=sys.stderr)
+        print(f"modelmon: {failure(error)}", file=sys.stderr)
         return FAILED
     return DONE
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from modelmon.commands.failing import failure
 from modelmon.directory.place import Place
 from modelmon.errors import ConfigurationError, StoreError
 
@@ -69,7 +70,7 @@ def run(chosen: argparse.Namespace) -> int:
         _say(str(error))
         return USAGE
     except OSError as error:
-        _say(_failure(error))
+        _say(failure(error))
         return FAILED
     except (ImportError, EOFError) as error:
         _say(str(error) or type(error).__name__)
@@ -151,12 +152,6 @@ def _show(journey: Journey, name: str, rows: int, seconds: float) -> None:
     for line in journey.tally.table():
         print(line)
     print(f"  {seconds:.1f} s, {rows / max(seconds, 1e-9):,.0f} rows/s")
-
-
-def _failure(error: OSError) -> str:
-    """Return what went wrong with which file, without the number that the system gives it."""
-    said = error.strerror or str(error) or type(error).__name__
-    return said if error.filename is None else f"{os.fsdecode(error.filename)}: {said[:1].lower()}{said[1:]}"
 
 
 def _resume(file: str) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from modelmon.commands.failing import failure
 from modelmon.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -59,10 +60,13 @@ def run(chosen: argparse.Namespace) -> int:
     """Write the rule file and return the exit status."""
     try:
         return _run(chosen)
-    except (ConfigurationError, FileNotFoundError, IsADirectoryError, ValueError) as error:
+    except (ConfigurationError, ValueError) as error:
         _say(str(error))
         return USAGE
-    except (ImportError, OSError) as error:
+    except OSError as error:
+        _say(failure(error))
+        return USAGE if isinstance(error, (FileNotFoundError, IsADirectoryError)) else FAILED
+    except ImportError as error:
         _say(str(error) or type(error).__name__)
         return FAILED
 

@@ -9,6 +9,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from modelmon.commands.failing import failure
 from modelmon.directory.place import Place, checked
 from modelmon.errors import ConfigurationError
 
@@ -63,7 +64,10 @@ def run(chosen: argparse.Namespace) -> int:
     except (ConfigurationError, ValueError) as error:
         print(f"modelmon: {error}", file=sys.stderr)
         return USAGE
-    except (ImportError, OSError, OverflowError) as error:
+    except OSError as error:
+        print(f"modelmon: {failure(error)}", file=sys.stderr)
+        return FAILED
+    except (ImportError, OverflowError) as error:
         print(f"modelmon: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

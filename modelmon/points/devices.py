@@ -82,14 +82,18 @@ def fill_hardware(sheet: Sheet, snapshot: Whole) -> None:
     for point, counted in _COUNTED.items():
         for key, n in snapshot.counts(counted).items():
             sheet.add(point, n, *map(str, key))
-    ticks, overruns = snapshot.durations("sampler_tick"), snapshot.counts("sampler_overruns")
-    if ticks.count:
-        sheet.add("modelmon.sampler.ticks", ticks.count)
-        sheet.distribute("modelmon.sampler.tick.duration", ticks)
-    if ticks.count or overruns.total:  # from the first round on, for a rate sees nothing of a counter that begins at one
-        sheet.add("modelmon.sampler.overruns", overruns.total)
+    _fill_rounds(sheet, snapshot.durations("sampler_tick"), snapshot.counts("sampler_overruns").total)
     if "gpu_available" in snapshot.greatest:
         sheet.add("modelmon.gpu.available", snapshot.greatest["gpu_available"])
+
+
+def _fill_rounds(sheet: Sheet, rounds: Distribution, left_out: int) -> None:
+    """Add the rounds of readings; none left out is a number too, or a rate would not see the first."""
+    if rounds.count:
+        sheet.add("modelmon.sampler.ticks", rounds.count)
+        sheet.distribute("modelmon.sampler.tick.duration", rounds)
+    if rounds.count or left_out:
+        sheet.add("modelmon.sampler.overruns", left_out)
 
 
 def _who(name: str, device: DevicePart | None) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def test_devices_and_what_models_had_of_them():
 
 
 def test_overruns_are_known_from_the_first_round_on():
-    """A counter that begins at its first event is one that no rate can see; of a process that reads nothing, unknown."""
+    """No rate sees the first event of a counter that begins with it; where nothing is read it is unknown."""
     counts = of_parts({}, {})
     assert not [point for point in points(counts) if point.name == "modelmon.sampler.overruns"]
     counts.parts[0].counts.durations("sampler_tick").add(10**6)

@@ -126,7 +126,9 @@ def test_broken_yaml_and_missing_files_are_said(tmp_path, capsys, monkeypatch):
     file = tmp_path / "a.yml"
     file.write_text("rules: [", "utf-8")
     assert main(["rules", str(file)]) == 2
+    capsys.readouterr()
     assert main(["rules", str(tmp_path / "b.yml")]) == 2
+    assert capsys.readouterr().err == f"modelmon: {tmp_path}/b.yml: no such file or directory\n"
     monkeypatch.setitem(sys.modules, "yaml", None)
     assert main(["rules", str(file)]) == 1
     assert "modelmon[rules]" in capsys.readouterr().err
