@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from modelmon import notices
 from modelmon.errors import ConfigurationError
 from modelmon.probes import reading
 from modelmon.probes.auto_ids import publish, rows_of
@@ -59,6 +60,7 @@ def columns_with(site: Site, ident: str, page: str, size: str, *, stream: bool) 
     """Add how the value is read, which does not depend on the signature."""
     compiling = _compiling() is not None
     if stream:
+        _tell_of_items(site)
         value = "@reading.output(@s, @v)" if site.output is not None else ""
         tokens = "@reading.tokens(@s, @v)" if site.tokens is not None else ""
         return Columns(value, ident, page, size, tokens, compiling=compiling)
@@ -66,6 +68,16 @@ def columns_with(site: Site, ident: str, page: str, size: str, *, stream: bool) 
     if site.id == "auto":
         value, ident = f"(@v := {value})", _ISSUE
     return Columns(value, ident, page, size, compiling=compiling)
+
+
+def _tell_of_items(site: Site) -> None:
+    if site.output is None and (site.task is not None or site.id is not None):
+        what = "task=" if site.id is None else "id="
+        notices.warn(
+            f"items:{site.model}",
+            f"{site.model!r} is a stream with {what} and without output=, so it predicts nothing: of what a stream "
+            "gives, only what output= picks out of an item is a prediction",
+        )
 
 
 def _parameter(setting: str, name: str, names: tuple[str, ...]) -> str:

@@ -191,6 +191,24 @@ def test_streams_tell_first_item_and_pace() -> None:
     assert (seen.outcomes["ok"], seen.outcomes["abandoned"], seen.in_flight) == (1, 1, 0)
 
 
+def test_a_stream_that_cannot_predict_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Items are predictions only through ``output=``: one with an id or a task alone is told so, others not."""
+    own = Monitor()
+
+    def letters(name: str):
+        yield from name
+
+    for number, told in enumerate(({"id": "name"}, {"task": Multiclass()})):
+        list(own(letters, model=f"lost-{number}", **told)("ab"))
+        assert f"'lost-{number}' is a stream with {next(iter(told))}= and without output=" in caplog.text
+        assert own.snapshot()[f"lost-{number}"].predictions == 0
+    caplog.clear()
+    list(own(letters, model="kept", task=Multiclass(), id="name", output=str.upper)("ab"))
+    list(own(letters, model="timed")("ab"))
+    assert own.snapshot()["kept"].predictions > 0
+    assert not caplog.text
+
+
 def test_items_that_come_at_once_have_no_pace() -> None:
     """A stream that yields once has no time between items, however many tokens that one holds."""
     clock = FakeClock()
