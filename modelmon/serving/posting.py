@@ -24,6 +24,7 @@ from anyio.lowlevel import RunVar
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
+from modelmon.clocks import SystemClock, ageing
 from modelmon.errors import StoreError
 from modelmon.notices import warn
 from modelmon.serving.bodies import CAP, JSON, LINES, items_of
@@ -86,7 +87,8 @@ class Posting:
             body = bytearray()
             try:
                 await self._read(request, body)
-                deliver = partial(self._deliver, body, kind, encoding, request.is_disconnected)
+                age = ageing(SystemClock())  # waiting for other bodies is no part of a label's delay
+                deliver = partial(self._deliver, body, kind, encoding, request.is_disconnected, age)
                 delivered = await anyio.to_thread.run_sync(deliver, limiter=_one_by_one())
             finally:
                 self._busy -= 1
@@ -116,7 +118,12 @@ class Posting:
             refuse(400, "the body ends too early")
 
     def _deliver(
-        self, body: bytearray, kind: str, encoding: str, gone: Callable[[], Coroutine[Any, Any, bool]]
+        self,
+        body: bytearray,
+        kind: str,
+        encoding: str,
+        gone: Callable[[], Coroutine[Any, Any, bool]],
+        age: Callable[[], float],
     ) -> Delivered:
         """Read a body and deliver what it holds; runs in a worker thread, one at a time."""
 
@@ -129,11 +136,11 @@ class Posting:
                 refuse(400, "the client did not wait for the answer")
 
         permit(0)
-        return self._commit(items_of(body, kind, encoding), permit)
+        return self._commit(items_of(body, kind, encoding), permit, age)
 
-    def _commit(self, items: list[Any], permit: Callable[[int], None]) -> Delivered:
+    def _commit(self, items: list[Any], permit: Callable[[int], None], age: Callable[[], float]) -> Delivered:
         try:
-            return deliver_items(self._intake, items, permit=permit)
+            return deliver_items(self._intake, items, permit=permit, age=age)
         except RefusedError:
             raise
         except StoreError as error:

@@ -62,6 +62,7 @@ def deliver_items(
     model: str | None = None,
     version: str | None = None,
     permit: Callable[[int], object] = bool,
+    age: Callable[[], float] | None = None,
 ) -> Delivered:
     """Deliver items and say what became of each, in their order.
 
@@ -74,6 +75,7 @@ def deliver_items(
         version: with ``model``.
         permit: told how many models and versions were found, at each new one and before each transaction; what it
             raises ends the delivery.
+        age: tells how many seconds ago they came; None if they come now.
 
     Raises:
         StoreError: when some were not committed; delivering all of them again is safe.
@@ -93,7 +95,7 @@ def deliver_items(
         scopes[scope].add(place, item)
     for scope, columns in scopes.items():
         permit(len(scopes))
-        found = deliver(intake, columns.rows(), model=scope[0], version=scope[1])
+        found = deliver(intake, columns.rows(), model=scope[0], version=scope[1], age=age)
         places = columns.places
         outcomes[places] = found.outcomes
         reasons.update((places[place], reason) for place, reason in found.reasons.items())

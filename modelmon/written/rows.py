@@ -22,7 +22,7 @@ from modelmon.stores.states import LABEL_OUTCOMES
 from modelmon.truths import NOTHING, retractions, truths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -76,8 +76,22 @@ class _Trouble:
         self.reasons.setdefault(position, reason)
 
 
-def deliver(intake: Intake, rows: Rows, *, model: str | None = None, version: str | None = None) -> Delivered:
+def deliver(
+    intake: Intake,
+    rows: Rows,
+    *,
+    model: str | None = None,
+    version: str | None = None,
+    age: Callable[[], float] | None = None,
+) -> Delivered:
     """Deliver rows for one scope and say what became of each.
+
+    Args:
+        intake: what takes them.
+        rows: the labels.
+        model: the model they are for; None for every model's predictions under the id.
+        version: with ``model``.
+        age: tells how many seconds ago they came; None if they come now.
 
     Raises:
         ValueError: for a version without a model, before any effect.
@@ -85,7 +99,7 @@ def deliver(intake: Intake, rows: Rows, *, model: str | None = None, version: st
     """
     check_scope(model, version)
     trouble = _Trouble()
-    labels = _labels(rows, trouble, model, version)
+    labels = replace(_labels(rows, trouble, model, version), age=age)
     outcomes = intake.outcomes(labels)
     invalid = np.flatnonzero(outcomes == INVALID).tolist()
     return Delivered(outcomes, {place: trouble.reasons.get(place) or _reason(labels, place) for place in invalid})

@@ -129,11 +129,13 @@ class Gate(MemoryStore):
         super().__init__()
         self.open_gate = threading.Event()
         self.entered: list[str | None] = []
+        self.ages: list[float] = []
 
     def outcomes(self, labels: Any) -> Any:
         """Wait, and deliver."""
         self.entered.append(labels.model)
         assert self.open_gate.wait(20)
+        self.ages.append(labels.age())
         return super().outcomes(labels)
 
 
@@ -170,6 +172,22 @@ def test_nothing_is_delivered_for_who_hung_up() -> None:
         assert (answer.status, json.loads(answer.read())["items"]) == (200, ["early"])
         staying.close()
         assert store.entered == ["a", "stays"]
+
+
+def test_waiting_for_the_store_is_no_part_of_a_delay() -> None:
+    """Labels came when their body had come, however long the store and the bodies before them took."""
+    store = Gate()
+    with served(label_app(LabelClient(store), token=TOKEN)) as service:
+        under_way = sending(service, [{"id": 1, "label": 0, "model": name} for name in ("a", "b")])
+        soon(lambda: store.entered)
+        begun = time.monotonic()
+        time.sleep(0.1)
+        waited = time.monotonic() - begun
+        store.open_gate.set()
+        assert under_way.getresponse().status == 200
+        under_way.close()
+    assert len(store.ages) == 2
+    assert min(store.ages) >= waited
 
 
 def test_nothing_begins_once_the_service_ends() -> None:
