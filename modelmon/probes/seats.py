@@ -61,7 +61,7 @@ GIVEN_FIELDS: Final = ("time", "value", "id", "slice")
 TIMED_FIELDS: Final = ("start", "end", "duration", "delay", "first", "peak", "how", "slice")
 SELDOM: Final = 1023  # the mask of a seat that has nothing to hurry
 _SHORT: Final = 256  # characters of text that are kept without a look at how much they are
-_BEFORE_RELIEF: Final = 8192  # columns in the lists of failures, streams, given
+_BETWEEN_RELIEFS: Final = 4096  # columns in the lists of failures, streams, given; a power of two
 _AT_MOST: Final = 524_288  # columns in each of them, reached only while nobody can drain
 
 
@@ -281,7 +281,7 @@ class Seat:
         if not tracing.is_counted(self, records, record):
             return
         records.extend(record)
-        if self.mask == 0 or len(records) > _BEFORE_RELIEF:
+        if self.mask == 0 or len(records) & (_BETWEEN_RELIEFS - 1) < len(record):
             try:
                 self.relieve(self)
             except RecursionError:  # which tells a wrapper that nothing was written; relief can wait

@@ -116,14 +116,14 @@ def test_full_lists_count_what_they_drop(desk, monkeypatch):
 
 
 def test_relief_of_long_lists(desk, monkeypatch):
-    """Failures ask for relief when there are many; relief that fails harms no call."""
+    """Failures ask for relief now and then; relief that fails harms no call."""
     from modelmon.probes import seats  # noqa: PLC0415
 
-    monkeypatch.setattr(seats, "_BEFORE_RELIEF", 5)
+    monkeypatch.setattr(seats, "_BETWEEN_RELIEFS", 8)  # columns, of which a failure has five
     monkeypatch.delitem(sys.modules, "torch", raising=False)  # with it the first record asks, too
     seat = desk.site().seat
-    seat.fail(1, ValueError())
-    seat.fail(1, ValueError())
+    for _ in range(3):
+        seat.fail(1, ValueError())
     assert desk.reliefs == 1
     seat.relieve = functools.partial(operator.mul, 1 << 62)
     seat.relieve = lambda _: reading.size(None, object())
@@ -132,6 +132,21 @@ def test_relief_of_long_lists(desk, monkeypatch):
     seat.relieve = functools.partial(_raise, TimeoutError)
     with pytest.raises(TimeoutError):
         seat.fail(1, ValueError())
+
+
+def test_relief_is_asked_for_seldom_however_much_waits(desk, monkeypatch):
+    """Predictions of streamed items ask once for 1,024 of them, drained or not; so do failures and streams."""
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    seat = desk.site().seat
+    for item in range(20_480):
+        seat.give(item, 1)
+    assert desk.reliefs == 20
+    for item in range(4096):
+        seat.fail(item, ValueError())
+    assert desk.reliefs == 20 + 5
+    for item in range(1024):
+        seat.end(item, None, None, 0, None)
+    assert desk.reliefs == 20 + 5 + 2
 
 
 def _raise(error, *_):

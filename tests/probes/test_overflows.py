@@ -166,7 +166,7 @@ def test_relief_that_overflows(desk, monkeypatch):
     """Relief that finds no stack is left for later."""
     from modelmon.probes import seats  # noqa: PLC0415
 
-    monkeypatch.setattr(seats, "_BEFORE_RELIEF", 1)
+    monkeypatch.setattr(seats, "_BETWEEN_RELIEFS", 1)
     watched, site = desk.watch(fails)
     site.seat.relieve = lambda seat: site.seat.relieve(seat) + 1
     with contextlib.suppress(ValueError):
