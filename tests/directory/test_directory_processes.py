@@ -61,6 +61,7 @@ def test_a_killed_worker_loses_what_it_had_not_written_and_its_calls_in_flight(t
     assert out == ["50 1", "50 0 ['.live', '.live', '.part', '.part']", "50 0 ['.live', '.part']"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F14")
 def test_a_thousand_recycled_workers_leave_a_constant_number_of_files(tmp_path: Path) -> None:
     """Counts stay exact, files stay two for each process that lives, and a scrape then reads no more than those."""
@@ -90,6 +91,7 @@ def test_a_thousand_recycled_workers_leave_a_constant_number_of_files(tmp_path: 
     assert out == ["3001 ['.live', '.part']", "True True", "True True 3001"]
 
 
+@pytest.mark.slow
 def test_workers_that_end_add_up_those_before_them(tmp_path: Path) -> None:
     """Where no process lives long, each that ends removes the files of those before it."""
     out = run(

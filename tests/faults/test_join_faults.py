@@ -184,6 +184,7 @@ def test_labels_that_are_missing() -> None:
     assert own.snapshot()["m"].classes == (0, 1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("L12")
 def test_a_million_random_classes() -> None:
     """A million predictions of random texts have at most 257 classes, and every one is counted."""

@@ -82,6 +82,7 @@ def summed(texts: list[object], name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("L15")
 def test_two_processes_join_what_the_other_predicted_and_show_it_once(tmp_path: Path) -> None:
     """Labels reach the other process's predictions, sums over scrapes are right, and a killed exporter is replaced."""

@@ -11,6 +11,8 @@ from test_against_reference import Pair, assuming, programs
 
 from modelmon.stores.memory import MemoryStore
 
+OTHERS = ({"on_conflict": "last"}, {"max_awaiting": 3}, {"max_awaiting": 8})
+
 
 @pytest.fixture
 def durable(fresh_store: Any) -> Any:
@@ -24,7 +26,7 @@ def durable(fresh_store: Any) -> Any:
 @given(data=st.data())
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"on_conflict": "last"}, {"max_awaiting": 3}, {"max_awaiting": 8}],
+    [{}, *(pytest.param(changes, marks=pytest.mark.slow) for changes in OTHERS)],
     ids=["first", "last", "full", "fuller"],
 )
 def test_every_program_ends_as_in_the_reference(durable: Any, changes: dict[str, Any], data: st.DataObject) -> None:

@@ -235,6 +235,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault("E5")
 def test_kills_at_any_moment_lose_nothing_that_was_confirmed(
     opened: Callable[[], SQLiteDatabase], tmp_path: Path

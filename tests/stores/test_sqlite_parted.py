@@ -135,7 +135,7 @@ def test_closing_saves_a_deleted_log(database: SQLiteDatabase, path: Path, delet
     assert database.check() == []
 
 
-@pytest.mark.parametrize("native", [True, False], ids=["setting", "guard"])
+@pytest.mark.parametrize("native", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["setting", "guard"])
 @pytest.mark.parametrize("deleted", DELETED, ids="".join)
 def test_a_log_that_others_have_begun_anew_is_theirs(
     path: Path,
