@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelmon.rules.checks import declare, fraction, number, pairs, refuse, scope, text
+from modelmon.rules.kinds import check_kinds
 from modelmon.rules.subjects import Pairs, Subject, subject_named
 from modelmon.timespans import seconds
 
@@ -163,6 +164,7 @@ def _check(objective: Objective) -> None:
         refuse(f"{objective.metric} is neither a distribution nor a count")
     elif objective.within is not None or not objective.bad:
         refuse(f'{objective.metric} is a count: say what is bad by bad=, such as {{"outcome": "error"}}')
+    check_kinds(objective.subject.point, objective.bad, "bad")
     if (
         isinstance(objective.min_support, bool)
         or not isinstance(objective.min_support, int)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from modelmon.errors import ConfigurationError
 from modelmon.points import CATALOGUE
-from modelmon.readings.calls import OUTCOMES
 from modelmon.readings.classes import AVERAGES
 from modelmon.readings.metrics import METRICS, metric_named
 from modelmon.readings.uncertainty import unknown
 from modelmon.rules.checks import declare, fraction, number, pairs, refuse, scope, share, text
+from modelmon.rules.kinds import check_kind, check_kinds
 from modelmon.rules.subjects import Subject, subject_named
 from modelmon.timespans import seconds
 
@@ -210,9 +210,7 @@ def _check_quality(rule: Rule) -> None:
 def _check_kind(of: Any, subject: Subject) -> None:
     if not isinstance(of, str):
         refuse(f"of={of!r} must be text, such as {getattr(of, '__name__', str(of))!r}")
-    of_calls = subject.point in {"modelmon.calls", "modelmon.call.duration"} and subject.narrowed == "outcome"
-    if of_calls and of not in OUTCOMES:
-        refuse(f"of={of!r} is none of {', '.join(OUTCOMES)}")
+    check_kind(subject.point, subject.narrowed, of, "of")
 
 
 def _check_numbers(rule: Rule, subject: Subject) -> None:
@@ -220,6 +218,7 @@ def _check_numbers(rule: Rule, subject: Subject) -> None:
     taken = sorted({name for name, _ in rule.where} & {"model", "version"})
     if taken:
         refuse(f"where= names {taken[0]}; use {taken[0]}=")
+    check_kinds(subject.point, rule.where, "where")
     if rule.model is not None and not CATALOGUE[subject.point].per_model:
         refuse(f"{rule.metric} belongs to no model, so model= does not apply")
     if rule.quantile is not None and not spread:

@@ -79,6 +79,16 @@ def test_declarations_are_values(made):
         ("errors", {"above": 1, "model": 3}, "model=3 must be text"),
         ("errors", {"above": 1, "note": 3}, "note=3 must be text"),
         ("modelmon.calls", {"above": 1, "where": "error"}, "must be a mapping"),
+        ("modelmon.calls", {"above": 1, "where": {"outcome": "failed"}}, "'failed' is none of ok, error, cancelled"),
+        ("modelmon.call.duration", {"above": 1, "where": {"outcome": "OK"}}, "where: outcome='OK' is none of ok"),
+        ("modelmon.call.device_duration", {"above": 1, "where": {"timing": "gpu"}}, "none of device_event, host_sync"),
+        ("modelmon.join.occupancy", {"above": 1, "where": {"state": "none"}}, "'none' is none of pending, joined"),
+        ("modelmon.join.transitions", {"above": 1, "where": {"from": "new"}}, "'new' is none of none, pending"),
+        ("modelmon.confusion", {"above": 1, "where": {"correct": False}}, "'False' is none of true, false"),
+        ("modelmon.quality", {"above": 1, "where": {"average": "mean"}}, "'mean' is none of micro, macro, weighted"),
+        ("modelmon.label.assumed", {"above": 1, "where": {"event": "x"}}, "'x' is none of made, confirmed"),
+        ("label_events", {"above": 1, "of": "join"}, "of='join' is none of joined, corrected"),
+        ("prediction_events", {"above": 1, "of": "lost"}, "of='lost' is none of pending, joined_early"),
     ],
 )
 def test_a_rule_that_cannot_work_is_refused(metric, given, said):
@@ -104,6 +114,8 @@ def test_a_rule_that_cannot_work_is_refused(metric, given, said):
         ("calls", {"burns": ("fast",)}, "burns= holds 'fast'"),
         ("calls", {"target": 0.75}, "nothing burns 4 times as fast"),
         ("calls", {"bad": "error"}, "must be a mapping"),
+        ("calls", {"bad": {"outcome": "failed"}}, "bad: outcome='failed' is none of ok, error, cancelled, abandoned"),
+        ("modelmon.label.events", {"bad": {"outcome": "failed"}}, "outcome='failed' is none of joined, corrected"),
         ("calls", {"min_support": -1}, "whole number"),
         ("duration", {"within": -1}, "must be more than 0"),
         ("calls", {"burns": (Burn("a", 1, 60, 60), Burn("a", 2, 60, 60))}, "a name of its own"),
@@ -114,6 +126,13 @@ def test_an_objective_that_cannot_work_is_refused(metric, given, said):
     with pytest.raises(ConfigurationError, match=r"^rule 'o': ") as caught:
         Objective("o", metric, **({"target": 0.99} | given))
     assert said in str(caught.value)
+
+
+def test_attributes_that_may_be_a_slice_s_have_any_value():
+    """A name that the point does not have itself may be one of a slice, and an error's type may be any."""
+    where = {"outcome": "error", "error.type": "shop.Late", "country": "DE", "outcom": "failed"}
+    assert dict(Rule("r", "modelmon.calls", where=where, above=1).where) == where
+    assert dict(Objective("o", "calls", bad=where, target=0.99).bad) == where
 
 
 @pytest.mark.parametrize("given", [(0, 60, 60), (1, 60, 120), (1, 60, 0), ("x", 60, 60)])
