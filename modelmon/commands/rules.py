@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,6 +163,7 @@ def _json(text: str) -> Any:
 
 
 def _yaml(text: str) -> Any:
+    """Read YAML, in which true and false alone are booleans: a class may be called no, and off may be a name."""
     try:
         import yaml  # noqa: PLC0415  (an extra)
     except ModuleNotFoundError as error:
@@ -174,6 +176,13 @@ def _yaml(text: str) -> Any:
             _mapping([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
             return node
 
+    bool_tag = "tag:yaml.org,2002:bool"
+    others = {
+        first: [pair for pair in pairs if pair[0] != bool_tag]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Loader.yaml_implicit_resolvers = others  # its own, so that nobody else's YAML reads differently
+    Loader.add_implicit_resolver(bool_tag, re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
     try:
         return Loader(text).get_single_data()
     except yaml.YAMLError as error:

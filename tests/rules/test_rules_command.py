@@ -155,6 +155,24 @@ def test_yaml_and_json_of_any_editor_are_read(tmp_path, capsys):
     assert f"{twice}: name: stands twice in one mapping" in capsys.readouterr().err
 
 
+def test_words_that_older_yaml_takes_for_booleans_are_text(tmp_path, capsys):
+    """A class called no is that class; true and false alone are booleans, and other readers of YAML are left alone."""
+    yaml = pytest.importorskip("yaml")
+    words = ("no", "Yes", "on", "OFF", "y", "n", "'true'", "TRUE", "False")
+    file = tmp_path / "a.yml"
+    entries = (f"- {{name: r{place}, metric: recall, of: {word}, below: 0.5}}\n" for place, word in enumerate(words))
+    file.write_text("rules:\n" + "".join(entries) + "- {name: m, metric: mcc, below: 0.5, mature: false}\n", "utf-8")
+    assert main(["rules", str(file), "--no-quality"]) == 0
+    classes = (*words[:6], "true", True, False)
+    rules = [Rule(f"r{place}", "recall", of=of, below=0.5) for place, of in enumerate(classes)]
+    rules.append(Rule("m", "mcc", below=0.5, mature=False))
+    assert capsys.readouterr().out == prometheus(rules, arrivals=None)
+    assert yaml.safe_load("[no, on]") == [False, True]
+    file.write_text("rules: [{name: m, metric: mcc, below: 0.5, mature: no}]", "utf-8")
+    assert main(["rules", str(file)]) == 2
+    assert "mature='no'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
