@@ -103,6 +103,55 @@ def test_true_histograms_take_a_bounded_number_of_values_each_time(monkeypatch):
     assert counts == [50, 55]
 
 
+def delayed(monitor, start=0):
+    """Label 30 predictions of each of three models."""
+    for model in "abc":
+        ids = [f"{model}{row}" for row in range(start, start + 30)]
+        monitor.predictions(ids, ["x"] * 30, model=model, task=Multiclass())
+        monitor.labels(ids, ["x"] * 30)
+
+
+def delays(pipeline):
+    """Return how many delays of labels each model has, as collected now."""
+    found = pipeline.collect().get("modelmon.label.delay")
+    return {} if found is None else {point.attributes["model"]: point.count for point in found.data.data_points}
+
+
+def test_true_histograms_have_the_delays_of_every_model_in_memory():
+    """What a process counted itself is recorded, of the model that came first as of all others."""
+    for early in (True, False):
+        pipeline, monitor = Pipeline(), Monitor()
+        monitor.add(OpenTelemetryExporter(pipeline.provider, histograms=True))
+        if early:
+            assert delays(pipeline) == {}
+        delayed(monitor)
+        assert [delays(pipeline) for _ in range(2)] == [{"a": 30, "b": 30, "c": 30}] * 2
+        monitor.close()
+
+
+def test_true_histograms_leave_out_what_a_lasting_store_held(tmp_path):
+    """Delays of an earlier life are recorded again for no model; those that come now are, and those of other stores."""
+    path = tmp_path / "labels.db"
+    earlier = Monitor(store=path)
+    delayed(earlier)
+    earlier.close()
+    pipeline, monitor, beside = Pipeline(), Monitor(store=path), Monitor()
+    monitor.add(OpenTelemetryExporter(pipeline.provider, histograms=True))
+    assert delays(pipeline) == {}
+    delayed(monitor, 30)
+    assert delays(pipeline) == {"a": 30, "b": 30, "c": 30}
+    monitor.close()
+    pipeline, monitor = Pipeline(), Monitor(store=path)
+    beside.add(OpenTelemetryExporter(pipeline.provider, histograms=True))
+    delayed(beside)
+    assert delays(pipeline) == {"a": 30, "b": 30, "c": 30}
+    delayed(beside, 30)
+    monitor.add(OpenTelemetryExporter(pipeline.provider, histograms=True))
+    assert delays(pipeline) == {"a": 60, "b": 60, "c": 60}
+    monitor.close()
+    beside.close()
+
+
 def test_slices_give_way_to_the_whole_before_the_limit_of_the_sdk(monkeypatch):
     """An instrument with too many sets of attributes is shown without slices, from then on."""
     monkeypatch.setattr(limits, "SLICED", 8)

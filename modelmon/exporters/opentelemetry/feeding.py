@@ -2,22 +2,26 @@
 
 Each value comes as the middle of its bin, which is within 0.5 % and under the same bounds.
 One collection records at most 20,000 values, which takes it some tenths of a second; the rest waits for the next.
-What a store had counted before the first collection is left out: it may have been shown in an earlier life.
+What a lasting store had counted before it was first read here is left out, of every model: another process, or an
+earlier life, may have shown it. What this process's own memory has counted is its own, and is recorded.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from modelmon.points import CATALOGUE, HistogramValue
+from modelmon.points import CATALOGUE, HistogramValue, points
+from modelmon.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from modelmon.points import Point
     from modelmon.points.instruments import Attributes
 
 MOST: Final = 20_000
-_OF_STORES: Final = frozenset({"modelmon.label.delay"})
-_Bins = dict[float, tuple[float, int]]
+_OF_STORES: Final = "modelmon.label.delay"
+_IN_MEMORY: Final = "memory:"
 
 
 class Feeding:
@@ -32,12 +36,19 @@ class Feeding:
     def renew(self) -> None:
         """Begin anew, as the counts of a forked child do."""
         self._fed: dict[tuple[str, Attributes], dict[float, int]] = {}
-        self._stores: set[str] = set()
+        self._read: set[str] = set()
 
-    def feed(self, points: list[Point]) -> int:
-        """Record what is new, and return how many values are left for the next time."""
+    def feed(self, found: list[Point], snapshot: Snapshot, coarse: Collection[str] = ()) -> int:
+        """Record what is new, and return how many values are left for the next time.
+
+        Args:
+            found: the points of a snapshot.
+            snapshot: what they were read from.
+            coarse: instruments that are shown without slices.
+        """
+        self._leave_out(found, snapshot, coarse)
         left, waiting = MOST, 0
-        for point in points:
+        for point in found:
             if not isinstance(point.value, HistogramValue) or point.value.distribution is None:
                 continue
             recorded, behind = self._feed(point, point.value.distribution.bins, left)
@@ -45,13 +56,22 @@ class Feeding:
             waiting += behind
         return waiting
 
+    def _leave_out(self, found: list[Point], snapshot: Snapshot, coarse: Collection[str]) -> None:
+        """Take for recorded what a lasting store had counted when it is read here for the first time."""
+        lasting = {part.origin: part for part in snapshot.parts if part.kind == "store"}
+        lasting = {origin: part for origin, part in lasting.items() if not origin.startswith(_IN_MEMORY)}
+        new = tuple(part for origin, part in lasting.items() if origin not in self._read)
+        self._read.update(lasting)
+        if not new:
+            return
+        whole = _bins(found)
+        for key, held in _bins(points(Snapshot(new), slices=_OF_STORES not in coarse)).items():
+            fed, all_of_it = self._fed.get(key, {}), whole.get(key, {})
+            others = {upto: min(fed.get(upto, 0), n - held.get(upto, 0)) for upto, n in all_of_it.items()}
+            self._fed[key] = {upto: n + held.get(upto, 0) for upto, n in others.items()}
+
     def _feed(self, point: Point, bins: list[tuple[float, float, int]], most: int) -> tuple[int, int]:
-        key = (point.name, point.attributes)
-        fed = self._fed.get(key)
-        if fed is None:
-            first = point.name in _OF_STORES and point.name not in self._stores
-            fed = self._fed[key] = {upto: n for _, upto, n in bins} if first else {}
-            self._stores.add(point.name)
+        fed = self._fed.setdefault((point.name, point.attributes), {})
         instrument, attributes = self._instruments[point.name], dict(point.attributes)
         recorded = behind = 0
         for above, upto, n in bins:
@@ -63,6 +83,15 @@ class Feeding:
             recorded += now
             behind += n - known - now
         return recorded, behind
+
+
+def _bins(found: list[Point]) -> dict[tuple[str, Attributes], dict[float, int]]:
+    """Return what each distribution that a store counts holds in each bin."""
+    return {
+        (point.name, point.attributes): {upto: n for _, upto, n in point.value.distribution.bins}
+        for point in found
+        if point.name == _OF_STORES and isinstance(point.value, HistogramValue) and point.value.distribution is not None
+    }
 
 
 def _histogram(meter: Any, name: str, unit: str, text: str, bounds: tuple[float, ...]) -> Any:

@@ -127,9 +127,10 @@ class Board:
         windows = tuple(dict.fromkeys(window for exporter in exporters for window in exporter.windows))
         with suppressed(), sources[0].section("export"):
             snapshots = [source.snapshot() for source in sources]
-            read = self._limits.read(snapshots[0].merge(*snapshots[1:]), windows)
+            whole = snapshots[0].merge(*snapshots[1:])
+            read = self._limits.read(whole, windows)
             if self._feeding is not None:
-                self._feeding.feed(read)
+                self._feeding.feed(read, whole, self._limits.coarse)
         for source in sources:
             source.succeeded("opentelemetry")
         if self._limits.overflown:
