@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageDraw, ImageFont
 
+from modelmon.exporters.log import one_line
 from modelmon.intervals import proportion
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def _short(n: int) -> str:
 def _fitted(
     draw: ImageDraw.ImageDraw, text: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> str:
-    """Return text cut to a width, in pixels."""
+    """Return text cut to a width, in pixels, and on one line; the width of several could not be told."""
+    text = one_line(text)
     if draw.textlength(text, font) <= width:
         return text
     while text and draw.textlength(text + "…", font) > width:

@@ -243,6 +243,28 @@ def test_pictures_of_any_size() -> None:
     assert (dark == (31, 95, 168)).all(axis=2).sum() > 100
 
 
+def test_line_ends_in_names_fail_no_run(tmp_path: Path) -> None:
+    """Models, versions, classes and slices of several lines, or with other signs that do not print, have all theirs."""
+    own = Monitor()
+
+    @own(model="two\nlines", version="1\r\n2", task=Multiclass(), id="order", attributes=["land"])
+    def classify(order: int, land: str) -> str:
+        return ("red\nblue", "tab\tand\x1b", "line\u2028end")[order % 3]
+
+    for order in range(30):
+        classify(order, ("D\nE", "FR")[order % 2])
+    own.labels(range(30), ["red\nblue"] * 30)
+    own.predictions(range(9), [0.1, 0.9, 0.4] * 3, model="scores\n", task=Binary(positive="a\nb", negative="c"))
+    own.labels(range(9), ["a\nb", "c", "c"] * 3, model="scores\n")
+    exporter = TensorBoardExporter(tmp_path)
+    exporter.export(own.snapshot())
+    exporter.close(1)
+    (model,) = tmp_path.glob("two_lines*/*")
+    (scores,) = tmp_path.glob("scores_*")
+    assert read(model).Tags()["images"] == ["confusion matrix"]
+    assert sorted(read(scores).Tags()["images"]) == ["confusion matrix", "reliability"]
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A real TensorBoard that serves a folder: the folder, and its address."""
