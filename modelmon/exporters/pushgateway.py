@@ -7,7 +7,8 @@ Rules:
 2. A push has one deadline for all of it, however slowly the gateway takes or answers; redirects are not followed.
 3. Where the gateway says that it is busy, or cannot be reached, a push is tried once more, a moment later; anything
    else it says is counted and not tried again before the next period.
-4. A forked child pushes nothing: under the same name its counts would take the place of its parent's.
+4. The gateway overwrites the labels under which is pushed, so attributes of these names are pushed under others.
+5. A forked child pushes nothing: under the same name its counts would take the place of its parent's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import base64
 import os
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -23,15 +25,17 @@ from modelmon.errors import ConfigurationError
 from modelmon.exporters.exposition import CONTENT_TYPES, Exposition
 from modelmon.exporters.listening import is_loopback
 from modelmon.exporters.posting import send, target_of
+from modelmon.exporters.series import apart
 from modelmon.notices import warn
 from modelmon.points import points
 from modelmon.points.attributes import RESERVED
 from modelmon.readers import Periodic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from modelmon.exporters.posting import Target
+    from modelmon.points import Point
     from modelmon.readers import Source
     from modelmon.snapshot import Snapshot
 
@@ -89,7 +93,9 @@ class PushgatewayExporter(Periodic):
         """
         super().__init__(every, self._push, name=_LABEL)
         self._target = target_of(url, cafile=cafile)
-        self._path = "/metrics" + "".join(_pair(*item) for item in _named(job, grouping or {}).items())
+        named = _named(job, grouping or {})
+        self._path = "/metrics" + "".join(_pair(*item) for item in named.items())
+        self._taken = frozenset(named)
         self._headers = {"Content-Type": CONTENT_TYPES["text"], **_authorisation(login, token)}
         secret = login is not None or token is not None
         if secret and not (insecure or self._target.scheme == "https" or is_loopback(self._target.host)):
@@ -137,11 +143,17 @@ class PushgatewayExporter(Periodic):
             OSError: when the gateway cannot be reached.
             RefusedError: when it does not take it.
         """
-        body, end = self._exposition.render(points(snapshot)), time.monotonic() + TIMEOUT_S
+        body, end = self._exposition.render(self._points(snapshot)), time.monotonic() + TIMEOUT_S
         pause = self._try(body, end, last=False)
         if pause is not None:
             time.sleep(pause)
             self._try(body, end, last=True)
+
+    def _points(self, snapshot: Snapshot) -> Iterator[Point]:
+        """Yield the points of a snapshot, none with a label under which is pushed."""
+        for point in points(snapshot):
+            attributes = apart(point.attributes, self._taken)
+            yield point if attributes is point.attributes else replace(point, attributes=attributes)
 
     def _try(self, body: bytes, end: float, *, last: bool) -> float | None:
         """Push once; return None where that is all, else the seconds after which to try again."""

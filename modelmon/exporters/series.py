@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from modelmon.points.attributes import label_name
@@ -29,6 +30,27 @@ def named(name: str, attributes: Attributes) -> Labels:
     for attribute in CATALOGUE[name].attributes:
         given.setdefault(label_name(attribute), "")
     return tuple(sorted(given.items()))
+
+
+@lru_cache(maxsize=32_768)
+def apart(attributes: Attributes, taken: frozenset[str]) -> Attributes:
+    """Return attributes under names that no label in ``taken`` has; those that have one get the prefix ``attr_``.
+
+    >>> apart((("model", "m"), ("job", "x"), ("attr_job", "y")), frozenset({"job"}))
+    (('model', 'm'), ('attr_attr_job', 'x'), ('attr_job', 'y'))
+    """
+    known = {label_name(name) for name, _ in attributes}
+    if known.isdisjoint(taken):
+        return attributes
+    named = []
+    for raw, value in attributes:
+        name = raw
+        if label_name(raw) in taken:
+            while label_name(name) in taken | known:
+                name = f"attr_{name}"
+            known.add(label_name(name))
+        named.append((name, value))
+    return tuple(named)
 
 
 def samples(point: Point) -> Iterator[tuple[str, Labels, float]]:

@@ -21,11 +21,12 @@ from prometheus_client import parser
 from servers import needs
 from small_worlds import WORLDS
 
-from modelmon import notices
+from modelmon import Monitor, Multiclass, notices
 from modelmon.errors import ConfigurationError
 from modelmon.exporters import pushgateway as module
 from modelmon.exporters.encryption import Certificate
 from modelmon.exporters.endpoint import Endpoint
+from modelmon.exporters.exposition import Exposition
 from modelmon.exporters.posting import Answer, AnswerError, send, target_of
 from modelmon.exporters.pushgateway import PushgatewayExporter
 from modelmon.exporters.wire import Response
@@ -144,6 +145,38 @@ def test_the_real_gateway_takes_what_is_pushed(gateway):
     ]
     assert "modelmon_call_duration_seconds" in found
     assert repr(exporter).startswith("<PushgatewayExporter http://127.0.0.1:")
+
+
+@needs(GATEWAY)
+def test_attributes_that_are_called_like_the_labels_of_a_push(gateway):
+    """They are pushed with a prefix, each under a name of its own, and a scrape shows them as they are."""
+    own = Monitor()
+
+    @own(model="m", task=Multiclass(), id="x", attributes=("job", "attr_job", "instance", "team"))
+    def predict(x, job, attr_job, instance, team):
+        return x % 2
+
+    for x in range(12):
+        predict(x, f"j{x % 2}", f"a{x % 3}", f"i{x % 2}", "t")
+    own.labels(range(12), [0] * 12)
+    source = FakeSource(own.snapshot())
+    for grouping in ({}, {"instance": "host-1", "attr_instance": "x"}):
+        exporter = PushgatewayExporter(gateway, "like", grouping=grouping)
+        exporter.attach(source)
+        assert exporter.flush(10)
+        exporter.close(10)
+        assert not source.failures
+        found = [
+            (labels, value) for labels, value in pushed(gateway, job="like", **grouping)["modelmon_calls"] if value
+        ]
+        assert {labels["attr_attr_job"] for labels, _ in found} == {"j0", "j1"}
+        assert {labels["attr_job"] for labels, _ in found} == {"a0", "a1", "a2"}
+        assert {labels["attr_attr_instance" if grouping else "instance"] for labels, _ in found} == {"i0", "i1"}
+        assert {labels["team"] for labels, _ in found} == {"t"}
+        assert sum(value for _, value in found) == 12
+    scraped = Exposition().render(own.snapshot().points()).decode()
+    assert 'job="j0"' in scraped
+    assert "attr_attr" not in scraped
 
 
 @needs(GATEWAY)
