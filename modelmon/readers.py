@@ -12,7 +12,8 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modelmon.errors import ConfigurationError
 from modelmon.exiting import at_exit, ending
@@ -71,8 +72,9 @@ class Periodic:
         """Prepare; the first export comes one period after the reader was attached.
 
         Raises:
-            ConfigurationError: when the period is not a positive span of time.
+            ConfigurationError: when the period is not a positive span of time, or the function is async.
         """
+        refuse_async(export)
         period = read_span(seconds, "every")
         if period <= 0:
             msg = f"every={seconds!r} must be more than zero seconds"
@@ -144,6 +146,30 @@ def every(seconds: float | str, function: Callable[[Snapshot], object]) -> Perio
     """Make an exporter of any function of a ``Snapshot``: it is called every ``seconds`` on a thread of its own.
 
     Raises:
-        ConfigurationError: when the period is not a positive span of time.
+        ConfigurationError: when the period is not a positive span of time, or the function is async.
     """
     return Periodic(seconds, function)
+
+
+def refuse_async(function: Any, where: str = "") -> None:
+    """Refuse what nobody would await: an ``async def``, be it a method, in a ``partial`` or an object's ``__call__``.
+
+    Args:
+        function: what is to be called on a thread of ours.
+        where: how the message begins.
+
+    Raises:
+        ConfigurationError: when it is one.
+    """
+    import inspect  # noqa: PLC0415  (it is heavy, and whoever only watches calls has no reader)
+
+    while isinstance(function, partial):
+        function = function.func
+    tests = inspect.iscoroutinefunction, inspect.isasyncgenfunction
+    if any(test(one) for test in tests for one in (function, type(function).__call__)):
+        name = getattr(function, "__name__", type(function).__name__)
+        msg = (
+            f"{where}{name} is async, and it would never run: it is called on a thread that has no loop; give a plain "
+            "function, which may call asyncio.run_coroutine_threadsafe(coroutine, loop) to hand work to a loop"
+        )
+        raise ConfigurationError(msg)

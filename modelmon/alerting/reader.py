@@ -13,7 +13,7 @@ from modelmon.errors import ConfigurationError
 from modelmon.exiting import at_exit
 from modelmon.forking import renew_in_child
 from modelmon.notices import warn
-from modelmon.readers import Periodic
+from modelmon.readers import Periodic, refuse_async
 from modelmon.rules import Objective, Rule
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Alerts(Periodic):
             states: a change to one of these is told; ``"pending"`` and ``"inactive"`` may be added.
 
         Raises:
-            ConfigurationError: when these are no rules, two have one name, or a notifier cannot be called.
+            ConfigurationError: when these are no rules, two have one name, or a notifier cannot be called or is async.
         """
         super().__init__(every, self.take, name="alerts")
         self.rules = checked_rules(rules)
@@ -195,4 +195,6 @@ def _notifiers(notify: Any) -> list[Notifier]:
                 f"notify={notifier!r} cannot be called: give a function of an Alert, Webhook(...) or Alertmanager(...)"
             )
             raise ConfigurationError(msg)
+        for function in (notifier, getattr(notifier, "refresh", None)):
+            refuse_async(function, "notify=: ")
     return found

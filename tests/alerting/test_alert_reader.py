@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 from fake_sources import FakeSource
@@ -71,6 +72,33 @@ def test_other_changes_are_told_on_request():
     program.run()
     assert [one.state for one in told] == ["pending", "inactive"]
     program.monitor.close()
+
+
+async def page(alert, severity="page"):
+    """Do nothing."""
+
+
+class Pager:
+    """A notifier whose second method would have to be awaited."""
+
+    every = 60
+
+    def __call__(self, alert):
+        """Do nothing."""
+
+    async def refresh(self, firing):
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    "notify",
+    [page, [print, page], partial(page, severity="x"), Pager()],
+    ids=["function", "among others", "partial", "refresh"],
+)
+def test_notifiers_that_would_have_to_be_awaited_are_refused(notify):
+    """They would never run, and what they were told would count as delivered."""
+    with pytest.raises(ConfigurationError, match=r"^notify=: \w+ is async.*run_coroutine_threadsafe"):
+        Alerts(Rule("errors", "errors", above=0, window=15), notify=notify)
 
 
 def test_one_notifier_that_hangs_holds_up_no_other_and_no_evaluation():

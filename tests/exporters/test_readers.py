@@ -8,14 +8,16 @@ import sys
 import textwrap
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from fake_sources import FakeSource
 
 from modelmon import notices
 from modelmon.errors import ConfigurationError
-from modelmon.readers import every
+from modelmon.readers import Periodic, every
 from modelmon.ticking import Ticker, following
 
 
@@ -60,6 +62,62 @@ def test_a_nudge_runs_the_action_soon_and_waits_for_nothing():
         waiter.join(5)
     assert ran.count(True) == len(ran)
     assert ticker.stop(5)
+
+
+class Asynchronous:
+    """Objects and methods that would have to be awaited."""
+
+    async def __call__(self, seen, more=None):
+        """Do nothing."""
+
+    async def export(self, seen):
+        """Do nothing."""
+
+    async def items(self, seen):
+        """Yield once."""
+        yield seen
+
+
+async def fetch(seen, more=None):
+    """Do nothing."""
+
+
+ASYNC = {
+    "function": fetch,
+    "generator": Asynchronous().items,
+    "method": Asynchronous().export,
+    "object": Asynchronous(),
+    "partial": partial(fetch, more=1),
+    "partial of an object": partial(partial(Asynchronous(), more=1)),
+    "mock": AsyncMock(),
+}
+
+
+@pytest.mark.parametrize("function", ASYNC.values(), ids=ASYNC)
+def test_what_would_have_to_be_awaited_is_refused(function):
+    """It would never run and count as a success; the message says what to give instead."""
+    with pytest.raises(ConfigurationError, match=r"is async.*give a plain function.*run_coroutine_threadsafe"):
+        every("1h", function)
+
+
+def test_an_exporter_whose_export_is_async_is_refused():
+    """A class of somebody's own is refused when it is made."""
+
+    class Lines(Periodic):
+        def __init__(self):
+            super().__init__(60, self.export, name="lines")
+
+        async def export(self, snapshot):
+            """Do nothing."""
+
+    with pytest.raises(ConfigurationError, match=r"^export is async"):
+        Lines()
+
+
+def test_plain_functions_of_every_form_are_taken():
+    """Nothing but what would have to be awaited is refused: objects, methods, mocks, classes and built-in functions."""
+    for function in (print, [].append, partial(print, end=""), Mock(), str, lambda _: None):
+        every("1h", function)
 
 
 def test_no_thread_before_attaching():
@@ -214,7 +272,7 @@ def test_a_forked_child_can_start_again():
         warnings.simplefilter("ignore", DeprecationWarning)
         sys.path.insert(0, sys.argv[1])
         from fake_sources import FakeSource
-        from modelmon.readers import every
+        from modelmon.readers import Periodic, every
         seen = []
         reader = every("1h", seen.append)
         reader.attach(FakeSource("parent"))
