@@ -74,6 +74,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     from modelmon.rules import prometheus, windows  # noqa: PLC0415  (numpy loads when there is something to do)
+    from modelmon.rules.gauges import by_class  # noqa: PLC0415
 
     rules = [] if chosen.file is None else load(chosen.file)
     arrivals = None if chosen.no_quality else (["1h"] if chosen.arrivals is None else _each(chosen.arrivals))
@@ -89,6 +90,8 @@ def _run(chosen: argparse.Namespace) -> int:
             Path(chosen.output).write_text(text, "utf-8")
     if needed := windows(rules):
         _say(f"rules about quality read windows that an exporter must show: PrometheusExporter(windows={needed!r})")
+    if named := [rule.name for rule in rules if by_class(rule)]:
+        _say(f"models of more than 32 classes export no quality by class, as these rules read it: {', '.join(named)}")
     return DONE
 
 

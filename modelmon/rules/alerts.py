@@ -16,7 +16,8 @@ from modelmon.identity import attribute_text
 from modelmon.points import CATALOGUE
 from modelmon.points.attributes import safe_text
 from modelmon.points.families import family_of, number
-from modelmon.rules.gauges import quality_conditions
+from modelmon.rules.classes import spellings
+from modelmon.rules.gauges import quality_conditions, scope_of
 from modelmon.rules.objective import Objective
 from modelmon.rules.promql import at_least, beyond, series, wilson
 from modelmon.rules.recorded import Alerting, literal, plain, span
@@ -73,17 +74,11 @@ def _conditions(rule: Rule, gains: Gains) -> Iterator[str]:
         yield beyond(f"{add} by ({', '.join(gains.by)}) ({inner})", rule.side, rule.threshold)
 
 
-def _scope(rule: Rule | Objective) -> Pairs:
-    """Return what every series must have that the rule is about."""
-    given = (("model", rule.model), ("version", rule.version))
-    return tuple((name, value) for name, value in given if value is not None)
-
-
 def _own(rule: Rule) -> Pairs:
     """Return that, and what narrows the rule."""
     subject = rule.subject
     narrowed = () if rule.of is None else ((subject.narrowed, _text(rule.of)),)
-    return (*_scope(rule), *subject.where, *narrowed, *rule.where)
+    return (*scope_of(rule), *subject.where, *narrowed, *rule.where)
 
 
 def _text(value: Any) -> str:
@@ -106,21 +101,30 @@ def _spread(rule: Rule, gains: Gains) -> Iterator[str]:
 def _count(rule: Rule, gains: Gains) -> Iterator[str]:
     """Yield conditions on how much a count grew."""
     point, window = rule.subject.point, rule.window
-    part = gains.sum(point, _own(rule), window)
+    part = _part(rule, gains)
     if rule.side == "above":
         yield beyond(part, rule.side, rule.threshold)
         return
     # nothing at all is little too; but too little is only said of a window that was watched from its start
-    then = f"{series(family_of(point).sample, _scope(rule))} offset {span(window)}"
+    then = f"{series(family_of(point).sample, scope_of(rule))} offset {span(window)}"
     before = f"group by ({', '.join(gains.by)}) ({then})"
     yield beyond(f"({part}\nor 0 * {before})", rule.side, rule.threshold)
     yield before
 
 
+def _part(rule: Rule, gains: Gains) -> str:
+    """Return how much the count of a rule grew; of two ways to write a class, the one that the model has."""
+    point, window = rule.subject.point, rule.window
+    if rule.of is None or rule.subject.narrowed != "predicted":
+        return gains.sum(point, _own(rule), window)
+    parts = [gains.sum(point, (*scope_of(rule), ("predicted", text)), window) for text in spellings(rule.of)]
+    return parts[0] if len(parts) == 1 else f"({' or '.join(parts)})"
+
+
 def _ratio(rule: Rule, per: Subject, gains: Gains) -> Iterator[str]:
     """Yield conditions on the share that one count has of another."""
-    whole = gains.sum(per.point, (*_scope(rule), *per.where), rule.window)
-    part = gains.sum(rule.subject.point, _own(rule), rule.window)
+    whole = gains.sum(per.point, (*scope_of(rule), *per.where), rule.window)
+    part = _part(rule, gains)
     if rule.side == "below":  # what never came is no series
         part = f"({part} or 0 * {whole})"
     value = f"{part}\n/ ({whole} > 0)"
@@ -147,7 +151,7 @@ def _burning(objective: Objective, burn: Burn, gains: Gains) -> Alerting:
 def _all(objective: Objective, window: float, gains: Gains) -> str:
     subject = objective.subject
     part = "_count" if subject.kind == "histogram" else ""
-    return gains.sum(subject.point, (*_scope(objective), *subject.where), window, part=part)
+    return gains.sum(subject.point, (*scope_of(objective), *subject.where), window, part=part)
 
 
 def _bad_share(objective: Objective, window: float, gains: Gains) -> str:
@@ -157,7 +161,7 @@ def _bad_share(objective: Objective, window: float, gains: Gains) -> str:
         ConfigurationError: when the bounds of the distribution do not tell which are bad.
     """
     subject, whole = objective.subject, _all(objective, window, gains)
-    own = (*_scope(objective), *subject.where)
+    own = (*scope_of(objective), *subject.where)
     if subject.kind != "histogram":
         return f"{gains.sum(subject.point, (*own, *objective.bad), window)}\n/ ({whole} > 0)"
     bound = number(float(objective.within or 0.0))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import ConfigurationError
-from modelmon.identity import Missing, canonical_class, class_text
+from modelmon.points import CATALOGUE
 from modelmon.points.attributes import safe_text
 from modelmon.points.families import escape, family_of, number
 from modelmon.points.qualities import AVERAGES, RATIOS, SCALARS
+from modelmon.points.sheets import CELL_CLASSES
+from modelmon.rules.classes import known, spellings, too_many
 from modelmon.rules.objective import Objective
 from modelmon.rules.promql import at_least, beyond, wilson
 from modelmon.rules.recorded import UNITS, Alerting, plain, span
@@ -17,13 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from modelmon.rules.rule import Rule
+    from modelmon.rules.subjects import Pairs
 
 _SHOWN: Final = 0.95
 """The confidence of the intervals that are exported."""
 _PROPORTIONS: Final = frozenset({"accuracy", "precision", "recall", "coverage"})
 """Those whose interval is worked out from the value and its support alone, whatever the confidence."""
+_NAMES: Final = ("metric", "average", "class")
+_APART: Final = ", ".join((*_NAMES, "window", *CATALOGUE["modelmon.confusion"].attributes))
+"""What gauges of quality and counters of classes do not share."""
 _PROCESS: Final = "instance, pod"
 _PATIENCE_S: Final = 900.0
+_SILENT: Final = "modelmon rules without numbers"
 
 
 def windows(rules: Iterable[Rule | Objective]) -> tuple[str, ...]:
@@ -34,6 +41,11 @@ def windows(rules: Iterable[Rule | Objective]) -> tuple[str, ...]:
     ('1d:mature',)
     """
     return tuple(dict.fromkeys(window_text(rule) for rule in rules if rule.subject.sort == "quality"))  # type: ignore[arg-type]
+
+
+def by_class(rule: Rule | Objective) -> bool:
+    """Return whether a rule is about the quality of one class, which only models of up to 32 classes export."""
+    return not isinstance(rule, Objective) and rule.subject.sort == "quality" and rule.of is not None
 
 
 def window_text(rule: Rule) -> str:
@@ -49,37 +61,68 @@ def quality_conditions(rule: Rule) -> str:
     Raises:
         ConfigurationError: when it is not among the points.
     """
-    conditions = "\nand ".join(_conditions(rule))
+    texts = ("",) if rule.of is None else spellings(rule.of)
+    conditions = "\nor ".join("\nand ".join(_conditions(rule, text)) for text in texts)
+    if len(texts) > 1:  # the second way to write a class counts where the model does not write it in the first
+        conditions += f"\nunless ignoring ({_APART}) {known(scope_of(rule), texts[0])}"
     return f"{'max' if rule.side == 'above' else 'min'} without ({_PROCESS}) (\n{conditions}\n)"
 
 
 def watch(rules: Iterable[Rule | Objective], by: Sequence[str]) -> Iterator[Alerting]:
-    """Yield alerts that tell where no exporter shows a window that rules read, so that none is silent for ever.
+    """Yield alerts that tell where no exporter shows what rules read, so that none is silent for ever.
 
-    One is written for each window and scope, and labelled with both: a server takes none twice with the same labels.
+    One is written for each window, or class, and scope, and labelled with both: a server takes none twice with the same
+    labels.
     """
+    told = tuple(rules)
+    yield from _unshown(told, by)
+    yield from _crowded(told, by)
+
+
+def _unshown(rules: Iterable[Rule | Objective], by: Sequence[str]) -> Iterator[Alerting]:
+    """Yield alerts about windows that no exporter was told to show."""
     asked: dict[tuple[str, str, tuple[tuple[str, str], ...]], list[str]] = {}
     there = {}
     for rule in rules:
         if rule.subject.sort == "quality" and not isinstance(rule, Objective):
             shown = _read("modelmon.quality.support", rule, ("coverage", "", ""))
-            scope = (("model", rule.model), ("version", rule.version))
-            about = tuple((name, safe_text(value)) for name, value in scope if value is not None)
+            about = _labels(scope_of(rule))
             asked.setdefault((window_text(rule), shown, about), []).append(rule.name)
             there[shown] = _read("modelmon.quality.support", rule, ("coverage", "", ""), 'window="total"')
     for (window, shown, about), names in asked.items():
         group = f"group by ({', '.join(by)})"
-        said = f"no exporter shows window {window} to the rules {', '.join(names)}: give it windows=({window!r},)"
-        notes = (("summary", plain(safe_text(said))),)
+        said = f"no exporter shows window {window} to the rules {_listed(names)}: give it windows=({window!r},)"
+        notes = (("summary", plain(said)),)
         labels = (*about, ("severity", "warning"), ("window", window))
         expr = f"{group} ({there[shown]})\nunless {group} ({shown})"
-        yield Alerting("modelmon rules without numbers", expr, _PATIENCE_S, labels, notes)
+        yield Alerting(_SILENT, expr, _PATIENCE_S, labels, notes)
 
 
-def _conditions(rule: Rule) -> Iterator[str]:
-    """Yield what must hold; the first gives the number that people are told."""
-    own = _read("modelmon.quality", rule, _narrowed(rule))
-    rows = _read("modelmon.quality.support", rule, _narrowed(rule))
+def _crowded(rules: Iterable[Rule | Objective], by: Sequence[str]) -> Iterator[Alerting]:
+    """Yield alerts about classes of models that have too many to export the quality of each."""
+    asked: dict[tuple[Pairs, str], list[str]] = {}
+    for rule in rules:
+        if not isinstance(rule, Objective) and by_class(rule):
+            asked.setdefault((scope_of(rule), spellings(rule.of)[-1]), []).append(rule.name)
+    for (scope, text), names in asked.items():
+        said = f"no quality by class is exported of more than {CELL_CLASSES} classes, to the rules {_listed(names)}"
+        labels = _labels((*scope, ("severity", "warning"), ("class", text)))
+        expr = f"group by ({', '.join(by)}) (\n{too_many(scope, text)}\n)"
+        yield Alerting(_SILENT, expr, _PATIENCE_S, labels, (("summary", plain(said)),))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(safe_text, names))
+
+
+def _labels(pairs: Pairs) -> Pairs:
+    return tuple((name, plain(safe_text(value))) for name, value in pairs)
+
+
+def _conditions(rule: Rule, text: str) -> Iterator[str]:
+    """Yield what must hold of a class with this text; the first gives the number that people are told."""
+    narrowed = _narrowed(rule, text)
+    own, rows = (_read(point, rule, narrowed) for point in ("modelmon.quality", "modelmon.quality.support"))
     coverage = _read("modelmon.label.coverage", rule)
     if rule.metric == "coverage":  # which has no metric among its labels, as its rows have
         own, rows = coverage, f"sum without (metric) ({rows})"
@@ -87,14 +130,14 @@ def _conditions(rule: Rule) -> Iterator[str]:
         yield beyond(own, rule.side, rule.threshold)
     else:
         yield own
-        yield beyond(_end(rule, own, rows), rule.side, rule.threshold)
+        yield beyond(_end(rule, own, rows, narrowed), rule.side, rule.threshold)
     if rule.min_support:
         yield at_least(rows, rule.min_support)
     if rule.min_coverage:
         yield f"ignoring (metric, average, class) {coverage} >= {number(rule.min_coverage)}"
 
 
-def _end(rule: Rule, value: str, rows: str) -> str:
+def _end(rule: Rule, value: str, rows: str, narrowed: tuple[str, ...]) -> str:
     """Return the end of the interval that lies nearest to the threshold.
 
     Raises:
@@ -102,14 +145,14 @@ def _end(rule: Rule, value: str, rows: str) -> str:
     """
     end = "low" if rule.side == "above" else "high"
     if rule.confidence == _SHOWN and rule.metric != "coverage":
-        return _read(f"modelmon.quality.{end}", rule, _narrowed(rule))
+        return _read(f"modelmon.quality.{end}", rule, narrowed)
     if rule.metric in _PROPORTIONS and rule.average in {None, "micro"}:
         return f"({wilson(f'({value} * {rows})', rows, rule.confidence or _SHOWN, end)})"
     msg = f"confidence={rule.confidence}: of {rule.metric} only the interval of {_SHOWN:.0%} is exported"
     raise ConfigurationError(msg)
 
 
-def _narrowed(rule: Rule) -> tuple[str, str, str]:
+def _narrowed(rule: Rule, text: str) -> tuple[str, str, str]:
     """Return metric, average and class as its gauge has them.
 
     Raises:
@@ -123,18 +166,23 @@ def _narrowed(rule: Rule) -> tuple[str, str, str]:
     if not whole and rule.of is None and rule.average is None:
         msg = f"{rule.metric} means another number for each task here: say of= or average="
         raise ConfigurationError(msg)
-    value = None if rule.of is None else canonical_class(rule.of)
-    return rule.metric, rule.average or "", "" if value is None or isinstance(value, Missing) else class_text(value)
+    return rule.metric, rule.average or "", text
 
 
 def _read(point: str, rule: Rule, narrowed: tuple[str, ...] = (), window: str = "") -> str:
     """Return the series of a gauge in the rule's window, however an exporter was told to call that."""
-    names = ("metric", "average", "class") if narrowed else ()
-    given = (("model", rule.model), ("version", rule.version), *zip(names, narrowed, strict=True))
-    inner = [f'{name}="{escape(safe_text(value))}"' for name, value in given if value is not None]
+    names = _NAMES if narrowed else ()
+    given = (*scope_of(rule), *zip(names, narrowed, strict=True))
+    inner = [f'{name}="{escape(safe_text(value))}"' for name, value in given]
     age = "" if rule.mature is False else ":mature" if rule.mature is True else f":({_alike(rule.mature)})"
     inner.append(window or f'window=~"({_alike(rule.window)}){age}"')
     return f"{family_of(point).sample}{{{', '.join(inner)}}}"
+
+
+def scope_of(rule: Rule | Objective) -> Pairs:
+    """Return what every series must have that the rule is about."""
+    given = (("model", rule.model), ("version", rule.version))
+    return tuple((name, value) for name, value in given if value is not None)
 
 
 def _alike(seconds: float) -> str:

@@ -165,5 +165,6 @@ def test_alerts_of_one_window_and_several_models_differ(tmp_path):
         Rule("any", "accuracy", below=0.5),
     ]
     text = prometheus(rules, arrivals=None)
-    assert text.count("modelmon rules without numbers") == 4
+    assert text.count("no exporter shows window") == 4
+    assert text.count("no quality by class is exported") == 2
     assert "duplicate" not in promtool.check(tmp_path, text)
