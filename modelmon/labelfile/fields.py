@@ -1,7 +1,8 @@
 """Fields of the side file: what a row said, as text that means the same when it is delivered again.
 
-What a field of CSV cannot hold (a label of several parts, an id that is none, a label that is taken back) stands as a
-line of JSON in the field ``record``, which a file of JSON lines may hold as it is.
+A row that CSV cannot say (a label of several parts, an id that is none, a label that is taken back, or one for a model)
+stands as a line of JSON in the field ``record``, which a file of JSON lines may hold as it is.
+Its other fields are empty: a part of it, delivered without the rest, would reach more than the row did.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ def fields(said: Mapping[str, Any]) -> dict[str, str]:
     >>> fields({"id": 17, "label": b"ok", "at": None})
     {'id': '17', 'label': 'ok', 'at': ''}
     >>> fields({"id": "a", "label": {"cat"}})
-    {'id': 'a', 'label': '', 'record': '{"id": "a", "label": ["cat"]}'}
+    {'record': '{"id": "a", "label": ["cat"]}'}
     """
     given = {name: value for name, value in said.items() if value is not None}
     found = {name: _FIELDS[name](value) for name, value in said.items() if name in _FIELDS}
     if None in found.values() or any(name in given for name in _BESIDES):
         record = {name: _JSON.get(name, _json)(value) for name, value in given.items()}
-        found["record"] = json.dumps(record)[:_LONGEST_RECORD]
+        return {"record": json.dumps(record)[:_LONGEST_RECORD]}
     return {name: text or "" for name, text in found.items()}
 
 
@@ -45,7 +46,7 @@ def _id(value: Any) -> str | None:
 
 def _label(value: Any) -> str | None:
     if type(value) is str:
-        return _text(value)
+        return _text(value) if len(value) <= _LONGEST else None  # of any length it is a class, and cut another one
     known = canonical_class(value)
     if isinstance(known, Missing):
         return "" if known is Missing.MISSING else None

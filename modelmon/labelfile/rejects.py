@@ -49,7 +49,7 @@ class Rejects:
         if new:
             self.path.touch(mode=0o600)  # ids and labels are nobody else's business
         with self.path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = csv.writer(file, lineterminator="\r\n")  # which has it quote fields that hold either
             if new:
                 writer.writerow(HEADER)
             writer.writerows(rows)

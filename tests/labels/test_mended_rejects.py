@@ -59,7 +59,7 @@ def test_mended_rows_reach_the_predictions_of_their_ids(name: str, tmp_path: Pat
 
 
 def test_labels_of_many_parts_are_delivered_again_as_json_lines(tmp_path: Path) -> None:
-    """CSV has no place for them: the field stays empty, and the record is a line of JSON."""
+    """CSV has no place for them: the fields stay empty, and the record is a line of JSON."""
     url, file = f"sqlite://{tmp_path}/labels.db", tmp_path / "labels.parquet"
     own = Monitor(store=url, gpu=False)
     own.predictions(UUIDS, [["a"], ["b"]], model="m", version="1", task=Multilabel(("a", "b")))
@@ -68,7 +68,7 @@ def test_labels_of_many_parts_are_delivered_again_as_json_lines(tmp_path: Path) 
     pq.write_table(pa.table({"id": ids, "label": pa.array([["a"], ["a", "B"]])}), file)
     assert main(["label", str(file), "--store", url, "--no-progress"]) == 3
     (row,) = rejected(file)
-    assert (row["id"], row["label"]) == (str(UUIDS[1]), "")
+    assert (row["id"], row["label"]) == ("", "")
     assert json.loads(row["record"]) == {"id": str(UUIDS[1]), "label": ["B", "a"]}
     mended = tmp_path / "mended.jsonl"
     mended.write_text(row["record"].replace("B", "b") + "\n", "utf-8")
@@ -108,9 +108,45 @@ def test_plain_rows_need_no_record(said: dict[str, Any], expected: dict[str, str
         ({"id": 1, "label": {b"a", 2}}, {"id": 1, "label": ["a", 2]}),
         ({"id": "a", "retract": True}, {"id": "a", "retract": True}),
         ({"id": "a", "label": "x", "model": "m"}, {"id": "a", "label": "x", "model": "m"}),
+        ({"id": "a", "label": "x", "rev": "1\0"}, {"id": "a", "label": "x", "rev": "1\0"}),
+        ({"id": "a", "label": "x" * 1001}, {"id": "a", "label": "x" * 1001}),
     ],
     ids=lambda given: ascii(sorted(given)),  # not the values: a set shows its own in any order
 )
 def test_what_csv_cannot_hold_stands_in_the_record(said: dict[str, Any], record: dict[str, Any]) -> None:
-    """It is a line of JSON, and nothing in it turns into an id or a label that it was not."""
-    assert json.loads(fields(said)["record"]) == record
+    """It is a line of JSON, and nothing in it turns into an id or a label that it was not; nothing else is said."""
+    found = fields(said)
+    assert json.loads(found["record"]) == record
+    assert [*found] == ["record"]
+
+
+def test_a_label_for_one_version_is_never_mended_into_one_for_all(tmp_path: Path) -> None:
+    """Model and version stand in the record alone, so the row of CSV reaches nobody, whatever is mended in it."""
+    url, file = f"sqlite://{tmp_path}/labels.db", tmp_path / "labels.jsonl"
+    own = Monitor(store=url, gpu=False)
+    for version in ("champion", "challenger"):
+        own.predictions(["o1", "o2"], ["y", "n"], model="mc", version=version, task=Multiclass(("y", "n")))
+    own.close()
+    named = {"model": "mc", "version": "challenger"}
+    rows = [{"id": "o1", "label": "Y", **named}, {"id": "o2", "retract": True, "at": "nonsense", **named}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert main(["label", str(file), "--store", url, "--no-progress"]) == 3
+    found = rejected(file)
+    assert [(row["id"], row["label"], row["at"], row["rev"]) for row in found] == [("", "", "", "")] * 2
+    assert [json.loads(row["record"]) for row in found] == rows
+    side, mended = tmp_path / "labels.jsonl.rejects.csv", tmp_path / "mended.jsonl"
+    side.write_text(side.read_text("utf-8").replace("Y", "y"), "utf-8")
+    assert main(["label", str(side), "--store", url, "--no-progress"]) == 3
+    mended.write_text(found[0]["record"].replace("Y", "y") + "\n", "utf-8")
+    assert main(["label", str(mended), "--store", url, "--no-progress"]) == 0
+    with LabelClient(url) as client:
+        known = client.snapshot()
+        assert (known["mc", "champion"].labelled, known["mc", "challenger"].labelled) == (0, 1)
+
+
+def test_a_carriage_return_in_a_row_stays_in_its_field(tmp_path: Path) -> None:
+    """What is read back is what was written; a row is not cut in two."""
+    url, file = f"sqlite://{tmp_path}/labels.db", tmp_path / "labels.jsonl"
+    file.write_text(json.dumps({"id": "x\ry", "label": "y", "at": "nonsense"}), "utf-8")
+    assert main(["label", str(file), "--store", url, "--no-progress"]) == 3
+    assert [(row["id"], row["at"]) for row in rejected(file)] == [("x\ry", "nonsense")]
