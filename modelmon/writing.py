@@ -15,6 +15,7 @@ from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from modelmon.errors import BusyError, ConfigurationError, InvariantError, ModelmonError, StoreError
+from modelmon.faults import is_signalled
 from modelmon.forking import load
 from modelmon.notices import warn
 from modelmon.pausing import Backoff
@@ -164,6 +165,8 @@ class Writing:
                 if kind_of(error) != "unreadable" or not self._struck(error):
                     raise
             except Exception as error:
+                if is_signalled(error):
+                    raise
                 if not self._struck(error):
                     msg = f"the store failed with {type(error).__name__}"
                     raise StoreError(msg) from error
@@ -204,13 +207,13 @@ class Writing:
             result = act()
         except BusyError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) or is_signalled(error):  # of a signal handler, which struck anywhere
+                getattr(self.store, "interrupted", bool)()
+                raise
             if not isinstance(error, InvariantError):
                 self.counts.failed(kind_of(error))
             self._cause = told(error)
-            raise
-        except BaseException:  # of a signal handler, which struck anywhere
-            getattr(self.store, "interrupted", bool)()
             raise
         finally:
             self._asked_at = None

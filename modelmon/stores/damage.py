@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from modelmon.errors import ModelmonError, StoreError
+from modelmon.faults import is_signalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,8 @@ def told(what: str, kind: str = "unreadable") -> Iterator[None]:
     except (ModelmonError, MemoryError):
         raise
     except Exception as error:
+        if is_signalled(error):  # a handler struck amid it: nothing says that anything is wrong with what was read
+            raise
         msg = f"{what} cannot be read ({type(error).__name__}): restore the store from a backup, or begin a new one"
         raise DamageError(msg, kind=kind) from error
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelmon.errors import BusyError, ConfigurationError, StoreError
+from modelmon.errors import BusyError, ConfigurationError, ModelmonError, StoreError
 from modelmon.forking import renew_in_child
 from modelmon.notices import warn
 from modelmon.stores import batches, upkeep
@@ -102,7 +102,9 @@ class DatabaseStore:
         """Leave nothing under way, and read anew what is known of the store: a signal struck amid a call."""
         with self._lock:
             self._session.forget()
-            getattr(self._database, "interrupted", self._database.abandon)()
+            self._reading.forget()
+            # a connection may have an answer under way that nobody waits for any more
+            getattr(self._database, "interrupted", self._database.close)()
 
     def open(self, settings: JoinSettings | None, clock: Clock) -> None:
         """Begin; nothing is connected before the first use.
@@ -245,7 +247,13 @@ class DatabaseStore:
             msg = "modelmon was interrupted in this thread (signal handler, finaliser); use the store from normal code"
             raise BusyError(msg)
         with self._lock:
-            yield
+            try:
+                yield
+            except ModelmonError:  # told by whoever knows what it left
+                raise
+            except BaseException:  # a signal's, usually, which struck anywhere
+                self.interrupted()
+                raise
 
     def _sweep(self) -> None:
         self._swept = time.monotonic()

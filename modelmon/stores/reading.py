@@ -16,6 +16,7 @@ from modelmon.stores.damage import DamageError, condemn, told
 from modelmon.stores.documents import load
 from modelmon.stores.holdings import Holdings
 from modelmon.stores.laws import check
+from modelmon.stores.limits import in_force
 from modelmon.stores.states import EARLY, REMEMBERED, STATES
 from modelmon.stores.tails import Tails
 
@@ -66,7 +67,7 @@ class Reading:
                 window=settings.window,
                 series=books.series(head.now),
                 counts=books.counts,
-                gauges={"sample_rate": head.rate or settings.sample_rate, "documents": float(head.documents)},
+                gauges={"sample_rate": in_force(head.rate, settings), "documents": float(head.documents)},
             )
         self._catalogue.release()
         return part
@@ -77,12 +78,16 @@ class Reading:
             head, books = self._read(settings)
             pages = books.changed(head.now) if books.journal > books.folded else {}
         if books.journal > books.folded:
+            self._books = None  # and so they stay where nobody knows what became of the pages
             if self._database.fold(pages, books.journal, books.folded):
                 books.written()
                 books.folded = books.journal
-            else:
-                self._books = None
+                self._books = books
         self._catalogue.release()
+
+    def forget(self) -> None:
+        """Forget what was read; it is read anew."""
+        self._origin, self._books = "", None
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -92,7 +97,7 @@ class Reading:
             with told("what is counted", kind="corrupt"):
                 yield
         except DamageError as error:
-            self._origin, self._books = "", None
+            self.forget()
             if whole:
                 condemn(self._database, error)
             raise

@@ -126,6 +126,7 @@ class SQLiteDatabase(Beside):
     def interrupted(self) -> None:
         """End a transaction of which nobody knows how far it came, since a signal struck amid it."""
         self._head = None
+        self._log.forget()
         self._access.free()
 
     @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from modelmon.faults import is_signalled
 from modelmon.stores.sqlite.recents import Mark, Recents
 from modelmon.stores.sqlite.segments import packed
 
@@ -69,6 +70,8 @@ class Log:
         try:
             self._recents.follow(origin, mark, read)
         except (TypeError, ValueError, struct.error) as error:
+            if is_signalled(error):
+                raise
             message = "a segment is malformed"
             raise sqlite3.DatabaseError(message) from error
 
