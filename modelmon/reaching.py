@@ -261,6 +261,8 @@ class Reaching:
         part = self.process.part(self.now(), self.seating.started(), own, self.troubles.failures, gauges)
         for what, nanoseconds in self.spending.totals().items():
             part.counts.counts("self:overhead").add((what,), nanoseconds)
+        for (name, key), n in self.troubles.arrivals():
+            part.counts.counts(name).add(key, n)
         if delivery is not None:
             part.counts.merge(delivery.counts.read())
             part.counts.counts("store_spooled").add((), delivery.spool.rows)

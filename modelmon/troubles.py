@@ -1,8 +1,12 @@
-"""The library's own troubles: what was dropped or went wrong, counted, and said once the recorder's lock is free."""
+"""The library's own troubles: what was dropped or went wrong, counted, and said once the recorder's lock is free.
+
+With them stands what came in over HTTP, which an event loop counts and so must not wait for that lock.
+"""
 
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from modelmon.callcounts import SeriesCounts
     from modelmon.parts import SeriesKey
 
+    Arrival = tuple[str, tuple[str, ...]]
+
 
 class Troubles:
     """Count troubles and failed exports, and hold the notices to be said; used with the recorder's lock held.
@@ -26,11 +32,12 @@ class Troubles:
         issued: to be called for each receipt, by any thread.
     """
 
-    __slots__ = ("_notices", "_own", "_receipts", "failures", "issued", "successes")
+    __slots__ = ("_arrived", "_notices", "_own", "_receipts", "failures", "issued", "successes")
 
     def __init__(self) -> None:
         """Start without any."""
         self._own: dict[tuple[str, str], int] = {}
+        self._arrived: dict[int, dict[Arrival, int]] = {}
         self._notices: dict[str, str] = {}
         self.failures: dict[tuple[str, str], int] = {}
         self.successes: dict[str, float] = {}
@@ -40,6 +47,15 @@ class Troubles:
     def count(self, name: str, what: str, n: int) -> None:
         """Count a trouble of our own, such as a drop."""
         self._own[name, what] = self._own.get((name, what), 0) + n
+
+    def arrived(self, name: str, key: tuple[str, ...], n: int) -> None:
+        """Count what came in over HTTP, by any thread and without the lock: each thread counts by itself."""
+        own = self._arrived.setdefault(get_ident(), {})
+        own[name, key] = own.get((name, key), 0) + n
+
+    def arrivals(self) -> list[tuple[Arrival, int]]:
+        """Return what came in over HTTP by name of the count and key, thread after thread."""
+        return [item for own in self._arrived.copy().values() for item in own.copy().items()]
 
     def counts(self, lost: int, unspooled: int, steps: int) -> dict[tuple[str, str], int]:
         """Return all troubles by (name, what).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import start_new_thread
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -27,6 +29,7 @@ from modelmon.serving.metrics import StoreMetrics
 from modelmon.serving.posting import Posting
 from modelmon.serving.refusals import RefusedError
 from modelmon.serving.tokens import Tokens
+from modelmon.watching import disabled
 
 if TYPE_CHECKING:
     import os
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from modelmon.events import Labels
+    from modelmon.recorder import Recorder
     from modelmon.serving.metrics import Counted
     from modelmon.stores.contract import Store
     from modelmon.written.rows import Intake
@@ -52,6 +56,8 @@ def label_app(
 ) -> Starlette:
     """Return an ASGI application that takes labels by ``POST /v1/labels``, to be mounted anywhere.
 
+    What came in and what was refused is counted among a monitor's points; clients and stores have none to count it in.
+
     Args:
         target: where labels go: a monitor, a label client, or the URL, path or object of a store.
         token: the bearer token that a request must carry, or one for each source by its name.
@@ -65,7 +71,9 @@ def label_app(
         msg = "label_app() takes token=..., token_file=..., or insecure=True if everybody may send labels"
         raise ConfigurationError(msg)
     tokens = None if token is None and token_file is None else Tokens(token, file=token_file)
-    posting = Posting(_intake(target), Guard(tokens))
+    intake = _intake(target)
+    note = intake.note if isinstance(intake, _MonitorIntake) else None
+    posting = Posting(intake, Guard(tokens), note=note)
     return Starlette(routes=_label_routes(posting))
 
 
@@ -124,6 +132,7 @@ class _MonitorIntake:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
+        self._publishing: Recorder | None = None
 
     def outcomes(self, labels: Labels) -> NDArray[np.uint8]:
         recorder = self._monitor._recorder  # noqa: SLF001  (two halves of one intake)
@@ -133,7 +142,24 @@ class _MonitorIntake:
             found: NDArray[np.uint8] = store.outcomes(timely(witnessed(recorder, labels), now)[0])
             return found
 
+        _publish(recorder)
         return recorder.reach("label", deliver)
+
+    def note(self, name: str, key: tuple[str, ...], n: int) -> None:
+        """Count what came in; runs on the event loop, so it waits for nothing and starts nothing there."""
+        recorder = self._monitor._recorder  # noqa: SLF001  (two halves of one intake)
+        recorder.troubles.arrived(name, key, n)
+        if self._publishing is not recorder:
+            with suppress(RuntimeError):  # no thread to be had: the next one does it
+                start_new_thread(_publish, (recorder,))
+                self._publishing = recorder
+
+
+def _publish(recorder: Recorder) -> None:
+    """Have what a process counts reach its machine's directory, if there is one, though it makes no calls."""
+    publication = None if disabled() else recorder.publication
+    if publication is not None:
+        publication.start()
 
 
 def _intake(target: Any) -> Intake:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from modelmon.serving.guards import Guard
     from modelmon.written.rows import Delivered, Intake
 
+    Note = Callable[[str, tuple[str, ...], int], object]
+
 AT_ONCE: Final = 16
 MOST_HELD: Final = 32 << 20
 MOST_SCOPES: Final = 64
@@ -65,12 +67,14 @@ class Posting:
         *,
         body_seconds: float = BODY_S,
         ending: threading.Event | None = None,
+        note: Note | None = None,
     ) -> None:
-        """Deliver to ``intake`` what ``guard`` lets in, until ``ending`` is set."""
+        """Deliver to ``intake`` what ``guard`` lets in, until ``ending`` is set; have ``note`` count it too."""
         self._intake = intake
         self._guard = guard
         self._body_seconds = body_seconds
         self._ending = ending or threading.Event()
+        self._note = note or _nobody
         self._busy = 0
         self._held = 0
         self.labels: Counter[tuple[str, str]] = Counter()
@@ -99,7 +103,9 @@ class Posting:
 
     def refuse(self, refused: RefusedError) -> Response:
         """Count a refusal and return its answer."""
-        self.refused[REASONS[refused.status],] += 1
+        reason = REASONS[refused.status]
+        self.refused[reason,] += 1
+        self._note("intake_refused", (reason,), 1)
         return JSONResponse({"error": refused.detail}, refused.status, refused.headers)
 
     async def _read(self, request: Request, body: bytearray) -> None:
@@ -155,11 +161,16 @@ class Posting:
         counts = Counter(names)
         for outcome, n in counts.items():
             self.labels[source, outcome] += n
+            self._note("intake_labels", (source, outcome), n)
         answer: dict[str, Any] = {"total": len(names), "outcomes": dict(counts), "items": names}
         if delivered.reasons:
             found = sorted(delivered.reasons.items())[:MOST_PROBLEMS]
             answer["problems"] = [{"item": place, "reason": reason} for place, reason in found]
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def _nobody(_name: str, _key: tuple[str, ...], _n: int) -> None:
+    """Note nothing."""
 
 
 def _one_by_one() -> anyio.CapacityLimiter:
