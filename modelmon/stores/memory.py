@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from modelmon.clocks import StoreClock
-from modelmon.errors import ConfigurationError, StoreError
+from modelmon.errors import ConfigurationError, ModelmonError, StoreError
+from modelmon.notices import warn
 from modelmon.parts import Part, SeriesPart
 from modelmon.stores import labelling, predicting
 from modelmon.stores.assuming import assume
@@ -26,7 +28,7 @@ from modelmon.stores.states import LABEL_OUTCOMES, PREDICTION_OUTCOMES
 from modelmon.tallies import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,6 +39,11 @@ if TYPE_CHECKING:
     from modelmon.stores.contract import JoinSettings
     from modelmon.stores.series import Assumption
     from modelmon.tasks import Task
+
+_BROKEN: Final = (
+    "{0} broke off a batch of labels or predictions half-way in the memory store, where nothing undoes it: numbers "
+    "about labels may be wrong from now on. A store that lasts begins such a batch anew: sqlite:///path/of/a/file"
+)
 
 
 class MemoryStore:
@@ -76,9 +83,10 @@ class MemoryStore:
 
     def predict(self, predictions: Predictions) -> dict[str, int]:
         """Take predictions of one model and version and return how many had each outcome."""
-        holdings, now = self._begin()
-        outcome = predicting.predict(holdings, predictions, now)
-        self._end(holdings, now)
+        with self._unbroken():
+            holdings, now = self._begin()
+            outcome = predicting.predict(holdings, predictions, now)
+            self._end(holdings, now)
         return _tallied(outcome, PREDICTION_OUTCOMES)
 
     def label(self, labels: Labels) -> dict[str, int]:
@@ -87,11 +95,12 @@ class MemoryStore:
 
     def outcomes(self, labels: Labels) -> NDArray[np.uint8]:
         """Take labels and return the outcome of each, as an index of ``LABEL_OUTCOMES``."""
-        holdings, now = self._begin()
-        outcome = labelling.label(holdings, labels, now)
-        for name, n in _tallied(outcome, LABEL_OUTCOMES).items():
-            holdings.counting.counts.counts("label_events").add((name,), n)
-        self._end(holdings, now)
+        with self._unbroken():
+            holdings, now = self._begin()
+            outcome = labelling.label(holdings, labels, now)
+            for name, n in _tallied(outcome, LABEL_OUTCOMES).items():
+                holdings.counting.counts.counts("label_events").add((name,), n)
+            self._end(holdings, now)
         return outcome
 
     def forget(self, ids: Ids) -> int:
@@ -161,6 +170,20 @@ class MemoryStore:
     def close(self) -> None:
         """Let go of everything."""
         self._holdings = self._clock = None
+
+    @contextmanager
+    def _unbroken(self) -> Iterator[None]:
+        """Say and count it where a signal's exception broke off a batch half-way: nothing undoes it here."""
+        try:
+            yield
+        except ModelmonError:  # nothing was begun
+            raise
+        except BaseException as error:
+            if self._holdings is not None:
+                broken = f"store:{type(error).__name__}"
+                self._holdings.counting.counts.counts("self:internal_errors").add((broken,))
+            warn("store:broken", _BROKEN.format(type(error).__name__))
+            raise
 
     def _opened(self) -> Holdings:
         if self._holdings is None:
