@@ -41,7 +41,7 @@ class Head(NamedTuple):
         entries: entries in the catalogue.
         awaiting: rows that await a label.
         documents: documents kept.
-        rate: share of ids in the sample; 0 as long as nobody has set it.
+        rate: share of ids that a full store has come to, for all who share it; 0 where nobody has set it.
         settings: the join's settings as text; empty as long as nobody has set them.
         due: the earliest deadline of any reminder; infinite where there is none.
         journal: number of the last journal entry; 0 at first.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from modelmon.stores.contract import JoinSettings
     from modelmon.stores.holdings import Holdings
 
     Numbers = NDArray[np.int64]
@@ -83,6 +84,20 @@ def _count_made(holdings: Holdings, numbers: Numbers, truth: NDArray[np.float64]
     rows = holdings.picked(numbers)
     holdings.count(rows, truth, 1)
     holdings.counting.assumptions(rows.group, rows.time, "made")
+
+
+def in_force(lowered: float, settings: JoinSettings) -> float:
+    """Return the share of ids that is kept: what the settings say, or less where a store is full.
+
+    Args:
+        lowered: the rate that halving has come to, which all processes share; 0 where the store is not full.
+        settings: of whoever asks.
+
+    >>> from modelmon.stores.contract import JoinSettings
+    >>> [in_force(lowered, JoinSettings(sample_rate=0.5)) for lowered in (0.0, 0.25, 1.0)]
+    [0.5, 0.25, 0.5]
+    """
+    return min(lowered or 1.0, settings.sample_rate)
 
 
 def restore(holdings: Holdings, awaiting: int, most: Callable[[], int]) -> bool:

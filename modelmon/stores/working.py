@@ -13,7 +13,7 @@ from modelmon.stores.documents import dump, load
 from modelmon.stores.holdings import Holdings
 from modelmon.stores.index import distinct
 from modelmon.stores.journal import pack
-from modelmon.stores.limits import sweep
+from modelmon.stores.limits import in_force, sweep
 from modelmon.stores.reminding import reminders
 from modelmon.stores.tails import Tails
 
@@ -39,7 +39,7 @@ class Working:
         head: what the transaction began with.
         now: its time.
         holdings: the records fetched so far, with counts that start at zero.
-        rate: the sampling rate to set, or None.
+        rate: the sampling rate to come to, or None; what is no less than the settings' own is kept as no rate at all.
         reminded: numbers of reminders that go.
         reminders: reminders to write besides those of changed documents.
     """
@@ -48,7 +48,7 @@ class Working:
         """Start with nothing fetched."""
         self.head = head
         self.now = now
-        self.rate: float | None = None if head.rate else settings.sample_rate
+        self.rate: float | None = None
         self.reminded: Sequence[int | bytes] = ()
         self.reminders: list[tuple[float, bytes]] = []
         self._settings = settings
@@ -87,7 +87,7 @@ class Working:
     def _fresh(self) -> Holdings:
         """Return holdings with nothing in them."""
         holdings = Holdings(self._settings, self._catalogue.groups, self._catalogue.objects)
-        holdings.rate = self.head.rate or self._settings.sample_rate
+        holdings.rate = in_force(self.head.rate, self._settings)
         return holdings
 
     def _readable(self, documents: list[bytes | None]) -> list[bytes | None]:
@@ -127,10 +127,14 @@ class Working:
             entries=entries,
             journal=pack(self.holdings.counting, self._catalogue),
             awaiting=self.holdings.awaiting,
-            rate=self.rate,
+            rate=self._lowered(),
             settings=settings,
             held_rate=self.head.rate,
         )
+
+    def _lowered(self) -> float | None:
+        """Return the rate to keep for all who share the store: 0 where each samples by its own settings again."""
+        return 0.0 if self.rate is not None and self.rate >= self._settings.sample_rate else self.rate
 
     def _placed(self, dumped: Dumped) -> tuple[list[bytes | None], NDArray[np.float64]]:
         """Return the document of each key, None where there is none, and when it is due."""

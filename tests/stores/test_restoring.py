@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
-from worlds import World
+from worlds import HandClock, World
 
 from modelmon import notices
+from modelmon.columns import encode_ids
+from modelmon.events import Labels
 from modelmon.stores import upkeep
 from modelmon.stores.keeping import DatabaseStore
+from modelmon.truths import truths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +42,13 @@ def rate(world: World) -> float:
     return float(world.store.part().gauges["sample_rate"])
 
 
+def held(store: DatabaseStore) -> float:
+    """Return the rate that the store keeps for all."""
+    head = store._database.begin(durable=False)
+    store._database.abandon()
+    return head.rate
+
+
 @pytest.mark.fault("L17")
 def test_a_raised_bound_counts_from_the_first_call_after_a_restart(open_world: Callable[..., World]) -> None:
     """What awaited before goes on to, and everything that comes is kept."""
@@ -57,6 +69,69 @@ def test_a_raised_sample_rate_counts_after_a_restart(open_world: Callable[..., W
     world.store.close()
     world = open_world(sample_rate=1.0)
     assert predict(world, "second", 100) == {"pending": 100}
+
+
+@pytest.mark.fault("L17")
+def test_whoever_has_no_settings_leaves_the_sample_to_the_monitor(open_world: Callable[..., World]) -> None:
+    """A store that was read and labelled before keeps the share of the ids that the monitor asks for."""
+    client = DatabaseStore(open_world().store._database)
+    client.open(None, HandClock())
+    client.part()
+    client.sweep()
+    client.label(Labels(encode_ids(["nobody"]), truths(["cat"]), np.full(1, np.nan), np.full((1, 2), np.nan)))
+    assert held(client) == 0.0
+    world = open_world(sample_rate=0.5)
+    found = predict(world, "first", 1000)
+    assert 400 < found["unsampled"] < 600
+    assert (rate(world), held(client)) == (0.5, 0.0)
+    world.store.check_invariants()
+
+
+@pytest.mark.fault("L17")
+def test_a_lowered_sample_rate_counts_after_a_restart(open_world: Callable[..., World]) -> None:
+    """Each smaller sample lies within the larger ones; what waits already goes on to, and joins."""
+    kept: list[set[str]] = []
+    ids = [f"id-{number}" for number in range(400)]
+    for version, share in enumerate((1.0, 0.5, 0.25)):
+        world = open_world(sample_rate=share)
+        assert rate(world) == share
+        kept.append({name for name in ids if "pending" in world.predict([name], ["cat"], version=str(version))})
+        assert share * 300 < len(kept[-1]) < share * 500
+        world.store.close()
+    assert kept[0] > kept[1] > kept[2]
+    world = open_world(sample_rate=0.25)
+    assert world.label(ids, ["cat"] * len(ids)) == {"joined": len(ids)}
+    assert world.label([f"new-{number}" for number in range(100)], ["cat"] * 100).keys() == {"early", "unsampled"}
+    world.store.check_invariants()
+
+
+@pytest.mark.fault("L17")
+def test_a_full_store_lowers_the_rate_of_all_that_share_it(open_world: Callable[..., World]) -> None:
+    """Whoever asks for more follows what halving has come to, whoever asks for less goes on to; it ends for all."""
+    full, less = open_world(max_awaiting=100), open_world(max_awaiting=100, sample_rate=0.01)
+    predict(full, "burst", 300)
+    lowered = held(full.store)
+    assert 0.01 < lowered < 1
+    predict(less, "little", 10)
+    other = open_world(max_awaiting=100, sample_rate=0.9)
+    predict(other, "more", 1)
+    assert (rate(full), rate(other), rate(less), held(less.store)) == (lowered, lowered, 0.01, lowered)
+    full.clock.now = other.clock.now = 150.0
+    full.store.sweep()
+    predict(other, "later", 1)
+    assert (rate(full), rate(other), rate(less), held(less.store)) == (1.0, 0.9, 0.01, 0.0)
+
+
+@pytest.mark.fault("L17")
+def test_a_rate_that_an_earlier_version_kept_does_not_hinder(open_world: Callable[..., World]) -> None:
+    """Whoever came first once set the rate of all, mostly to 1."""
+    world = open_world(sample_rate=0.5)
+    session = world.store._session
+    working = session.begin()
+    assert session.database.apply(replace(working.changes(None), rate=1.0))
+    assert held(world.store) == 1.0
+    assert rate(world) == 0.5
+    assert predict(world, "first", 1000)["unsampled"] > 400
 
 
 def test_a_label_is_parked_by_the_sample_that_its_prediction_will_meet(open_world: Callable[..., World]) -> None:

@@ -416,6 +416,24 @@ def test_the_sample_is_whole_again_once_few_enough_wait(make: Any) -> None:
 
 
 @pytest.mark.fault("L17")
+def test_a_sample_from_the_start_shrinks_and_grows_back_to_what_it_was(make: Any) -> None:
+    """The share asked for is kept, halved where too many wait, and in force again afterwards, though no more."""
+    world = make(max_awaiting=100, sample_rate=0.5)
+    assert world.store.part().gauges["sample_rate"] == 0.5
+    found = world.predict(list(range(100)), ["cat"] * 100)
+    assert 30 < found["pending"] < 70
+    assert found["unsampled"] == 100 - found["pending"]
+    world.predict(list(range(1000, 1400)), ["cat"] * 400)
+    assert world.store.part().gauges["sample_rate"] in (0.25, 0.125)
+    world.clock.now = 150.0
+    world.store.sweep()
+    again = world.predict(list(range(100)), ["cat"] * 100, version="2")
+    assert again == found
+    assert world.store.part().gauges["sample_rate"] == 0.5
+    world.store.check_invariants()
+
+
+@pytest.mark.fault("L17")
 def test_time_makes_the_sample_whole_again(make: Any) -> None:
     """Once what waited has expired, everything is kept again, though no label ever came."""
     world = make(max_awaiting=100)
