@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 
 @pytest.mark.fault("F3")
-@pytest.mark.parametrize("forks", [80, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("forks", [80, pytest.param(200, marks=pytest.mark.slow)])
 def test_forks_while_an_exporter_logs(forks: int, tmp_path) -> None:
     """An exporter logs all the time, to a file and to a stream; every child can log there at once."""
     ended = programs.run(

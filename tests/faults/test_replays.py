@@ -37,11 +37,14 @@ def awaiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("way", WAYS)
 def test_twenty_replays_on_sqlite(awaiting: Path, tmp_path: Path, way: Way) -> None:
     """100,000 labels are delivered by two consumers at once, one killed half-way, ten times each way: always exact."""
+    killed = 0
     for number in range(10):
         path = tmp_path / f"labels-{number}.db"
         shutil.copy(awaiting / "labels.db", path)
-        replayed_files.replay(f"sqlite://{path}", awaiting / "labels.csv", MANY, way, tmp_path / f"round-{number}")
+        folder = tmp_path / f"round-{number}"
+        killed += replayed_files.replay(f"sqlite://{path}", awaiting / "labels.csv", MANY, way, folder)
         path.unlink()
+    assert killed
 
 
 @pytest.mark.fault("S10")
