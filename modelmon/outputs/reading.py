@@ -15,6 +15,7 @@ import numpy as np
 from modelmon.classcodes import settle
 from modelmon.columns import Column, Ids
 from modelmon.copies import Rejection
+from modelmon.faults import is_signalled
 from modelmon.outputs.batches import gather
 from modelmon.outputs.identification import identify
 from modelmon.outputs.meanings import REASONS, Meaning, mean
@@ -85,7 +86,9 @@ def read(task: Task | None, values: Sequence[Any], ids: Sequence[Any] | None = N
     """
     try:
         return _read(task, values, ids, scored=scored)
-    except Exception:  # one output that no rule foresaw must not take the others of its batch with it
+    except Exception as error:  # one output that no rule foresaw must not take the others of its batch with it
+        if is_signalled(error):
+            raise
         sound = [_is_sound(task, value, None if ids is None else ids[call]) for call, value in enumerate(values)]
         refused = Rejection("type")
         values = [value if good else refused for value, good in zip(values, sound, strict=True)]
@@ -96,7 +99,9 @@ def read(task: Task | None, values: Sequence[Any], ids: Sequence[Any] | None = N
 def _is_sound(task: Task | None, value: Any, id_: Any) -> bool:
     try:
         _read(task, [value], [id_], scored=True)
-    except Exception:
+    except Exception as error:
+        if is_signalled(error):
+            raise
         return False
     return True
 

@@ -50,17 +50,14 @@ class Table:
         self._free = np.empty(0, np.int32)
         self._n_free = 0
         self.top = 0
-        self._lay(dtypes)
+        self._use(np.zeros(self._capacity, _laid(tuple(dtypes.items()))))
 
-    def _lay(self, dtypes: Mapping[str, Any]) -> None:
-        self._block = np.zeros(self._capacity, _laid(tuple(dtypes.items())))
-        self._columns: dict[str, NDArray[Any]] = {}
-        self._point()
-
-    def _point(self) -> None:
-        self._columns = {name: self._block[name] for name in self._block.dtype.names or ()}
-        self._bytes = self._block.view(f"V{self._block.dtype.itemsize}")  # copies rows without looking at their columns
-        self._words = self._block.view(np.uint64) if self._block.dtype.itemsize % _WORD == 0 else None
+    def _use(self, block: NDArray[Any]) -> None:
+        """Go over to a block at once: what a signal breaks off before leaves the one there was."""
+        columns = {name: block[name] for name in block.dtype.names or ()}
+        as_bytes = block.view(f"V{block.dtype.itemsize}")  # copies rows without looking at their columns
+        words = block.view(np.uint64) if block.dtype.itemsize % _WORD == 0 else None
+        self._block, self._columns, self._bytes, self._words = block, columns, as_bytes, words
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return a column, to read and write at row numbers until the next `allocate`."""
@@ -89,10 +86,11 @@ class Table:
 
     def _rebuild(self, dtypes: Mapping[str, Any]) -> None:
         fields: Mapping[str, Any] = self._block.dtype.fields or {}
-        old = self._block
-        self._lay({field: fields[field][0] for field in fields} | dict(dtypes))
+        wanted = {field: fields[field][0] for field in fields} | dict(dtypes)
+        block = np.zeros(self._capacity, _laid(tuple(wanted.items())))
         for field in fields if self.top else ():
-            self._block[field] = old[field]
+            block[field] = self._block[field]
+        self._use(block)
 
     def read(self, rows: Numbers) -> NDArray[Any]:
         """Return copies of whole rows, as a structured array; a number below 0 gives some row."""
@@ -149,10 +147,12 @@ class Table:
 
     def _grow(self, needed: int) -> None:
         step = max(min(self._capacity, _DOUBLED), self._capacity // 8)  # little slack once it is large
-        self._capacity = max(needed, self._capacity + step)
-        self._columns, self._bytes, self._words = {}, np.empty(0), None
-        self._block.resize(self._capacity, refcheck=False)
-        self._point()
+        try:
+            self._columns, self._bytes, self._words = {}, np.empty(0), None
+            self._block.resize(max(needed, self._capacity + step), refcheck=False)
+        finally:  # a signal may have struck before
+            self._capacity = len(self._block)
+            self._use(self._block)
 
 
 @cache

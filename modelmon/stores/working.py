@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelmon.faults import is_signalled
 from modelmon.notices import warn
 from modelmon.stores.database import Changes
 from modelmon.stores.documents import dump, load
@@ -75,7 +76,9 @@ class Working:
         self.holdings.records.index.expect(len(keys))
         try:
             self._due = load(self.holdings, keys, documents, self._tails)
-        except _UNREADABLE:
+        except _UNREADABLE as error:
+            if is_signalled(error):
+                raise
             readable = self._readable(documents)
             self.holdings = self._fresh()
             self._due = load(self.holdings, keys, readable, self._tails)
@@ -98,7 +101,9 @@ class Working:
     def _can_load(self, key: np.int64, document: bytes | None) -> bool:
         try:
             load(self._fresh(), np.array([key]), [document], self._tails)
-        except _UNREADABLE:
+        except _UNREADABLE as error:
+            if is_signalled(error):
+                raise
             return False
         return True
 

@@ -94,3 +94,36 @@ def test_a_redis_server_s_numbers_stay_right(raised: str, redis: Server) -> None
 def test_a_postgresql_server_s_numbers_stay_right(raised: str, postgres: PostgresServer) -> None:
     """The same on PostgreSQL."""
     assert _strike(postgres.url, raised, 20) <= {"StoreError"}
+
+
+@pytest.mark.fault("E7")
+def test_no_time_limit_is_swallowed() -> None:
+    """A handler that raises amid calls and their drains reaches the caller each time."""
+    ended = programs.run(
+        """
+        import random, signal
+        from modelmon import Multiclass
+        chance = random.Random(2)
+        own = Monitor()
+        @own(model="m", task=Multiclass(classes=range(3)), id="number")
+        def predict(number): return number % 3
+        class Limit(Exception): pass
+        raised = caught = number = 0
+        def expire(*_):
+            global raised
+            raised += 1
+            raise Limit
+        signal.signal(signal.SIGALRM, expire)
+        while caught < 60:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.001, 0.04))
+                end = time.monotonic() + 10
+                while time.monotonic() < end:
+                    predict(number); number += 1
+                break
+            except Limit: caught += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        told(raised - caught, caught)
+        """
+    )
+    assert (ended.code, ended.out) == (0, ["0 60"]), ended
