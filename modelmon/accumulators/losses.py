@@ -17,6 +17,8 @@ RANKS = 32
 _UNKNOWN = RANKS + 1
 _SHORT = 128
 _EPS = float(np.finfo(np.float64).eps)
+ROUNDING = 1e-6
+"""How far outside [0, 1] a probability may lie and be taken for the bound: float32 and means of scores round so."""
 _LOWER_EDGES = (
     *(1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 7e-3),
     *(0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08),
@@ -72,17 +74,18 @@ class Losses:
         """Count rows of a binary task, or take them away.
 
         Args:
-            score: float64[n], probability of the positive class; outside [0, 1] it has no log loss or Brier score.
+            score: float64[n], probability of the positive class; outside [0, 1], by more than ``ROUNDING``, it has no
+                log loss or Brier score.
             positive: bool[n], whether the true class is the positive one.
             sign: +1 or -1.
         """
         score, positive = np.ascontiguousarray(score, np.float64), positive.astype(np.bool_, copy=False)
         cells = _EDGES.searchsorted(score) + (len(SCORE_EDGES) + 1) * positive
         count_codes(self.score_bins[0 if sign > 0 else 1].reshape(-1), cells)
-        inside = (score >= 0.0) & (score <= 1.0)
-        if not inside.all():
+        if not ((score >= 0.0) & (score <= 1.0)).all():
+            inside = (score >= -ROUNDING) & (score <= 1.0 + ROUNDING)
             self.unscored += sign * int(score.size - np.count_nonzero(inside))
-            score, positive = score[inside], positive[inside]
+            score, positive = score[inside].clip(0.0, 1.0), positive[inside]
         of_truth = np.where(positive, score, 1.0 - score)
         missed = np.where(positive, 1.0 - score, score)
         self._add_terms(of_truth, missed * missed, sign)
@@ -92,7 +95,7 @@ class Losses:
         """Count rows of a multiclass task, or take them away.
 
         Args:
-            probabilities: float64[n, k].
+            probabilities: float64[n, k]; as for a binary task.
             actual_column: int[n], column of the true class; outside 0 to k - 1 the row has no log loss or Brier score.
             sign: +1 or -1.
         """
@@ -102,10 +105,12 @@ class Losses:
         of_truth = probabilities[np.arange(rows), column]
         rank = np.where(known, np.minimum(_ranks(probabilities, of_truth, column), RANKS), RANKS)
         self._count_ranks(rank, sign)
-        inside = known & (probabilities >= 0.0).all(axis=1) & (probabilities <= 1.0).all(axis=1)
-        if not inside.all():
+        if not (known & (probabilities >= 0.0).all(axis=1) & (probabilities <= 1.0).all(axis=1)).all():
+            near = (probabilities >= -ROUNDING) & (probabilities <= 1.0 + ROUNDING)
+            inside = known & near.all(axis=1)
             self.unscored += sign * int(rows - np.count_nonzero(inside))
-            probabilities, column, of_truth = probabilities[inside], column[inside], of_truth[inside]
+            probabilities, column = probabilities[inside].clip(0.0, 1.0), column[inside]
+            of_truth = of_truth[inside].clip(0.0, 1.0)
         if not column.size:
             return
         self._add_terms(of_truth, _squared_errors(probabilities, column), sign)

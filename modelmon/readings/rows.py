@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modelmon.accumulators import Losses
 from modelmon.quality.matrix import terms
 from modelmon.readings.metrics import METRICS
 
@@ -28,6 +29,9 @@ def rows_behind(readings: Readings, metric: str, of: Any = None, average: Any = 
         return readings.accepted
     if subject == "errors":
         return int(readings.error_sums.rows)
+    if subject == "probabilities":
+        losses = readings.selection.gather("losses", Losses)
+        return 0 if losses is None else losses.scored
     if metric in _RATIOS:
         place, how = readings.resolve(of, average or "default")
         if place is not None and how is None:

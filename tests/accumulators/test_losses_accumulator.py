@@ -113,3 +113,18 @@ def test_removal_needs_no_equal_batches():
     assert not losses.ranks.any()
     assert losses.log_loss.is_empty
     assert losses.brier.is_empty
+
+
+def test_rounding_is_no_reason_to_leave_a_row_out():
+    """A probability that rounding carried past a bound counts as the bound; what lies further out is no probability."""
+    losses = Losses()
+    losses.update_binary(np.array([1.0 + 2**-52, 1.0000001, -1e-9, 1.01]), np.array([True, True, False, True]))
+    assert (losses.scored, losses.unscored) == (3, 1)
+    assert losses.log_loss.value() == pytest.approx(0.0, abs=1e-12)
+    assert losses.brier.value() == 0.0
+    wide = Losses()
+    wide.update_multiclass(np.array([[1.0000001, -1e-8], [0.5, 0.5], [1.2, -0.2]]), np.array([0, 1, 0]))
+    assert (wide.scored, wide.unscored) == (2, 1)
+    assert wide.log_loss.value() == pytest.approx(-np.log(0.5))
+    wide.update_multiclass(np.array([[1.0000001, -1e-8], [0.5, 0.5], [1.2, -0.2]]), np.array([0, 1, 0]), sign=-1)
+    assert (wide.scored, wide.unscored, wide.log_loss.value()) == (0, 0, 0.0)
