@@ -78,7 +78,10 @@ def gather(
             continue
         if type(value) is tuple and Deferred in set(map(type, value)):
             value = tuple(each.array() if type(each) is Deferred else each for each in value)
-        key = _group(value, task, lone=None if lone is None else lone[call])
+        alone = None if lone is None else lone[call]
+        if alone and type(value) is tuple and isinstance(task, Multilabel) and set(map(type, value)) <= {str}:
+            value = frozenset(value)  # of one prediction, and a list of names is the labels that hold
+        key = _group(value, task, lone=alone)
         if key == "row":
             value = _single_row(value)
             key = _group(value, Regression(), lone=None)

@@ -276,6 +276,9 @@ def test_one_dimensional_output_under_one_id_is_one_prediction():
     assert reading(Binary(), [[0.4, 0.6]], [["a", "b"]]).scores.tolist() == [0.4, 0.6]
     assert reading(Multilabel(), [[1, 0]], ["a"]).flags.tolist() == [[1, 0]]
     assert reading(Multilabel(), [[1, 0]], [["a", "b"]]).flags.tolist() == [[1], [0]]
+    named = reading(Multilabel(["a", "b"]), [["a", "b"], ("b",), []], ["x", "y", "z"])
+    assert (named.flags.tolist(), named.rejected) == ([[1, 1], [0, 1], [0, 0]], {})
+    assert reading(Multilabel(["a", "b"]), [["a", "b"]], [["x", "y"]]).flags.tolist() == [[1, 0], [0, 1]]
     assert reading(Regression(), [[1.5, 2.5]], ["a"]).rejected == {"length": 2}
 
 
