@@ -124,6 +124,11 @@ class Part:
     gauges: Mapping[str, float] = field(default_factory=dict)
     devices: Mapping[str, DevicePart] = field(default_factory=dict)
 
+    @property
+    def lasting(self) -> bool:
+        """Whether a store counted this that outlives its process, so that others may have shown it before."""
+        return self.kind == "store" and not self.origin.startswith("memory:")
+
 
 def latest_devices(parts: Iterable[Part]) -> dict[str, DevicePart]:
     """Return the graphics processors of parts by UUID, each as it was seen last by who reads it, if anybody does."""

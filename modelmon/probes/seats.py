@@ -74,7 +74,7 @@ class Seat:
         begin: counts a call and returns its number.
         clock: monotonic nanoseconds.
         extend: of ``buffer``; while the seat refuses, a sink that counts.
-        relieve: called with the seat every ``mask + 1`` calls and when much has gathered; may drain.
+        relieve: called with the seat every ``mask + 1`` calls, and now and then as its other lists grow; may drain.
         mask: one less than a power of two; 0 calls ``relieve`` after every call, whatever became of it.
         strict: whether misuse raises.
         kept_bytes: about how many bytes the kept values take.

@@ -78,11 +78,11 @@ class Reading:
             head, books = self._read(settings)
             pages = books.changed(head.now) if books.journal > books.folded else {}
         if books.journal > books.folded:
-            self._books = None  # and so they stay where nobody knows what became of the pages
             if self._database.fold(pages, books.journal, books.folded):
                 books.written()
                 books.folded = books.journal
-                self._books = books
+            else:
+                self._books = None
         self._catalogue.release()
 
     def forget(self) -> None:

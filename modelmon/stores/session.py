@@ -174,21 +174,22 @@ class Session:
     def attempt(self, act: Callable[[Working], T], *, durable: bool = False) -> T:
         """Do as `transact` does, where ``act`` fetches for itself."""
         for attempt in range(_ATTEMPTS):
+            working = self.begin(durable=durable)
             try:
-                working = self.begin(durable=durable)
                 with told("something under these ids"):
                     result = act(working)
                     changes = working.changes(self._text)
-                if self.database.apply(changes):
-                    self.catalogue.settle(changes.entries)
-                    self.catalogue.release()
-                    self.awaiting = working.head.awaiting + changes.awaiting
-                    self._weigh(changes.after)
-                    return result
+                done = self.database.apply(changes)
             except BaseException:
                 self.database.abandon()
                 self.forget()
                 raise
+            if done:
+                self.catalogue.settle(changes.entries)
+                self.catalogue.release()
+                self.awaiting = working.head.awaiting + changes.awaiting
+                self._weigh(changes.after)
+                return result
             if changes.entries:
                 self.forget()
             self.catalogue.release()

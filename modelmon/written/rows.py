@@ -99,13 +99,15 @@ def deliver(
     """
     check_scope(model, version)
     trouble = _Trouble()
-    labels = replace(_labels(rows, trouble, model, version), age=age)
+    labels = _labels(rows, trouble, model, version, age)
     outcomes = intake.outcomes(labels)
     invalid = np.flatnonzero(outcomes == INVALID).tolist()
     return Delivered(outcomes, {place: trouble.reasons.get(place) or _reason(labels, place) for place in invalid})
 
 
-def _labels(rows: Rows, trouble: _Trouble, model: str | None, version: str | None) -> Labels:
+def _labels(
+    rows: Rows, trouble: _Trouble, model: str | None, version: str | None, age: Callable[[], float] | None
+) -> Labels:
     ids = encode_ids(rows.ids)
     n = len(ids)
     given = truths(rows.truths, textual=rows.textual) if n else retractions(0)
@@ -116,7 +118,8 @@ def _labels(rows: Rows, trouble: _Trouble, model: str | None, version: str | Non
         kind[np.asarray(rows.retracted, np.int64)] = 0
     bad = sorted(trouble.reasons)
     kind[np.array(bad, np.int64)] = NOTHING
-    return Labels(ids, replace(given, kind=kind), at, revs, model=model, version=version, textual=rows.textual)
+    read = replace(given, kind=kind)
+    return Labels(ids, read, at, revs, model=model, version=version, textual=rows.textual, age=age)
 
 
 def read_instants(written: Sequence[Any] | None, n: int, trouble: _Trouble) -> NDArray[np.float64]:

@@ -97,11 +97,7 @@ class Addition:
         try:
             with self._lock, source.section("export"):
                 snapshot = source.snapshot()
-                self._streams.begin(
-                    stored=any(
-                        part.kind == "store" and not part.origin.startswith("memory:") for part in snapshot.parts
-                    )
-                )
+                self._streams.begin(stored=any(part.lasting for part in snapshot.parts))
                 found = points(snapshot, windows=self._windows)
                 found += conventional(found, self._gen_ai)
                 made = assemble(found, self._streams, self._wanted, time.time_ns())

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MOST: Final = 20_000
 _OF_STORES: Final = "modelmon.label.delay"
-_IN_MEMORY: Final = "memory:"
 
 
 class Feeding:
@@ -58,8 +57,7 @@ class Feeding:
 
     def _leave_out(self, found: list[Point], snapshot: Snapshot, coarse: Collection[str]) -> None:
         """Take for recorded what a lasting store had counted when it is read here for the first time."""
-        lasting = {part.origin: part for part in snapshot.parts if part.kind == "store"}
-        lasting = {origin: part for origin, part in lasting.items() if not origin.startswith(_IN_MEMORY)}
+        lasting = {part.origin: part for part in snapshot.parts if part.lasting}
         new = tuple(part for origin, part in lasting.items() if origin not in self._read)
         self._read.update(lasting)
         if not new:
