@@ -50,8 +50,8 @@ def test_watching_starts_no_thread_and_opens_no_file() -> None:
         watched(order)
     monitor.labels(range(100), [order % 3 for order in range(100)])
     assert monitor.snapshot()["m"].accuracy == 1.0
-    assert set(threading.enumerate()) == threads
-    assert open_files() == files
+    assert set(threading.enumerate()) <= threads
+    assert open_files() <= files
 
 
 def open_files() -> set[str]:

@@ -56,6 +56,13 @@ class Lives:
         if held is not None:
             os.close(held)
 
+    def end(self, path: Path) -> None:
+        """Hold the lock of a file no longer, so that others take what counted there for ended; without it, nothing."""
+        held = self._held.pop(path.name, None)
+        if held is not None:
+            with suppress(OSError):
+                os.close(held)
+
     def is_over(self, path: Path) -> bool:
         """Tell whether the process that locked a file has ended; not where that cannot be told."""
         if path.name in self._held:

@@ -100,6 +100,11 @@ class Machine:
             self._begin()
         return len(data)
 
+    def leave(self, origin: str) -> None:
+        """Publish that part no more; whoever adds up next takes it for one that ended."""
+        self._own.pop(origin, None)
+        self._lives.end(self.place.live(origin))
+
     def parts(self, own: Part | None = None) -> tuple[Part, ...]:
         """Return what every process published, and what those did that ended.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import weakref
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -92,6 +93,7 @@ class Publication:
         self._history = history
         self._turn = threading.RLock()
         self._published: Part | None = None
+        self._origin = ""
         self._due = 0.0
         self._written = False
         self._asked = self._ending = False
@@ -122,7 +124,7 @@ class Publication:
     def close(self, timeout: float) -> bool:
         """Write a last time and end the thread; return whether both were done within ``timeout`` seconds.
 
-        The process still counts as living, and what it counted stays.
+        What it counted stays, and counts as that of a living process until this object is collected.
         """
         done = self.finish(timeout / 2)
         return self._ticker.stop(timeout / 2) and done
@@ -157,6 +159,9 @@ class Publication:
         """Write this process's part, and return the one that others see now."""
         part: Part = self._owner.hold(_part)
         last = self._published
+        if part.origin != self._origin:
+            self._origin = part.origin
+            weakref.finalize(self, self._machine.leave, part.origin).atexit = False  # the system lets go then
         news = last is None or self._turns % _LOOK_EVERY == 0 or _said(part) != _said(last)
         begun = monotonic()
         try:

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-import gc
-import threading
-import weakref
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from modelmon import Monitor, Multiclass
 
-FILES = Path("/proc/self/fd")
+CELL = """
+import gc, json, os, sys, threading, weakref
+from modelmon import Monitor, Multiclass
 
-
-@pytest.mark.skipif(not FILES.exists(), reason="this system does not list open files")
-def test_a_cell_that_closes_its_monitor_may_be_run_again(tmp_path: Path) -> None:
-    """Twelve runs leave as many threads and open files as one, the monitors are gone, and all predictions are there."""
-    left: list[tuple[int, int]] = []
-    known = []
-    for number in range(12):
-        own = Monitor(store=tmp_path / "labels.db")
-        watched = own(lambda i: i % 3, model="x", task=Multiclass(), id="i")
-        watched(number)
-        own.close()
-        known.append(weakref.ref(own))
-        del own, watched
-        gc.collect()
-        left.append((threading.active_count(), len([*FILES.iterdir()])))
-    assert left[-1] == left[0]
-    assert [monitor() for monitor in known] == [None] * 12
-    own = Monitor(store=tmp_path / "labels.db")
-    assert own.snapshot()["x"].awaiting == 12
+where, left, known = {sys.argv[1]: sys.argv[2]}, [], []
+for number in range(12):
+    own = Monitor(**where)
+    watched = own(lambda i: i % 3, model="x", task=Multiclass(), id="i")
+    watched(number)
     own.close()
+    known.append(weakref.ref(own))
+    del own, watched
+    gc.collect()
+    left.append([threading.active_count(), len(os.listdir("/proc/self/fd"))])
+own = Monitor(**where)
+found = own.snapshot()["x"]
+print(json.dumps([left, [monitor() for monitor in known], found.awaiting, found.calls]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not list open files")
+@pytest.mark.parametrize(("where", "calls"), [("store", 0), ("directory", 12)])
+def test_a_cell_that_closes_its_monitor_may_be_run_again(where: str, calls: int, tmp_path: Path) -> None:
+    """Twelve runs leave as many threads and open files as one, the monitors are gone, and all they counted is there."""
+    path = f"sqlite://{tmp_path}/labels.db" if where == "store" else str(tmp_path)
+    line = [sys.executable, "-c", CELL, where, path]
+    done = subprocess.run(line, check=True, capture_output=True, text=True, timeout=120)
+    left, known, awaiting, found = json.loads(done.stdout)
+    assert left[-1] == left[0]
+    assert known == [None] * 12
+    assert (awaiting, found) == (12, calls)
 
 
 def test_a_reader_that_cannot_be_closed_holds_up_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -59,6 +59,7 @@ def test_labels_from_coroutines(store: MemoryStore) -> None:
         return await own.alabel("a", 1), await own.alabels(["a", "b"], [1, 1])
 
     assert asyncio.run(deliver()) == ({"joined": 1}, {"joined": 1, "duplicate": 1})
+    own.close()
 
 
 def test_a_disabled_monitor_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

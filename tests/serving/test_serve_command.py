@@ -64,6 +64,7 @@ def test_the_program_serves_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert process.wait(20) == 0
         assert "Traceback" not in process.stderr.read()
     assert monitor.snapshot()["m"].accuracy == 0.5
+    monitor.close()
 
 
 @pytest.mark.parametrize(
