@@ -122,6 +122,7 @@ def _open(path: str, told: str | None, wanted: Wanted) -> Source:
 def _deliver(chosen: argparse.Namespace, client: Any, source: Source, wanted: Wanted) -> int:
     from modelmon.labelfile.bytestreams import fingerprint  # noqa: PLC0415
     from modelmon.labelfile.journey import Journey  # noqa: PLC0415
+    from modelmon.labelfile.lookalikes import look_alike  # noqa: PLC0415
     from modelmon.labelfile.rejects import Rejects  # noqa: PLC0415
     from modelmon.labelfile.showing import printable, progress  # noqa: PLC0415
 
@@ -141,6 +142,8 @@ def _deliver(chosen: argparse.Namespace, client: Any, source: Source, wanted: Wa
     _show(journey, printable(name), journey.tally.rows - before, time.monotonic() - begun)
     if journey.tally.unmet:
         _say(f"no label met a prediction: is {client!r} the store that the model writes to, and are these its ids?")
+    if source.format == "csv" and (told := look_alike(client.snapshot(), chosen.model)):
+        _say(told)
     if not journey.tally.bad:
         return DONE
     _say(f"{journey.tally.bad:,} bad row(s) are in {rejects.path}, each with its line and the reason")

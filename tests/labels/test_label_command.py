@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelmon import Regression
+from modelmon import LabelClient, Multiclass, Regression
 from modelmon.cli import main
 from modelmon.labelfile.showing import progress
 
@@ -67,6 +67,20 @@ def test_a_store_of_others_is_asked_about(bad: str, tmp_path: Path, capsys: pyte
     file.write_text("id,label\n,ok\n", "utf-8")
     main(["label", str(file), "--store", url])
     assert "no label met" not in capsys.readouterr().err
+
+
+def test_whole_numbers_written_with_a_point_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A class 1.0 beside the class 1 of predictions is named while it has labels, and not once they are mended."""
+    url = label_files.predicted(tmp_path, 6, [0, 1, 2, 0, 1, 2], task=Multiclass())
+    file = tmp_path / "labels.csv"
+    for end, told in ((".0", True), ("", False)):
+        rows = "".join(f"order-{number},{number % 3}{end}\n" for number in range(6))
+        file.write_text(f"id,label\n{rows}", "utf-8")
+        assert main(["label", str(file), "--store", url, "--no-progress"]) == 0
+        error = capsys.readouterr().err
+        assert ("model 'fraud' has 2 label(s) of class '0.0', which is not its class 0" in error) is told
+    with LabelClient(url) as client:
+        assert client.snapshot()["fraud"].accuracy == 1.0
 
 
 BAD = """id,label,at,rev
