@@ -12,7 +12,9 @@ BEGIN = """
 import faulthandler, os, signal, sys, threading, time
 faulthandler.dump_traceback_later({seconds}, exit=True)
 from modelmon import Monitor, every, monitor
-def told(*words): os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+def told(*words):
+    moment = (time.monotonic(),) if words == ("leaving",) else ()  # one clock for all processes of a system
+    os.write(1, (" ".join(map(str, (*words, *moment))) + "\\n").encode())
 def forked(act, seconds=60):
     pid = os.fork()
     if not pid:
@@ -52,8 +54,8 @@ def run(script: str, *arguments: str, seconds: float = 90, options: tuple[str, .
     assert process.stderr is not None
     for line in process.stdout:
         out.append(line.rstrip("\n"))
-        if out[-1] == "leaving":
-            at = time.monotonic()
+        if out[-1].startswith("leaving "):
+            out[-1], at = "leaving", float(out[-1].split()[1])
     error = process.stderr.read()
     code = process.wait(seconds)
     process.stdout.close()
