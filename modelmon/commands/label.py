@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -142,8 +143,10 @@ def _deliver(chosen: argparse.Namespace, client: Any, source: Source, wanted: Wa
     _show(journey, printable(name), journey.tally.rows - before, time.monotonic() - begun)
     if journey.tally.unmet:
         _say(f"no label met a prediction: is {client!r} the store that the model writes to, and are these its ids?")
-    if source.format == "csv" and (told := look_alike(client.snapshot(), chosen.model)):
-        _say(told)
+    if source.format == "csv":
+        with suppress(StoreError):  # all is committed: that it cannot be read back now is no failure
+            if told := look_alike(client.snapshot(), chosen.model):
+                _say(told)
     if not journey.tally.bad:
         return DONE
     _say(f"{journey.tally.bad:,} bad row(s) are in {rejects.path}, each with its line and the reason")

@@ -77,6 +77,7 @@ def test_starting_twice_is_one_endpoint():
         endpoint.start()
         assert endpoint.port == port
         assert set(threading.enumerate()) <= threads
+        assert status(ask(endpoint, b"GET /metrics HTTP/1.1\r\n\r\n")) == 200
 
 
 @pytest.mark.fault("Z3")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelmon import LabelClient, Multiclass, Regression
+from modelmon import LabelClient, Multiclass, Regression, StoreError
 from modelmon.cli import main
 from modelmon.labelfile.showing import progress
 
@@ -81,6 +81,22 @@ def test_whole_numbers_written_with_a_point_are_told_of(tmp_path: Path, capsys: 
         assert ("model 'fraud' has 2 label(s) of class '0.0', which is not its class 0" in error) is told
     with LabelClient(url) as client:
         assert client.snapshot()["fraud"].accuracy == 1.0
+
+
+def test_what_cannot_be_read_back_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All is committed, so the status says so, although the store is away when its classes are looked at."""
+
+    def away(_client: LabelClient) -> None:
+        message = "away"
+        raise StoreError(message, kind="down")
+
+    url = label_files.predicted(tmp_path, 3)
+    label_files.write_csv(tmp_path / "labels.csv", 3)
+    monkeypatch.setattr(LabelClient, "snapshot", away)
+    assert main(["label", str(tmp_path / "labels.csv"), "--store", url, "--no-progress"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 BAD = """id,label,at,rev
