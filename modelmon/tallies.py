@@ -15,17 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from modelmon.accumulators import (
-    ClassScores,
-    Confusion,
-    Counts,
-    Histogram,
-    LabelMatrix,
-    Losses,
-    Residuals,
-    ScoreHistogram,
-    Strata,
-)
+from modelmon.accumulators.confusion import Confusion
+from modelmon.accumulators.counts import Counts
+from modelmon.accumulators.durations import Histogram
+from modelmon.accumulators.losses import Losses
+from modelmon.accumulators.multilabel import LabelMatrix
+from modelmon.accumulators.residuals import Residuals
+from modelmon.accumulators.scores import ClassScores, ScoreHistogram
+from modelmon.accumulators.strata import Strata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

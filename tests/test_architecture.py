@@ -33,6 +33,13 @@ def room(name: str) -> str:
     return [*name.split("."), "__init__"][1]
 
 
+def gathers(package: str) -> bool:
+    """Return whether a package loads modules of its own as it is loaded."""
+    own = PACKAGE.parent.joinpath(*package.split("."), "__init__.py")
+    statements = ast.parse(own.read_text("utf-8")).body if own.exists() else []
+    return any(isinstance(node, ast.ImportFrom) and str(node.module).startswith(package) for node in statements)
+
+
 def imports(path: Path) -> set[str]:
     """Return the modules of this package that a file imports, wherever in it, for types or not."""
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
@@ -60,3 +67,24 @@ def test_no_circles() -> None:
     """No file imports itself by way of others, so within a room too there is an up and a down."""
     names = {"modelmon." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in FILES}
     TopologicalSorter({name: imports(path) & names.keys() for name, path in names.items()}).prepare()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_threads_never_wait_for_each_others_imports(path: Path) -> None:
+    """What gathers its own modules is entered by its own name: a module's lock is held while its package is loaded.
+
+    So ``from package.module import name`` in one thread and ``import package`` in another may each hold what the other
+    waits for, and one of them gets a ``_DeadlockError``.
+    """
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in list(ast.walk(tree)):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    named = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    own = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    for name in sorted(named):
+        parts = name.split(".")
+        packages = [parts[:depth] for depth in range(1, len(parts)) if list(own[:depth]) != parts[:depth]]
+        gathering = [".".join(package) for package in packages if gathers(".".join(package))]
+        assert not gathering, f"write: from {gathering[0]} import …, not: from {name} import …"

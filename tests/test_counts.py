@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from modelmon import Binary, Monitor, Multiclass
-from modelmon.accumulators import Confusion, ScoreHistogram
+from modelmon.accumulators.confusion import Confusion
+from modelmon.accumulators.scores import ScoreHistogram
 from modelmon.recorder import HIGH_WATER
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from modelmon.readings.distributions import Distribution
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelmon.points import HistogramValue
+    from modelmon.points.catalogue import HistogramValue
     from modelmon.readings.model import ModelSnapshot
 
 NO_ROWS = "nothing came in within the window"

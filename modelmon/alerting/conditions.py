@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelmon.alerting.measures import Burning, measure_of
-from modelmon.rules import Objective
-from modelmon.rules.subjects import subject_named
+from modelmon.rules import Objective, subjects
 
 if TYPE_CHECKING:
     from modelmon.alerting.findings import Finding
@@ -38,7 +37,7 @@ class Condition:
     def stored(self) -> bool:
         """Whether it is read of a store."""
         per = None if isinstance(self.rule, Objective) else self.rule.per
-        return self.rule.subject.stored or (per is not None and subject_named(per).stored)
+        return self.rule.subject.stored or (per is not None and subjects.subject_named(per).stored)
 
     def decided(self, found: Finding) -> Finding:
         """Return a finding that says so if too few rows stand behind it."""

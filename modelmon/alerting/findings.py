@@ -11,7 +11,7 @@ from modelmon.points.attributes import safe_text
 if TYPE_CHECKING:
     from modelmon.intervals import Interval
     from modelmon.parts import SeriesKey
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
     from modelmon.readings.model import ModelSnapshot
     from modelmon.snapshot import Snapshot
 

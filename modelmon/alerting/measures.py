@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from modelmon.alerting.amounts import Buckets, Pair, count_of, distribution_of, spread
 from modelmon.alerting.findings import Finding
 from modelmon.alerting.qualities import quality
-from modelmon.rules.subjects import subject_named
+from modelmon.rules import subjects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +191,7 @@ def counts(
     seen: Seen, name: str | None, model: str | None, version: str | None, *, of: Any = None, where: Pairs = ()
 ) -> dict[SeriesKey, Any]:
     """Return a count of every model, by the name that rules use or by the name of a point."""
-    if name is None or subject_named(name).sort == "point":
+    if name is None or subjects.subject_named(name).sort == "point":
         found = seen.points(str(name), model, version, where)
         return {key: sum(values) for key, values in found.items()}
     return {key: count_of(held, name, of) for key, held in seen.models(model, version).items()}

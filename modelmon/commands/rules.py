@@ -73,8 +73,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from modelmon.rules import prometheus, windows  # noqa: PLC0415  (numpy loads when there is something to do)
-    from modelmon.rules.gauges import by_class  # noqa: PLC0415
+    from modelmon.rules import gauges, prometheus, windows  # noqa: PLC0415  (numpy loads when there is something to do)
 
     rules = [] if chosen.file is None else load(chosen.file)
     arrivals = None if chosen.no_quality else (["1h"] if chosen.arrivals is None else _each(chosen.arrivals))
@@ -90,7 +89,7 @@ def _run(chosen: argparse.Namespace) -> int:
             Path(chosen.output).write_text(text, "utf-8")
     if needed := windows(rules):
         _say(f"rules about quality read windows that an exporter must show: PrometheusExporter(windows={needed!r})")
-    if named := [rule.name for rule in rules if by_class(rule)]:
+    if named := [rule.name for rule in rules if gauges.by_class(rule)]:
         _say(f"models of more than 32 classes export no quality by class, as these rules read it: {', '.join(named)}")
     return DONE
 
@@ -121,7 +120,7 @@ def load(file: str) -> list[Rule | Objective]:
         ConfigurationError: when there are none in it, or one cannot work.
         ImportError: when YAML is to be read without its extra.
     """
-    from modelmon.rules.declared import declared  # noqa: PLC0415
+    from modelmon.rules import declared  # noqa: PLC0415
 
     path = Path(file)
     if path.suffix not in {".py", ".json", ".yml", ".yaml"}:
@@ -132,7 +131,7 @@ def load(file: str) -> list[Rule | Objective]:
             found = _run_program(path)
         else:
             text = path.read_text("utf-8-sig")  # some editors put a mark before the text
-            found = declared(_json(text) if path.suffix == ".json" else _yaml(text))
+            found = declared.declared(_json(text) if path.suffix == ".json" else _yaml(text))
     except ValueError as error:  # no such text, JSON or YAML, or a rule that cannot work
         msg = f"{file}: {error}"
         raise ConfigurationError(msg) from error

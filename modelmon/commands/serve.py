@@ -81,11 +81,9 @@ def _run(chosen: argparse.Namespace) -> int:
         msg = "no store: say --store URL or --directory DIR, or set MODELMON_STORE or MODELMON_DIRECTORY"
         raise ConfigurationError(msg)
     from modelmon.client import LabelClient  # noqa: PLC0415  (numpy loads when there is something to do)
-    from modelmon.serving import running  # noqa: PLC0415  (starlette and uvicorn are an extra)
-    from modelmon.serving.application import store_app  # noqa: PLC0415
-    from modelmon.serving.guards import is_loopback  # noqa: PLC0415
+    from modelmon.serving import application, guards, running  # noqa: PLC0415  (starlette and uvicorn are an extra)
 
-    tokens, local = _tokens(chosen), is_loopback(chosen.host)
+    tokens, local = _tokens(chosen), guards.is_loopback(chosen.host)
     if tokens is None and not (local or chosen.insecure):
         msg = (
             f"--host {chosen.host} can be reached from elsewhere: give --token-file FILE or MODELMON_TOKEN, "
@@ -99,7 +97,8 @@ def _run(chosen: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # comes again once the server has ended in good order
         ending = threading.Event()
         local = local and not chosen.insecure
-        app = store_app(client, tokens, local=local, directory=directory, windows=chosen.window, ending=ending)
+        windows = chosen.window
+        app = application.store_app(client, tokens, local=local, directory=directory, windows=windows, ending=ending)
         running.server_of(app, partial(_end, ending)).run(sockets=[listener])
     return 0
 
@@ -126,9 +125,9 @@ def _directory(chosen: argparse.Namespace) -> str | None:
 
 
 def _tokens(chosen: argparse.Namespace) -> Tokens | None:
-    from modelmon.serving.tokens import Tokens  # noqa: PLC0415  (only a server needs it)
+    from modelmon.serving import tokens  # noqa: PLC0415  (only a server needs it)
 
     if chosen.token_file:
-        return Tokens(file=chosen.token_file)
+        return tokens.Tokens(file=chosen.token_file)
     token = os.environ.get("MODELMON_TOKEN")
-    return Tokens(token) if token is not None else None
+    return tokens.Tokens(token) if token is not None else None

@@ -19,14 +19,13 @@ from modelmon.exporters.renderings import Renderings
 from modelmon.exporters.wire import Request, Response, authorised, refusal, wanted_format
 from modelmon.memos import memo
 from modelmon.notices import warn
-from modelmon.points import CATALOGUE, points
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.families import Family, family_of
+from modelmon.points.reading import points
 from modelmon.points.windows import window_of
 
 try:
-    from prometheus_client import REGISTRY
-    from prometheus_client.core import Exemplar as Shown
-    from prometheus_client.core import Metric
+    from prometheus_client import REGISTRY, core
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] != "prometheus_client":
         raise
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
     from modelmon.exporters.exposition import Format
     from modelmon.parts import Exemplar
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
     from modelmon.readers import Source
 
 T = TypeVar("T")
@@ -258,11 +257,11 @@ class _Collector:
     def __init__(self) -> None:
         self.exporters: dict[PrometheusExporter, None] = {}
 
-    def describe(self) -> list[Metric]:
+    def describe(self) -> list[core.Metric]:
         """Return all families without samples, so that a registry knows the names."""
         return [_metric(family_of(name)) for name in CATALOGUE]
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[core.Metric]:
         """Yield the families that have points; a failure is counted and yields nothing."""
         try:
             families = self._families()
@@ -272,13 +271,13 @@ class _Collector:
             return
         yield from families
 
-    def _families(self) -> list[Metric]:
+    def _families(self) -> list[core.Metric]:
         exporters = list(self.exporters)
         snapshots = [exporter._source.scraped() for exporter in exporters if exporter._source is not None]  # noqa: SLF001
         if not snapshots:
             return []
         windows = dict.fromkeys(window for exporter in exporters for window in exporter._windows)  # noqa: SLF001
-        families: dict[str, Metric] = {}
+        families: dict[str, core.Metric] = {}
         for point in points(snapshots[0].merge(*snapshots[1:]), windows=tuple(windows)):
             family = family_of(point.name)
             metric = families.setdefault(point.name, _metric(family))
@@ -288,12 +287,12 @@ class _Collector:
         return list(families.values())
 
 
-def _shown(exemplar: Exemplar) -> Shown:
-    return Shown(dict(series.trace_of(exemplar)), exemplar.value, exemplar.at)
+def _shown(exemplar: Exemplar) -> core.Exemplar:
+    return core.Exemplar(dict(series.trace_of(exemplar)), exemplar.value, exemplar.at)
 
 
-def _metric(family: Family) -> Metric:
-    return Metric(family.name, family.help, family.type, family.unit)
+def _metric(family: Family) -> core.Metric:
+    return core.Metric(family.name, family.help, family.type, family.unit)
 
 
 # One collector per registry, which outlives a reload of this module: registering again adds to it.

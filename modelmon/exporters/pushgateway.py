@@ -27,15 +27,15 @@ from modelmon.exporters.listening import is_loopback
 from modelmon.exporters.posting import send, target_of
 from modelmon.exporters.series import apart
 from modelmon.notices import warn
-from modelmon.points import points
 from modelmon.points.attributes import RESERVED
+from modelmon.points.reading import points
 from modelmon.readers import Periodic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from modelmon.exporters.posting import Target
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
     from modelmon.readers import Source
     from modelmon.snapshot import Snapshot
 

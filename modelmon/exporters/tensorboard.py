@@ -24,9 +24,10 @@ from modelmon.exporters.eventfile import EventFile, Instant
 from modelmon.exporters.pictures import confusion_picture, reliability_picture
 from modelmon.identity import class_texts
 from modelmon.notices import warn
-from modelmon.points import CATALOGUE, points
 from modelmon.points.attributes import safe_text
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.instruments import HistogramValue
+from modelmon.points.reading import points
 from modelmon.points.sheets import CELL_CLASSES, series_attributes
 from modelmon.points.windows import window_of
 from modelmon.readers import Periodic

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import ItemsView, Sequence
 
-    from modelmon.accumulators import Counts
+    from modelmon.accumulators.counts import Counts
     from modelmon.parts import DevicePart, SeriesKey, Slice
     from modelmon.points.catalogue import Point
     from modelmon.readings.distributions import Distribution

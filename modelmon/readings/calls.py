@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelmon.accumulators import Counts, Histogram
+from modelmon.accumulators.counts import Counts
+from modelmon.accumulators.durations import Histogram
 from modelmon.identity import class_order
 from modelmon.readings.distributions import Distribution
 from modelmon.tasks import Multilabel

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 
-from modelmon.accumulators import Confusion, LabelMatrix
+from modelmon.accumulators.confusion import Confusion
+from modelmon.accumulators.multilabel import LabelMatrix
 from modelmon.identity import Missing, canonical_class
 from modelmon.memos import memo
 from modelmon.quality import matrix as quality

@@ -11,7 +11,7 @@ from modelmon.accumulators.increments import grown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelmon.accumulators import Histogram
+    from modelmon.accumulators.durations import Histogram
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelmon.accumulators import Residuals
+from modelmon.accumulators.residuals import Residuals
 from modelmon.memos import memo
 from modelmon.quality import regression
 from modelmon.readings.calls import SeriesReadings

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from modelmon.accumulators import Confusion, Strata
+from modelmon.accumulators.confusion import Confusion
+from modelmon.accumulators.strata import Strata
 from modelmon.quality import matrix as quality
 from modelmon.quality import missing
 from modelmon.readings.uncertainty import MOST_CLASSES

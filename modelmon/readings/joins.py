@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from modelmon.accumulators import Histogram
+from modelmon.accumulators.durations import Histogram
 from modelmon.readings.calls import SeriesReadings
 from modelmon.readings.distributions import Distribution
 
 if TYPE_CHECKING:
-    from modelmon.accumulators import Counts
+    from modelmon.accumulators.counts import Counts
 
 STATES = ("pending", "joined", "closed", "expired", "evicted", "forgotten")
 

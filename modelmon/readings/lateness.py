@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelmon.accumulators import Histogram
+from modelmon.accumulators.durations import Histogram
 from modelmon.memos import memo
 from modelmon.quality import missing, survival
 from modelmon.readings.classes import ClassReadings

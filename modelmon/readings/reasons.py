@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelmon.accumulators import Losses
+from modelmon.accumulators.losses import Losses
 from modelmon.readings.scores import BEST_KEPT
 from modelmon.tasks import Multilabel, Regression
 

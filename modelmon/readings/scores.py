@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelmon.accumulators import ClassScores, Losses, ScoreHistogram
-from modelmon.accumulators.losses import RANKS
+from modelmon.accumulators.losses import RANKS, Losses
+from modelmon.accumulators.scores import ClassScores, ScoreHistogram
 from modelmon.memos import memo
 from modelmon.quality import probability, ranking
 from modelmon.readings.classes import ClassReadings

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from modelmon.accumulators import ClassScores, Confusion, LabelMatrix
+from modelmon.accumulators.confusion import Confusion
+from modelmon.accumulators.multilabel import LabelMatrix
+from modelmon.accumulators.scores import ClassScores
 from modelmon.identity import class_order
 from modelmon.memos import memo
 from modelmon.tallies import Ledger, Tally

@@ -9,8 +9,8 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelmon import intervals
-from modelmon.accumulators import LabelMatrix, Losses
-from modelmon.accumulators.losses import RANKS
+from modelmon.accumulators.losses import RANKS, Losses
+from modelmon.accumulators.multilabel import LabelMatrix
 from modelmon.intervals import NONE, Interval
 from modelmon.quality import matrix as quality
 from modelmon.quality import slopes

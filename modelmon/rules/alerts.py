@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.errors import ConfigurationError
 from modelmon.identity import attribute_text
-from modelmon.points import CATALOGUE
 from modelmon.points.attributes import safe_text
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.families import family_of, number
 from modelmon.rules.classes import spellings
 from modelmon.rules.gauges import quality_conditions, scope_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from modelmon.points import CATALOGUE
 from modelmon.points.attributes import label_name
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.families import family_of
 from modelmon.rules.promql import series, summed
 from modelmon.rules.recorded import Recording, span

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import ConfigurationError
-from modelmon.points import CATALOGUE
 from modelmon.points.attributes import safe_text
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.families import escape, family_of, number
 from modelmon.points.qualities import AVERAGES, RATIOS, SCALARS
 from modelmon.points.sheets import CELL_CLASSES

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelmon.errors import ConfigurationError
-from modelmon.points import CATALOGUE
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.readings.classes import AVERAGES
 from modelmon.readings.metrics import METRICS, metric_named
 from modelmon.readings.uncertainty import unknown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from modelmon.points import CATALOGUE
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.readings.metrics import METRICS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from modelmon.directory.machine import machine_of
 from modelmon.exporters.exposition import Exposition
 from modelmon.leasing import SERVING_S
 from modelmon.parts import Part
-from modelmon.points import points
+from modelmon.points.reading import points
 from modelmon.points.windows import window_of
 from modelmon.settings import Settings
 from modelmon.snapshot import Snapshot

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelmon.accumulators import Counts, Histogram
+from modelmon.accumulators.counts import Counts
+from modelmon.accumulators.durations import Histogram
 from modelmon.memos import memo
 from modelmon.parts import latest_devices
-from modelmon.points import points as points_of
+from modelmon.points.reading import points as points_of
 from modelmon.readings import joins
 from modelmon.readings.distributions import Distribution
 from modelmon.readings.model import ModelSnapshot
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelmon.parts import DevicePart, Part, SeriesKey
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from modelmon.accumulators import Strata
+from modelmon.accumulators.strata import Strata
 from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 
 if TYPE_CHECKING:

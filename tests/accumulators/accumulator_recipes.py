@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelmon.accumulators import (
-    ClassScores,
-    Confusion,
-    Counts,
-    ExactSum,
-    Histogram,
-    LabelMatrix,
-    Losses,
-    Residuals,
-    ScoreHistogram,
-    Strata,
-)
+from modelmon.accumulators.confusion import Confusion
+from modelmon.accumulators.counts import Counts
+from modelmon.accumulators.durations import Histogram
+from modelmon.accumulators.exact import ExactSum
+from modelmon.accumulators.losses import Losses
+from modelmon.accumulators.multilabel import LabelMatrix
+from modelmon.accumulators.residuals import Residuals
+from modelmon.accumulators.scores import ClassScores, ScoreHistogram
+from modelmon.accumulators.strata import Strata
 
 if TYPE_CHECKING:
     from collections.abc import Callable

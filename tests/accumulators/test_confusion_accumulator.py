@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
-from modelmon.accumulators import Confusion
+from modelmon.accumulators.confusion import Confusion
 
 
 def _rows(classes: int, n: int, seed: int, right: float = 0.7) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelmon.accumulators import Counts
+from modelmon.accumulators.counts import Counts
 
 
 def test_a_key_never_counted_reads_zero():

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmon.accumulators import Histogram
-from modelmon.accumulators.durations import bin_of, bins_of, bound_of
+from modelmon.accumulators.durations import Histogram, bin_of, bins_of, bound_of
 
 EDGES = sorted(
     {digits * 10**power + near for digits in (1, 100, 101, 500, 999) for power in range(16) for near in (-1, 0, 1)}

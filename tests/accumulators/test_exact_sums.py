@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmon.accumulators import ExactSum
-from modelmon.accumulators.exact import add_grouped
+from modelmon.accumulators.exact import ExactSum, add_grouped
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 TERMS = st.lists(st.one_of(FINITE, st.sampled_from([5e-324, -0.0, 1.7976931348623157e308, 2.0**53, 0.1])), max_size=60)

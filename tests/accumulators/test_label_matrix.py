@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, multilabel_confusion_matrix, precision_recall_fscore_support
 
-from modelmon.accumulators import LabelMatrix
+from modelmon.accumulators.multilabel import LabelMatrix
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss, top_k_accuracy_score
 
-from modelmon.accumulators import Losses
-from modelmon.accumulators.losses import RANKS, SCORE_EDGES
+from modelmon.accumulators.losses import RANKS, SCORE_EDGES, Losses
 
 UNIT = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, 5e-324, 1.0 - 2.0**-53, 0.5]))
 

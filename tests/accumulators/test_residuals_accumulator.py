@@ -15,7 +15,7 @@ from sklearn.metrics import (
     r2_score,
 )
 
-from modelmon.accumulators import Residuals
+from modelmon.accumulators.residuals import Residuals
 
 NUMBERS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 1e-300, 2.0**31, 2.0**53]))
 

@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
-from modelmon.accumulators import ClassScores, ScoreHistogram
 from modelmon.accumulators.keys import coarse_keys, fine_keys, scores_of
+from modelmon.accumulators.scores import ClassScores, ScoreHistogram
 
 SCORES = st.one_of(
     st.floats(0, 1),

@@ -11,7 +11,7 @@ import pytest
 import modelmon
 from modelmon import Burn, Objective, Rule
 from modelmon.errors import ConfigurationError
-from modelmon.points import CATALOGUE
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.rules.subjects import SUBJECTS, subject_named
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmon.accumulators import Histogram
+from modelmon.accumulators.durations import Histogram
 from modelmon.accumulators.increments import grown
 from modelmon.alerting.amounts import Buckets, Pair
 from modelmon.alerting.history import History

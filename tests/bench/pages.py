@@ -13,7 +13,7 @@ from timing import Variant, race
 
 from modelmon import Binary, Monitor
 from modelmon.exporters.exposition import Exposition
-from modelmon.points import points
+from modelmon.points.reading import points
 
 if TYPE_CHECKING:
     from budget import Budget

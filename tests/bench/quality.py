@@ -12,7 +12,9 @@ from figures import Figure, Goal, missing
 from timing import Variant, race
 
 from modelmon import Binary, Monitor
-from modelmon.accumulators import ClassScores, Confusion, Histogram, ScoreHistogram
+from modelmon.accumulators.confusion import Confusion
+from modelmon.accumulators.durations import Histogram
+from modelmon.accumulators.scores import ClassScores, ScoreHistogram
 from modelmon.quality import ranking
 
 if TYPE_CHECKING:

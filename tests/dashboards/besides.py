@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from traffic import Story
 
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
 
 GIB = 2**30
 IDLE_W = 55.0

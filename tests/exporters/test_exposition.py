@@ -16,10 +16,11 @@ from servers import needs
 from small_worlds import WORLDS
 
 from modelmon.exporters.exposition import Exposition
-from modelmon.points import CATALOGUE, HistogramValue, Point, points
 from modelmon.points.attributes import safe_text
+from modelmon.points.catalogue import CATALOGUE, HistogramValue, Point
 from modelmon.points.families import describe, number
 from modelmon.points.instruments import DELAY_BOUNDS, DURATION_BOUNDS
+from modelmon.points.reading import points
 
 
 def point(name: str, value: float | HistogramValue, **attributes: str) -> Point:

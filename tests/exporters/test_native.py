@@ -18,14 +18,14 @@ from servers import needs, prometheus
 from small_worlds import BINARY, WORLDS, class_ledger, of_parts, process_ledger
 
 from modelmon import Monitor
-from modelmon.accumulators import Histogram
+from modelmon.accumulators.durations import Histogram
 from modelmon.exporters import protobuf
 from modelmon.exporters.exposition import Exposition
 from modelmon.exporters.prometheus import PrometheusExporter
 from modelmon.exporters.protobuf import SCHEMA, ZERO, bucket_of, encode, native
 from modelmon.exporters.wire import wanted_format
 from modelmon.parts import Exemplar, SeriesPart
-from modelmon.points import points
+from modelmon.points.reading import points
 from modelmon.readings.distributions import Distribution
 
 SLOW, WRONG, OTHER = "5" * 32, "7" * 32, "9" * 32

@@ -21,8 +21,9 @@ from modelmon.exporters.log import LogExporter
 from modelmon.exporters.opentelemetry import OpenTelemetryExporter, PreAggregated
 from modelmon.exporters.prometheus import PrometheusExporter
 from modelmon.exporters.tensorboard import TensorBoardExporter, tag_of
-from modelmon.points import CATALOGUE, Point, points
+from modelmon.points.catalogue import CATALOGUE, Point
 from modelmon.points.instruments import HistogramValue
+from modelmon.points.reading import points
 
 if TYPE_CHECKING:
     from pathlib import Path

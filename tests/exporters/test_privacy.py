@@ -32,7 +32,7 @@ from modelmon.exporters.opentelemetry import OpenTelemetryExporter, PreAggregate
 from modelmon.exporters.prometheus import PrometheusExporter
 from modelmon.exporters.pushgateway import PushgatewayExporter
 from modelmon.exporters.tensorboard import TensorBoardExporter
-from modelmon.points import points
+from modelmon.points.reading import points
 from modelmon.rules import Objective, Rule
 from modelmon.rules import prometheus as written_rules
 

@@ -20,7 +20,7 @@ from small_worlds import BINARY, WORLDS, class_ledger, of_parts, process_ledger
 from modelmon.exporters.prometheus import PrometheusExporter
 from modelmon.identity import class_texts
 from modelmon.parts import SeriesPart
-from modelmon.points import CATALOGUE
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.families import family_of
 from modelmon.rules import prometheus as rule_file
 from modelmon.tasks import Multiclass

@@ -25,7 +25,7 @@ from modelmon import Binary, ConfigurationError, Monitor, Multiclass
 from modelmon.exporters import tensorboard
 from modelmon.exporters.pictures import confusion_picture, reliability_picture
 from modelmon.exporters.tensorboard import TensorBoardExporter
-from modelmon.points import points
+from modelmon.points.reading import points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

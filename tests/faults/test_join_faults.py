@@ -15,7 +15,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from modelmon import Binary, LabelClient, Monitor, Multiclass, Regression, SQLiteStore
-from modelmon.accumulators import Counts
+from modelmon.accumulators.counts import Counts
 from modelmon.accumulators.exact import ExactSum
 from modelmon.testing import FakeClock
 

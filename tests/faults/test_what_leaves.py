@@ -18,7 +18,7 @@ from modelmon.exporters.exposition import Exposition
 from modelmon.exporters.log import LogExporter
 from modelmon.exporters.prometheus import PrometheusExporter
 from modelmon.monitoring import Source
-from modelmon.points import points
+from modelmon.points.reading import points
 from modelmon.stores.addresses import make_store
 
 if TYPE_CHECKING:

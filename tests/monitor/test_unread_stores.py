@@ -15,7 +15,7 @@ from waiting_store import WaitingStore
 
 from modelmon import Binary, LabelClient, Monitor, Multilabel, Regression, leasing
 from modelmon.monitoring import Source
-from modelmon.points import points
+from modelmon.points.reading import points
 from modelmon.serving.metrics import StoreMetrics
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from modelmon.points import CATALOGUE
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.families import describe
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "points.md"

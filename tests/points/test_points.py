@@ -12,8 +12,10 @@ from small_worlds import BINARY, HOUR, NOW, WORLDS, class_ledger, of_parts, proc
 
 from modelmon.accumulators.losses import SCORE_EDGES
 from modelmon.parts import DevicePart, SeriesPart
-from modelmon.points import CATALOGUE, HistogramValue, Point, points, timings
+from modelmon.points import timings
 from modelmon.points.attributes import RESERVED, label_name, safe_text, slice_attributes
+from modelmon.points.catalogue import CATALOGUE, HistogramValue, Point
+from modelmon.points.reading import points
 from modelmon.points.sheets import CLASSES
 from modelmon.snapshot import Snapshot
 from modelmon.tasks import Multiclass, Multilabel

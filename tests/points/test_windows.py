@@ -7,7 +7,7 @@ from small_worlds import WORLDS
 
 from modelmon import Monitor, Multiclass
 from modelmon.errors import ConfigurationError
-from modelmon.points import points
+from modelmon.points.reading import points
 from modelmon.points.windows import window_of
 from modelmon.testing import FakeClock
 

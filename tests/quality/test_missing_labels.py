@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from modelmon.accumulators import Strata
+from modelmon.accumulators.strata import Strata
 from modelmon.quality import matrix as quality
 from modelmon.quality import missing
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from modelmon.accumulators import Histogram
+from modelmon.accumulators.durations import Histogram
 from modelmon.quality.survival import NOWHERE, Delays, Waiting, curve
 
 HOUR = 3600.0

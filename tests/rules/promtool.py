@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 

@@ -14,7 +14,7 @@ from small_worlds import WORLDS
 from modelmon import Binary, Monitor, Multiclass
 from modelmon.accumulators.losses import SCORE_EDGES
 from modelmon.identity import class_texts
-from modelmon.points import points
+from modelmon.points.reading import points
 from modelmon.readings.metrics import METRICS
 from modelmon.rules.recorded import Group, rule_file
 from modelmon.rules.recording import Table

@@ -10,8 +10,8 @@ from servers import needs
 
 from modelmon import Binary, Burn, Monitor, Objective, Rule
 from modelmon.alerting.evaluation import Evaluation
-from modelmon.points import points
 from modelmon.points.families import family_of
+from modelmon.points.reading import points
 from modelmon.rules import prometheus, windows
 from modelmon.testing import FakeClock
 

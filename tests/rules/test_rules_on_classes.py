@@ -10,7 +10,7 @@ from servers import needs
 from modelmon import Monitor, Multiclass, Multilabel, Rule
 from modelmon.alerting import Evaluation
 from modelmon.cli import main
-from modelmon.points import points
+from modelmon.points.reading import points
 from modelmon.rules import prometheus, windows
 from modelmon.testing import FakeClock
 

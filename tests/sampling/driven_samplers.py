@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
 
 
 class Driven:

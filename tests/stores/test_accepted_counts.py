@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modelmon import Binary, Monitor
-from modelmon.accumulators import Strata
+from modelmon.accumulators.strata import Strata
 from modelmon.testing import FakeClock
 
 RETRACTED = None

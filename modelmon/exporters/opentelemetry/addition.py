@@ -18,7 +18,7 @@ from modelmon.exporters.opentelemetry.scope import SCOPE, VERSION
 from modelmon.exporters.opentelemetry.streams import Streams
 from modelmon.forking import renew_in_child
 from modelmon.notices import warn
-from modelmon.points import points
+from modelmon.points.reading import points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

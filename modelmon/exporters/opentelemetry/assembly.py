@@ -12,14 +12,14 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
 from modelmon.errors import ConfigurationError
 from modelmon.exporters.opentelemetry.exponential import BUCKETS, FINEST, exponential
-from modelmon.points import HistogramValue
+from modelmon.points.catalogue import HistogramValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from modelmon.exporters.opentelemetry.streams import Step, Streams
     from modelmon.parts import Exemplar
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
 
 _EXEMPLAR: Final = getattr(sdk, "Exemplar", None)
 _KNOWS_EXEMPLARS: Final = _EXEMPLAR is not None and "exemplars" in {field.name for field in fields(NumberDataPoint)}

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from modelmon.points import CATALOGUE, HistogramValue, points
+from modelmon.points.catalogue import CATALOGUE, HistogramValue
+from modelmon.points.reading import points
 from modelmon.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
     from modelmon.points.instruments import Attributes
 
 MOST: Final = 20_000

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import ConfigurationError
-from modelmon.points import HistogramValue, Point
+from modelmon.points.catalogue import HistogramValue, Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

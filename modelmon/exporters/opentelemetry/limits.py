@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from modelmon.exporters.opentelemetry.observed import QUANTILES
-from modelmon.points import CATALOGUE, HistogramValue, Point, points
+from modelmon.points.catalogue import CATALOGUE, HistogramValue, Point
+from modelmon.points.reading import points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,12 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from modelmon.points import CATALOGUE, HistogramValue
+from modelmon.points.catalogue import CATALOGUE, HistogramValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
     from modelmon.points.instruments import Kind
 
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)

@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from modelmon.points import HistogramValue
+from modelmon.points.catalogue import HistogramValue
 
 if TYPE_CHECKING:
-    from modelmon.points import Point
+    from modelmon.points.catalogue import Point
     from modelmon.points.instruments import Attributes
 
 Key = tuple[str, "Attributes"]
