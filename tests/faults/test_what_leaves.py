@@ -126,7 +126,7 @@ FLOOD = """
     import sys
     from modelmon import Monitor
     from pathlib import Path
-    from modelmon.points import points
+    from modelmon.points.reading import points
     held = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4096
     own = Monitor()
     @own(model="m", attributes=("country",))
