@@ -31,11 +31,12 @@ _Batch: TypeAlias = "tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np
 
 
 class _Interval(NamedTuple):
-    """What was read between two moments; ``energy`` None where it is not known."""
+    """What was read between two moments; ``energy`` None where it is not known, ``unseen`` where the calls are not."""
 
     end: int
     energy: int | None
     util: float | None
+    unseen: bool
 
 
 class Attribution:
@@ -57,6 +58,7 @@ class Attribution:
         "_learner",
         "_limit",
         "_resets",
+        "_unseen",
         "_utils",
         "share",
     )
@@ -75,6 +77,7 @@ class Attribution:
         self._idle = IdlePower()
         self._learner = Learner(MODELS + 1)
         self._resets = self._glitches = 0
+        self._unseen = False
 
     def sample(self, t_ns: int, energy_uj: int | None, util: float | None = None) -> None:
         """Take a reading; one whose counter stands where it stood tells nothing yet, and ends no interval.
@@ -97,7 +100,9 @@ class Attribution:
         if still and t_ns - edge < _STILL_NS:
             return
         drawn = self._drawn(t_ns, energy_uj)
-        self._intervals.append(_Interval(t_ns, drawn, self._mean_util(edge)))
+        self._intervals.append(_Interval(t_ns, drawn, self._mean_util(edge), self._unseen))
+        if energy_uj is not None or self._energy is None:  # else the next one tells what was drawn in this one too
+            self._unseen = False
 
     def calls(self, key: Key, starts_ns: ArrayLike, ends_ns: ArrayLike, weights: ArrayLike | None = None) -> None:
         """Take calls of one model; what lies before the last settlement changes nothing any more.
@@ -111,6 +116,12 @@ class Attribution:
         starts, ends = np.asarray(starts_ns, np.int64), np.asarray(ends_ns, np.int64)
         shares = np.ones(len(starts)) if weights is None else np.asarray(weights, np.float64)
         self._calls.append((self._column(key), starts, ends, shares))
+
+    def forget(self) -> None:
+        """Keep no calls while the device cannot be read: what it draws until it can be belongs to none."""
+        if not self._intervals:  # else some are needed still
+            self._calls = []
+            self._unseen = self._begin is not None
 
     def settle(self, until_ns: int, running: Iterable[tuple[Key, int, int]] = ()) -> Settlement:
         """Settle all intervals that ended by ``until_ns``; every call of theirs is known by now.
@@ -202,6 +213,11 @@ class Attribution:
 
     def _give(self, book: Book, held: _Interval, lasting: int, row: list[float]) -> None:
         """Give the models their parts of one interval."""
+        if held.unseen:
+            book.lose(held.energy or 0)
+            self._idle.see(None)
+            self._learner.skip()
+            return
         columns = [column for column, share in enumerate(row) if share > 0]
         shares = [row[column] for column in columns]
         ran = min(sum(shares), float(lasting))

@@ -59,6 +59,11 @@ class Book:
         """Give a model energy."""
         self.energy[column, method] = self.energy.get((column, method), 0) + microjoules
 
+    def lose(self, microjoules: int) -> None:
+        """Give energy to no model."""
+        self.drawn += microjoules
+        self.unattributed += microjoules
+
     def work(
         self, columns: Sequence[int], shares: Sequence[float], util: float | None, lasting: int, ran: float
     ) -> None:

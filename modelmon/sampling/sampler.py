@@ -164,7 +164,8 @@ class Sampler:
                 self._give_up(error.code)
                 return
             except Exception as error:
-                self._account.failed("read", type(error).__name__)
+                device.lost = type(error).__name__
+                self._account.failed("read", device.lost)
                 warn(
                     f"gpu:{type(error).__name__}", f"reading {device.id.id} failed: {error!r}; further ones are counted"
                 )
@@ -196,6 +197,8 @@ class Sampler:
         for device in self._devices:
             one = device.attribution.settle(until, () if device.divided else running)
             device.learn(one.powers)
+            if device.lost:
+                device.attribution.forget()
             settled.append((device, one))
         self.audience.settle(until, settled)
 

@@ -179,3 +179,37 @@ def test_readings_out_of_order_are_left_out() -> None:
     device.sample(S // 2, 60_000_000)
     assert device.settle(S).drawn == 100_000_000
     assert device.settle(S // 2).drawn == 0
+
+
+def test_what_a_device_draws_unseen_is_given_to_nobody() -> None:
+    """Where calls were forgotten, all that is drawn until the counter is read again is unattributed, and drawn."""
+    device = Attribution()
+    device.forget()
+    for n in range(5):  # at 100 W without a call
+        device.sample(n * S, n * 100_000_000)
+    device.calls("A", [4 * S], [6 * S])
+    device.sample(5 * S, 900_000_000)
+    device.forget()  # an interval awaits its settlement
+    seen = device.settle(5 * S)
+    assert (seen.energy, seen.unattributed) == ({("A", "exclusive"): 500_000_000}, 400_000_000)
+    device.forget()
+    device.sample(15 * S, None, 1.0)  # it is back, without its counter yet
+    device.calls("A", [15 * S], [17 * S])
+    device.sample(17 * S, 6_000_000_000, 1.0)
+    device.calls("A", [17 * S], [18 * S])
+    device.sample(18 * S, 6_500_000_000)
+    unseen, seen = device.settle(17 * S), device.settle(18 * S)
+    assert (unseen.energy, unseen.busy) == ({}, {})
+    assert unseen.drawn == unseen.unattributed == 5_100_000_000
+    assert (seen.energy, seen.unattributed) == ({("A", "exclusive"): 500_000_000}, 0)
+
+
+def test_a_device_without_a_counter_is_seen_again_at_the_first_reading() -> None:
+    """Without a counter there is none to wait for: busy time is told from the first reading on."""
+    device = Attribution()
+    device.sample(0, None, 0.5)
+    device.forget()
+    device.sample(3 * S, None, 1.0)
+    device.calls("A", [3 * S], [6 * S])
+    device.sample(6 * S, None, 1.0)
+    assert device.settle(6 * S).busy == {("A", "calls"): 3 * S}
