@@ -136,7 +136,7 @@ def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | 
     marked = bool(seat.rejections or series.rejected)
     if marked:
         values = [None if value is UNREADABLE else value for value in values]
-    if seat.prefix and ids is not None and set(map(type, ids)) <= {int}:
+    if seat.site.id == "auto" and ids is not None and set(map(type, ids)) <= {int}:
         lone = read(seat.site.task, values) if set(map(type, values)) <= LONE else None
         if lone is not None and len(lone) == len(values):
             return replace(lone, ids=written(seat.prefix, lone_numbers(ids)))
