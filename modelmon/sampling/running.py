@@ -34,12 +34,13 @@ class Running:
         self._directory = directory
         self._waiting: list[ReferenceType[Recorder]] = []
         self._sampler: Sampler | None = None
-        self._last = False
+        self._last = self._over = False
         self._ticker = Ticker(0.0, self._tick, failed=self._complain, name="modelmon-gpu", part="gpu")
 
     def start(self, recorder: Recorder, hertz: float) -> bool:
         """Serve a recorder; return whether the thread runs."""
         self._waiting.append(weakref.ref(recorder))
+        self._over = False
         self._hertz = max(self._hertz, hertz)
         at_exit(self.begin)  # type: ignore[arg-type]  # a bound method
         if not self._ticker.running:
@@ -63,8 +64,10 @@ class Running:
         sampler = self._sampler
         if (sampler is not None and sampler.audience.release(recorder)) or self._waiting:
             return True
-        if self._ticker.stop(min(timeout, EXIT_S)) and sampler is not None:
-            sampler.close()
+        self._over = True  # so whatever a driver that is slow makes of the waiting, the thread lets go when it ends
+        ended = self._ticker.stop(min(timeout, EXIT_S))
+        if sampler is not None:
+            (sampler.close if ended else sampler.abandon)()
         return False
 
     def abandon(self) -> None:
@@ -74,6 +77,10 @@ class Running:
 
     def _tick(self) -> None:
         sampler = self._sampler
+        if self._over:
+            if sampler is not None:
+                sampler.close()
+            return
         if sampler is None:
             sampler = self._sampler = load("modelmon.sampling.sampler").Sampler(
                 _make, self._clock, self._hertz, self._directory

@@ -120,12 +120,14 @@ class Sampler:
     def close(self) -> None:
         """Let go of the driver and of every claim; called by the thread that ticks, or when it is gone."""
         backend, self._backend = self._backend, None
-        if backend is not None:
-            backend.close()
-        self.abandon()
+        try:
+            if backend is not None:
+                backend.close()
+        finally:
+            self.abandon()
 
     def abandon(self) -> None:
-        """Let go of claims alone: in a forked child nothing of the parent's driver is called."""
+        """Let go of claims alone, where the driver is the parent's of a forked child, or holds up the thread."""
         for device in self._devices:
             device.claim.drop()
 

@@ -284,3 +284,66 @@ def test_a_child_forgets_the_sampler_of_its_parent(tmp_path: Path) -> None:
         assert fake.calls() - calls <= 6
         monitor.close()
         held._sampler.close()
+
+
+@pytest.mark.fault("G5")
+def test_a_driver_that_is_slow_at_the_close_keeps_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in the driver while the last monitor closes lets go of the claim at once, and of all when it ends."""
+    asked, answer = threading.Event(), threading.Event()
+    monkeypatch.setattr(running, "EXIT_S", 0.01)
+    with fake_nvml(FakeGpu()):
+        monitor = Monitor(gpu=20, directory=tmp_path)
+        watched(monitor)(1)
+        assert settled(monitor)
+        (thread,) = threads()
+        sampler = running._process.held._sampler
+        backend, (device,) = sampler._backend, sampler._devices
+        read = backend.read
+
+        def slow(*about: object) -> object:
+            asked.set()
+            answer.wait(30)
+            return read(*about)
+
+        monkeypatch.setattr(backend, "read", slow)
+        assert asked.wait(30)
+        monitor.close()
+        assert thread.is_alive()
+        assert device.claim._descriptor == -1
+        answer.set()
+        thread.join(30)
+        assert device.claim._descriptor == -1
+        assert sampler._backend is None
+        watched(monitor)(1)
+        for _ in range(500):
+            if monitor.snapshot().devices[device.id.id].status:
+                break
+            threading.Event().wait(0.01)
+        assert monitor.snapshot().devices[device.id.id].status == "ok"
+        monitor.close()
+        for thread in threads():
+            thread.join(30)
+
+
+def test_a_driver_that_fails_to_close_keeps_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong while the driver is let go of keeps no device from being shown by others."""
+    with fake_nvml(FakeGpu()):
+        monitor = Monitor(gpu=20, directory=tmp_path)
+        watched(monitor)(1)
+        assert settled(monitor)
+        (thread,), sampler = threads(), running._process.held._sampler
+        monkeypatch.setattr(sampler._backend, "close", lambda: 1 / 0)
+        monitor.close()
+        thread.join(30)
+        assert sampler._devices[0].claim._descriptor == -1
+
+
+def test_closed_before_its_first_round_a_sampler_loads_nothing() -> None:
+    """A thread whose monitors were closed before it read anything ends without calling a driver."""
+    with fake_nvml() as fake:
+        monitor = Monitor(gpu=20)
+        one = running.Running(20.0, monitor.home.clock.monotonic_ns, None)
+        assert not one.release(monitor.home, 0)
+        one._tick()
+        assert one._sampler is None
+        assert not fake.calls()
