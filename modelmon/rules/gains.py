@@ -51,12 +51,14 @@ def _growth(of: str, length: str, *, shared: bool) -> str:
 
     ``increase`` knows nothing of what a series held when it first came, such as the first error of a type.
     Where the target was read more often than the series was there, the series began within the window, and all it holds
-    is growth.
+    is growth; where it has also fallen, it holds only what came since, and ``increase`` knows what came before too.
     Where the target was not read for the whole window yet, growth is counted from the first reading, and nothing is
     extrapolated: small counts and large ones, which are divided by each other, would be so to a different degree.
     """
     if shared:
         return f"increase({of}[{length}])"
-    fresh = f"{of} and count_over_time({of}[{length}]) < on (job, instance) group_left () sum_over_time(up[{length}])"
-    whole = f"increase({of}[{length}]) and {of} offset {length}"
+    fell = f"resets({of}[{length}]) > 0"
+    away = f"count_over_time({of}[{length}]) < on (job, instance) group_left () sum_over_time(up[{length}])"
+    fresh = f"({of} and {away}\nunless {fell})"
+    whole = f"increase({of}[{length}]) and ({of} offset {length} or {fell})"
     return f"\n{fresh}\nor {whole}\nor {of} - min_over_time({of}[{length}])\n"

@@ -32,8 +32,12 @@ def steps(name: str, counts: list[float | None], up: str, **labels: str) -> list
         ([7, 8, 9, 10, 1, 2], "111111", 5),  # the process began anew: three before, two after
         ([None, None, None, 40, 41, 43], "...111", 3),  # the process is only read now; what it had counted is no growth
         ([None, None, None, 40, 41, 43], "000111", 3),  # as where it could not be read
+        ([7, 9, 11, None, 1, 2], "111111", 6),  # the process began anew, and was read before its first one: 4 and 2
+        ([7, 9, None, None, 1, 2], "110111", 4),  # as where it was away for a while
+        ([7, None, None, None, 7, 9], "110111", 9),  # where it soon holds as much again, what it holds is growth
+        ([None, 40, 42, 1, 1, 3], ".11111", 6.25),  # it is only read now, and began anew since: 5 in 4 of 5 minutes
     ],
-    ids=["there", "new", "single", "restarted", "found", "down"],
+    ids=["there", "new", "single", "restarted", "found", "down", "begun", "away", "level", "found and restarted"],
 )
 def test_growth_of_a_counter_of_a_process(tmp_path, counts, up, grown):
     """What a new series holds is growth where its process was read before, and not where it was not."""
