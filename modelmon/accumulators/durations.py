@@ -227,8 +227,9 @@ class Histogram:
             return 0
         limit = _limit_of(float(bound), self.scale)
         place = bin_of(limit)
-        # The bin of the bound itself counts only where it ends there: nothing above the bound is counted.
-        whole = bound_of(place) <= limit or limit >= self.maximum
+        # The bin of the bound itself counts only where it ends there: nothing above the bound is counted, whatever the
+        # maximum is now, since what is counted once stays counted when greater values come.
+        whole = bound_of(place) <= limit or limit == _LARGEST
         return int(self._bins.searchsorted(place, side="right" if whole else "left"))
 
     def _scaled(self, value: Fraction) -> float:

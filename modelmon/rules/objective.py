@@ -70,7 +70,7 @@ class Objective:
         name: what the alert is called.
         metric: a distribution (with ``within``), or a count (with ``bad``): ``"duration"``, ``"calls"``, or a point.
         target: the share that shall be good, between 0 and 1.
-        within: what a value of a distribution must not exceed to be good; three significant digits are exact.
+        within: what a value of a distribution must not exceed to be good; digits past the third are cut off.
         bad: attributes of what is bad among a count, as pairs of text; for ``"calls"`` those with outcome error.
         burns: when to tell, by default a fast burn (14.4 in 1 h and 5 min) and a slow one (6 in 6 h and 30 min).
         min_support: fewer calls than this in the long window decide nothing.

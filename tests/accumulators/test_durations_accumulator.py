@@ -69,10 +69,24 @@ def test_counts_at_decimal_bounds_are_exact():
 
 
 def test_a_bound_of_more_digits_never_counts_what_is_above_it():
-    """A bound inside a bin leaves the bin out, unless everything lies below."""
+    """A bound inside a bin leaves the bin out, even where everything counted so far lies below."""
     histogram = Histogram(1.0)
     histogram.update(np.array([12_345, 12_399]))
-    assert histogram.cumulative([12_350, 12_399, 12_400]) == [0, 2, 2]
+    assert histogram.cumulative([12_350, 12_399, 12_400]) == [0, 0, 2]
+    assert histogram.cumulative([12_300, 99_999, math.inf]) == [0, 2, 2]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(VALUES, max_size=20), st.lists(VALUES, max_size=20), st.lists(VALUES, min_size=1, max_size=5))
+def test_what_is_under_a_bound_never_falls(earlier, later, bounds):
+    """Whatever comes, a bucket that was exported only grows, and holds nothing above its bound."""
+    histogram = Histogram(1.0)
+    histogram.update(np.array(earlier, np.int64))
+    before = histogram.cumulative(bounds)
+    histogram.update(np.array(later, np.int64))
+    after = histogram.cumulative(bounds)
+    assert all(map(int.__le__, before, after))
+    assert all(n <= sum(value <= bound for value in earlier + later) for n, bound in zip(after, bounds, strict=True))
 
 
 def test_empty_reads_nan_and_odd_input_is_clamped():
