@@ -168,8 +168,9 @@ class Burning:
             of = objective.bad[0][1] if objective.bad == (("outcome", objective.bad[0][1]),) else None
             plain = objective.metric == "calls" and of is not None
             name = objective.metric if plain else subject.point
-            bad = counts(seen, name, model, version, of=of if plain else None, where=() if plain else objective.bad)
-            wholes = counts(seen, name, model, version)
+            where = () if plain else (*subject.where, *objective.bad)
+            bad = counts(seen, name, model, version, of=of if plain else None, where=where)
+            wholes = counts(seen, name, model, version, where=subject.where)
             return {key: Pair(bad.get(key, 0), whole) for key, whole in wholes.items()}
         if subject.sort == "point":
             points = seen.points(subject.point, model, version)
