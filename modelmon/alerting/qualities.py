@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from modelmon.alerting.findings import Finding
-from modelmon.quality.matrix import terms
 from modelmon.readings.metrics import METRICS
+from modelmon.readings.rows import rows_behind
 
 if TYPE_CHECKING:
     from modelmon.readings.model import ModelSnapshot
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 YOUNG = "no prediction of the window is old enough to be judged"
 NO_INTERVAL = "no interval is known from these rows, and confidence= needs one"
-_RATIOS = frozenset({"precision", "recall", "f1", "specificity", "negative_predictive_value", "jaccard"})
 
 
 def quality(rule: Rule, whole: ModelSnapshot) -> Finding:
@@ -26,7 +25,7 @@ def quality(rule: Rule, whole: ModelSnapshot) -> Finding:
     if rule.of is not None and METRICS[rule.metric].takes != "count" and not _knows(model, rule.of):
         return Finding(math.nan, support=0, reason=f"no class {rule.of!r} was seen yet")
     value = model.value(rule.metric, of=rule.of, average=rule.average)
-    found = Finding(value, support=support(rule, model))
+    found = Finding(value, support=rows_behind(model, rule.metric, rule.of, rule.average))
     if rule.min_coverage and not model.coverage >= rule.min_coverage:
         return found._replace(
             reason=f"{model.coverage:.0%} of the labels are there, {rule.min_coverage:.0%} are needed"
@@ -48,21 +47,6 @@ def windowed(rule: Rule, whole: ModelSnapshot) -> ModelSnapshot | None:
     if rule.mature is True and math.isnan(whole.maturity):
         return whole if rule.metric == "coverage" else None
     return whole.window(rule.window, mature=rule.mature)
-
-
-def support(rule: Rule, model: ModelSnapshot) -> int:
-    """Return how many rows stand behind a metric: those that it divides by."""
-    subject = METRICS[rule.metric].subject
-    if subject == "join":
-        return model.accepted
-    if subject == "errors":
-        return int(model.error_sums.rows)
-    if rule.metric in _RATIOS:
-        place, how = model.resolve(rule.of, rule.average or "default")
-        if place is not None and how is None:
-            _, rows = terms("recall" if rule.metric == "f1" else rule.metric, model.margins)  # type: ignore[arg-type]
-            return int(rows[place])
-    return model.labelled
 
 
 def _knows(model: ModelSnapshot, of: object) -> bool:

@@ -59,6 +59,18 @@ def test_the_interval_must_lie_beyond_and_rows_must_be_enough():
     assert world.alert("sure").interval[1] > 0.9
 
 
+def test_rows_without_a_probability_support_nothing_that_is_worked_out_of_probabilities():
+    """Five scores among twenty labelled rows are five rows for the Brier score and its like."""
+    metrics = ("brier", "log_loss", "calibration_error")
+    world = World(*(Rule(metric, metric, above=0, min_support=6, mature=False) for metric in metrics))
+    world.predict([0.9] * 5, [0] * 5)
+    world.predict([1] * 15, [1] * 15)
+    assert world.after() == []
+    assert {world.alert(metric).support for metric in metrics} == {5}
+    world.predict([0.9], [0])
+    assert world.after() == [(metric, "firing") for metric in metrics]
+
+
 def test_only_predictions_that_are_old_enough_are_judged():
     """With a deadline a window ends that long ago, so that labels on their way are not missed."""
     world = World(Rule("wrong", "accuracy", below=0.8, window="1h", mature="2h"))
@@ -142,6 +154,7 @@ def test_a_budget_must_burn_in_both_windows():
         ({"metric": "modelmon.calls", "bad": {"error.type": "KeyError"}}, 0.1),
         ({"metric": "calls", "bad": {"error.type": "KeyError"}}, 0.1),
         ({"metric": "calls", "bad": {"outcome": "ok"}}, 0.7),
+        ({"metric": "errors", "bad": {"error.type": "KeyError"}}, 1 / 3),
         ({"metric": "predictions", "bad": {"predicted": "0"}}, 3 / 7),
     ],
     ids=lambda given: "-".join(map(str, given.values())) if isinstance(given, dict) else "",
