@@ -29,13 +29,12 @@ def look_alike(snapshot: Snapshot, only: str | None = None) -> str:
     for (model, _), found in snapshot.items():
         if not isinstance(found.task, Multiclass) or only not in {None, model}:
             continue
-        confusion = found.confusion
-        known = {str(name) for name in confusion.classes}
-        for name, row in zip(confusion.classes, confusion.matrix, strict=True):
+        known = {str(name) for name in found.classes}
+        for name, n in found.support.items():
             whole = name.removesuffix(_TAIL) if isinstance(name, str) else name
-            if whole != name and whole in known and row.sum():
+            if whole != name and whole in known and n:
                 return (
-                    f"model {model!r} has {row.sum():,} label(s) of class {name!r}, which is not its class {whole}: "
+                    f"model {model!r} has {n:,} label(s) of class {name!r}, which is not its class {whole}: "
                     "write whole numbers without .0 (pandas: astype('Int64')) and deliver the file again"
                 )
     return ""

@@ -61,6 +61,14 @@ def bias(sums: Sums) -> float:
     return _mean(sums.errors, sums.rows)
 
 
+def variance(total: Fraction, sums: Sums) -> float:
+    """Return the variance of the errors, or of their magnitudes, of which ``total`` is the sum; nan without rows.
+
+    The difference is taken before it is rounded: beside a large mean little or nothing would be left of it.
+    """
+    return _number((sums.squared_errors - total * total / sums.rows) / sums.rows) if sums.rows else math.nan
+
+
 def mean_absolute_percentage_error(sums: Sums) -> float:
     """Return the mean of the error's magnitude over the truth's, as a ratio."""
     return _mean(sums.relative_errors, sums.rows)

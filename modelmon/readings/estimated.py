@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from modelmon.accumulators.confusion import Confusion
 from modelmon.accumulators.strata import Strata
 from modelmon.quality import matrix as quality
 from modelmon.quality import missing
-from modelmon.readings.uncertainty import MOST_CLASSES
+from modelmon.readings.uncertainty import has_cells
 from modelmon.tasks import Binary, Multiclass
 
 if TYPE_CHECKING:
@@ -62,8 +61,7 @@ def reason(readings: Readings, metric: Metric) -> str:
         return f"{metric.name} of the task {type(readings.task).__name__} is not estimated from strata"
     if not readings.labelled and not readings.assumed:
         return "no prediction is labelled yet"
-    cells = readings.selection.gather("confusion", Confusion)
-    if cells is None or not cells.is_complete or len(readings.classes) > MOST_CLASSES:
+    if not has_cells(readings):
         return "so many classes met that single cells are not kept"
     bare = [value for value, share in readings.coverage_by_class.items() if share == 0]
     if bare:

@@ -9,11 +9,12 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelmon import intervals
+from modelmon.accumulators.confusion import Confusion
 from modelmon.accumulators.losses import RANKS, Losses
 from modelmon.accumulators.multilabel import LabelMatrix
 from modelmon.intervals import NONE, Interval
 from modelmon.quality import matrix as quality
-from modelmon.quality import slopes
+from modelmon.quality import regression, slopes
 from modelmon.tasks import Multilabel
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 512
 """Above this many classes the square of their number is too much to hold for an interval."""
+
+
+def has_cells(readings: Readings) -> bool:
+    """Tell whether single cells of the confusion matrix are kept, and are few enough to hold all of them."""
+    held = readings.selection.gather("confusion", Confusion)
+    return held is not None and held.is_complete and len(readings.classes) <= MOST_CLASSES
 
 
 def unknown(_readings: Readings, _of: Any, _average: Any, confidence: float) -> Interval:
@@ -118,15 +125,17 @@ def top_k(readings: Readings, of: Any, _average: Any, confidence: float) -> Inte
 
 def mae(readings: Readings, _of: Any, _average: Any, confidence: float) -> Interval:
     """Return the interval of the mean absolute error."""
-    variance = readings.mse - readings.mae * readings.mae
-    low, high = intervals.mean(readings.mae, variance, rows=readings.error_sums.rows, confidence=confidence)
+    sums = readings.error_sums
+    variance = regression.variance(sums.absolute_errors, sums)
+    low, high = intervals.mean(readings.mae, variance, rows=sums.rows, confidence=confidence)
     return max(0.0, low) if low == low else low, high  # noqa: PLR0124 - nan stays nan
 
 
 def bias(readings: Readings, _of: Any, _average: Any, confidence: float) -> Interval:
     """Return the interval of the mean error."""
-    variance = readings.mse - readings.bias * readings.bias
-    return intervals.mean(readings.bias, variance, rows=readings.error_sums.rows, confidence=confidence)
+    sums = readings.error_sums
+    variance = regression.variance(sums.errors, sums)
+    return intervals.mean(readings.bias, variance, rows=sums.rows, confidence=confidence)
 
 
 def _of_class(counts: quality.Margins, name: quality.Ratio, place: int, confidence: float) -> Interval:
@@ -155,7 +164,7 @@ def _delta(
     least: float = 0.0,
 ) -> Interval:
     intervals.critical(confidence)
-    if isinstance(readings.task, Multilabel) or len(readings.classes) > MOST_CLASSES or math.isnan(value):
+    if isinstance(readings.task, Multilabel) or math.isnan(value) or not has_cells(readings):
         return NONE
     matrix = readings.confusion.matrix
     low, high = intervals.multinomial(value, matrix, slope(matrix), confidence=confidence)

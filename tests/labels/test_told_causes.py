@@ -7,10 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 import label_files
+import numpy as np
 import pytest
 
-from modelmon import Binary, LabelClient, Monitor, notices
+from modelmon import Binary, LabelClient, Monitor, Multiclass, notices
 from modelmon.cli import main
+from modelmon.labelfile.lookalikes import look_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,3 +86,17 @@ def test_the_name_of_a_file_is_no_address(
     told = capsys.readouterr().err
     assert f"'{text}' (for a file: sqlite:///" in told
     assert str(tmp_path) in told
+
+
+def test_look_alikes_among_more_classes_than_cells_are_kept_of() -> None:
+    """A class 7.0 beside the class 7 is told of where only the sums of each class are kept, too."""
+    monitor = Monitor(gpu=False)
+    numbers = np.arange(20_000)
+    task = Multiclass(classes=(*range(299), "7.0"))
+    monitor.predictions(numbers, numbers % 299, model="m", task=task)
+    monitor.labels(numbers[:-1], numbers[:-1] * 7 // 299 % 299)
+    assert look_alike(monitor.snapshot()) == ""
+    monitor.labels(["19999"], ["7.0"])
+    assert "1 label(s) of class '7.0', which is not its class 7" in look_alike(monitor.snapshot())
+    with pytest.raises(ValueError, match="single cells"):
+        _ = monitor.snapshot()["m"].confusion

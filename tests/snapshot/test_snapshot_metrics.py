@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 
 from modelmon.parts import SeriesPart
 from modelmon.readings.metrics import METRICS
+from modelmon.snapshot import Snapshot
 from modelmon.tasks import Binary, Multiclass
 
 EXACT = {"rel": 0, "abs": 1e-12}
@@ -263,3 +264,29 @@ def test_thousands_of_classes_have_no_matrix_interval():
     model = counted.model(counted.labelled(codes, np.roll(codes, 1), classes=range(600)))
     assert all(map(math.isnan, model.interval("kappa")))
     assert model.interval("accuracy")[1] > 0
+
+
+def test_matrices_of_margins_only_have_no_matrix_interval():
+    """Past so many pairs of classes only margins are kept: what needs single cells is left out, and nothing raises."""
+    truth, predicted = generator.integers(0, 300, (2, 20_000))
+    whole = Snapshot((counted.part(series={counted.KEY: counted.labelled(truth, predicted, classes=range(300))}),))
+    model = whole[counted.KEY]
+    with pytest.raises(ValueError, match="single cells are not kept"):
+        _ = model.confusion
+    for name in ("kappa", "mcc", "balanced_accuracy", "precision", "recall", "f1", "jaccard"):
+        assert not math.isnan(model.value(name)), name
+        assert all(map(math.isnan, model.interval(name))), name
+        assert math.isnan(model.estimated(name)), name
+    assert model.interval("accuracy")[0] < model.accuracy < model.interval("accuracy")[1]
+    assert any(point.name == "modelmon.quality" for point in whole.points())
+
+
+@pytest.mark.parametrize("offset", [1e7, 1e8, 1e9, 0.1])
+def test_intervals_of_errors_beside_a_large_mean(offset):
+    """The width of the intervals of bias and mean absolute error is that of the spread, however far off a model is."""
+    errors = offset + (generator.normal(size=500) if offset > 1 else np.zeros(500))
+    model = counted.model(counted.regression(np.zeros(500), errors))
+    half = 1.959964 * errors.std(ddof=1) / math.sqrt(500)
+    for name in ("bias", "mae"):
+        low, high = model.interval(name)
+        assert (high - low) / 2 == pytest.approx(half, rel=1e-6 if offset > 1 else 0, abs=1e-7)
