@@ -51,7 +51,7 @@ def roc_area(bins: Bins) -> tuple[float, float, float]:
         return math.nan, math.nan, math.nan
     below = np.cumsum(negatives) - negatives
     within = positives * negatives
-    middle = float(positives @ below + 0.5 * within.sum()) / pairs
+    middle = min(1.0, float(positives @ below + 0.5 * within.sum()) / pairs)  # past 2**53 pairs sums are rounded
     half = 0.5 * float(within[~bins.sharp].sum()) / pairs
     return max(0.0, middle - half), middle, min(1.0, middle + half)
 
@@ -73,7 +73,9 @@ def average_precision(bins: Bins) -> tuple[float, float, float]:
     false_to = false_to[blurred]
     high[blurred] = hits * reached / (reached + false_to - false)
     low[blurred] = hits - false_to * (digamma(reached + false_to + 1) - digamma(above + false_to + 1))
-    return float(low.sum()) / total, float(tied.sum()) / total, min(1.0, float(high.sum()) / total)
+    low = np.clip(low, 0.0, tied)  # beside very many negatives the difference of digammas is lost in rounding
+    worst, middle, best = (min(1.0, float(shares.sum()) / total) for shares in (low, tied, high))
+    return worst, middle, best
 
 
 def digamma(values: NDArray[np.float64]) -> NDArray[np.float64]:

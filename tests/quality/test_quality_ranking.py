@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import special
 from sklearn import metrics as sk
 
+from modelmon import intervals
 from modelmon.quality import ranking
 
 
@@ -88,3 +89,27 @@ def test_delong_equals_its_definition():
     wins = (positives[:, None] > negatives) + 0.5 * (positives[:, None] == negatives)
     expected = wins.mean(axis=1).var(ddof=1) / len(positives) + wins.mean(axis=0).var(ddof=1) / len(negatives)
     assert ranking.delong_variance(binned(truth, scores)) == pytest.approx(expected, abs=1e-15)
+
+
+def test_no_area_leaves_the_unit_interval():
+    """Rounded sums over more than 2**53 pairs give no area above 1, no bound below 0, and intervals all the same."""
+    generator = np.random.default_rng(3)
+    for _ in range(300):
+        counts = generator.integers(1, 10**8, (2, generator.integers(2, 40))).astype(float)
+        none = np.zeros(counts.shape[1])
+        perfect = ranking.Bins(np.r_[counts[0], none], np.r_[none, counts[1]], np.ones(2 * len(none), bool))
+        low, middle, high = ranking.roc_area(perfect)
+        assert low <= middle <= high <= 1
+        assert middle == pytest.approx(1)
+        assert max(ranking.average_precision(perfect)) <= 1
+        assert 0.99 < intervals.area(perfect)[0] <= intervals.area(perfect)[1] <= 1
+
+
+@pytest.mark.parametrize("negatives", [1e9, 3e11, 7e12])
+@pytest.mark.parametrize("positives", [10.0, 50.0])
+def test_bounds_beside_very_many_negatives(negatives, positives):
+    """What is lost in rounding makes no lower bound negative, nor greater than the value."""
+    bins = ranking.Bins(np.array([negatives, 10.0]), np.array([positives, 0.0]), np.array([False, True]))
+    low, middle, high = ranking.average_precision(bins)
+    assert 0 <= low <= middle <= high <= 1
+    assert 0 <= intervals.average_precision(bins)[0] <= intervals.average_precision(bins)[1] <= 1
