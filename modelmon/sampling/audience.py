@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelmon.sampling.desks import Desk, give
 from modelmon.sampling.feeds import LOCK_S, Feed
+from modelmon.sampling.offsets import Offset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +59,8 @@ class Audience:
         desk = held.gpu if isinstance(held.gpu, Desk) else Desk()
         desk.look = lambda: self._seen(desk)
         self._desks[self._numbers] = held.gpu = desk
-        self._feeds = [*self._feeds, Feed(self._numbers, recorder, self._clock)]
+        offset = Offset(self._clock, held.clock.monotonic_ns)
+        self._feeds = [*self._feeds, Feed(self._numbers, recorder, self._clock, offset)]
 
     def release(self, recorder: Recorder) -> bool:
         """Follow one no more; tell whether any is left."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from modelmon.probes.seats import Seat
     from modelmon.recorder import Recorder
+    from modelmon.sampling.offsets import Offset
 
 PATIENCE_NS: Final = 10_000_000_000
 LOCK_S: Final = 0.05
@@ -81,8 +82,10 @@ class Feed:
         active: whether calls began since the visit before, or run.
     """
 
-    def __init__(self, number: int, recorder: ReferenceType[Recorder], clock: Callable[[], int]) -> None:
-        """Follow a recorder as long as it lives."""
+    def __init__(
+        self, number: int, recorder: ReferenceType[Recorder], clock: Callable[[], int], offset: Offset
+    ) -> None:
+        """Follow a recorder as long as it lives; ``offset`` turns its moments into those of ``clock``."""
         self.number = number
         self.active = True
         self._recorder = recorder
@@ -90,6 +93,7 @@ class Feed:
         self._seats: dict[int, _Watched] = {}
         self._notes: list[int] = []
         self._began = -1
+        self._offset = offset
 
     @property
     def recorder(self) -> Recorder | None:
@@ -97,18 +101,21 @@ class Feed:
         return self._recorder()
 
     def visit(self) -> list[Batch]:
-        """Return the calls that ended since the last visit; none where the recorder is too busy."""
+        """Return the calls that ended since the last visit; none where the recorder is too busy, or its clock odd."""
         found: list[Batch] = []
         recorder = self.recorder
         if recorder is not None:
             for seat in list(recorder.seats):  # before the drain, so that it leaves their times
                 if id(seat) not in self._seats:
                     self._seats[id(seat)] = _Watched(seat, len(self._notes))
+            self._offset.look()
             recorder.attempt(lambda: self._look(recorder, found), LOCK_S, drain=True)
-        return found
+        return found if self._offset.known else []
 
     def ready(self, now: int, patience: int = PATIENCE_NS) -> int:
         """Return the last moment of which all is known, or will not be waited for any longer; -1 if there is none."""
+        if not self._offset.known:
+            return now
         for place in range(len(self._notes) - 1, -1, -1):
             if self._notes[place] <= now - patience or not any(held.open_at(place) for held in self._seats.values()):
                 return self._notes[place]
@@ -117,7 +124,7 @@ class Feed:
     def running(self, until: int) -> list[tuple[Key, int, int]]:
         """Return calls that began by ``until`` and of which no more is known: model, about when, how many."""
         found = []
-        for held in self._seats.values():
+        for held in self._seats.values() if self._offset.known else ():
             before, since = 0, 0
             for place, note in enumerate(self._notes):
                 if note > until:
@@ -156,6 +163,7 @@ class Feed:
 
     def _take(self, held: _Watched, found: list[Batch]) -> None:
         starts, ends = held.spans.take()
+        starts, ends = starts + self._offset.ns, ends + self._offset.ns
         missed, held.spans.missed = held.spans.missed, 0
         if len(starts) and self._notes:
             places = np.searchsorted(np.sort(starts), np.array(self._notes), "right").tolist()

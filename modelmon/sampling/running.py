@@ -6,6 +6,7 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from modelmon.clocks import SystemClock
 from modelmon.exiting import at_exit, ending
 from modelmon.forking import load, renew_in_child
 from modelmon.notices import warn
@@ -121,7 +122,7 @@ _process: Final = _Process()
 def follow(recorder: Recorder, hertz: float, directory: str | None) -> None:
     """Have a recorder's calls followed from now on."""
     if _process.held is None:
-        _process.held = Running(hertz, recorder.clock.monotonic_ns, directory)
+        _process.held = Running(hertz, SystemClock.monotonic_ns, directory)
     if not _process.held.start(recorder, hertz) and not ending():
         warn("gpu:no_thread", "no thread could be started, so graphics processors are not read")
 

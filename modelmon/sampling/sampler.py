@@ -55,7 +55,7 @@ class Sampler:
 
         Args:
             make: returns a backend that is open, given the clock; the one named ``null`` where there is no driver.
-            clock: monotonic nanoseconds, the one that calls are stamped by.
+            clock: monotonic nanoseconds, by which devices are read.
             hertz: readings a second.
             directory: of the machine, or None.
         """
