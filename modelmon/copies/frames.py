@@ -62,7 +62,7 @@ def keep_arrow(value: Any, sequence: Callable[[Any], Any]) -> Any:
     name = str(value.type)
     if name.startswith("dictionary"):
         indices, dictionary = value.indices, value.dictionary
-        codes = indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        codes = indices.cast("int64").fill_null(-1).to_numpy(zero_copy_only=False)  # unsigned ones, too
         return Coded(codes.copy(), keep_arrow(dictionary, sequence))
     if name.startswith(("date", "time", "duration")):
         return Rejection("type", len(value))

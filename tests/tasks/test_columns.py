@@ -81,6 +81,8 @@ NULLABLE = {
     "arrow": lambda: pa.array([1, None, 2]),
     "arrow-bool": lambda: pa.array([True, None, False]),
     "arrow-dictionary": lambda: pa.array(["a", None, "b"]).dictionary_encode(),
+    "arrow-unsigned": lambda: pa.array(["a", None, "b"]).dictionary_encode().cast(pa.dictionary(pa.uint8(), pa.utf8())),
+    "polars-to-arrow": lambda: pl.Series(["a", None, "b"], dtype=pl.Categorical).to_arrow(),
     "masked": lambda: np.ma.array([1, 5, 2], mask=[0, 1, 0]),
     "masked-str": lambda: np.ma.array(["a", "x", "b"], mask=[0, 1, 0]),
     "float": lambda: np.array([1.0, np.nan, 2.0]),
