@@ -7,7 +7,11 @@ Of several of them called under one id, the first in that order gives the predic
 from __future__ import annotations
 
 import copy
+import marshal
 import threading
+from collections import OrderedDict
+from contextlib import suppress
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
@@ -15,7 +19,6 @@ import wrapt
 from modelmon import copies
 from modelmon.errors import ConfigurationError
 from modelmon.identity import canonical_class
-from modelmon.probes.seats import PLAIN
 from modelmon.tasks import Binary, Multiclass, Regression
 
 try:
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 WATCHED: Final = ("predict_proba", "decision_function", "predict")
 _REMEMBERED: Final = 4096  # latest sets of ids
+_DIGEST_BYTES: Final = 16
+_PLAIN_FORMAT: Final = 2  # of marshal: equal values give equal bytes, whether or not they share objects
 
 
 def watch(
@@ -124,11 +129,13 @@ class _Turns:
 
     A method further down the order hands out its prediction with a string attached: until the record is drained, a
     call of a method before it takes it back, and then that call was only timed.
+    There is no lock, which a forked child could inherit and a signal handler wait for: a call puts down its own offer
+    before it looks at those of others, so of two calls at one time one at least sees both.
     """
 
     def __init__(self, identify: str | Callable[[Mapping[str, Any]], Any] | None) -> None:
         self._identify = identify
-        self._latest: dict[Any, tuple[int, _Loan | None]] = {}
+        self._latest: OrderedDict[bytes, list[_Loan | None]] = OrderedDict()
         self._lent = threading.local()
 
     def output(self, rank: int) -> Callable[[Any], Any] | None:
@@ -138,7 +145,7 @@ class _Turns:
 
         def lend(result: Any) -> Any:
             kept = copies.keep(result)
-            if type(kept) is copies.Rejection or type(kept) in PLAIN:
+            if type(kept) is copies.Rejection:
                 return kept
             loan = self._lent.loan = _Loan(kept)
             return loan.deferred()
@@ -153,28 +160,35 @@ class _Turns:
         def identify(arguments: Mapping[str, Any]) -> Any:
             wanted = self._identify
             ids = arguments[wanted] if isinstance(wanted, str) else wanted(arguments)  # type: ignore[misc]
-            kept = copies.keep(ids)
             loan, self._lent.loan = getattr(self._lent, "loan", None), None
-            self._settle(rank, loan, kept.tobytes() if hasattr(kept, "tobytes") else kept)
+            digest = _digest(copies.keep(ids))
+            if digest is not None:
+                self._settle(rank, _Loan(None) if loan is None else loan, digest)
             return ids
 
         return identify
 
-    def _settle(self, rank: int, loan: _Loan | None, ids: Any) -> None:
-        try:
-            before = self._latest.pop(ids, None)
-        except TypeError:  # ids of no kind that could be compared
-            return
-        if before is not None and before[0] < rank:
-            self._latest[ids] = before
-            if loan is not None:
-                loan.kept = None
-            return
-        if before is not None and before[0] > rank and before[1] is not None:
-            before[1].kept = None
-        self._latest[ids] = (rank, loan)
+    def _settle(self, rank: int, loan: _Loan, ids: bytes) -> None:
+        """Offer a prediction, and take back all but that of the first method."""
+        offers = self._latest.setdefault(ids, [None] * len(WATCHED))
+        offers[rank] = loan
+        for beaten in [offer for offer in offers if offer is not None][1:]:
+            beaten.kept = None
+        with suppress(KeyError):  # another thread has just let go of these
+            self._latest.move_to_end(ids)
         while len(self._latest) > _REMEMBERED:
-            self._latest.pop(next(iter(self._latest)), None)
+            self._latest.popitem(last=False)
+
+
+def _digest(kept: Any) -> bytes | None:
+    """Return 128 bits for kept ids; None for no ids, and for ids of no kind that can be compared."""
+    if kept is None:
+        return None
+    form = (kept.dtype.str, kept.tobytes()) if hasattr(kept, "tobytes") else kept
+    try:
+        return blake2b(marshal.dumps(form, _PLAIN_FORMAT), digest_size=_DIGEST_BYTES).digest()
+    except ValueError:
+        return None
 
 
 class _Loan:

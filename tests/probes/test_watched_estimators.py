@@ -1,17 +1,21 @@
 """Watched estimators pass for what they stand in for, and one of their methods gives the predictions."""
 
 # What is unpickled here was pickled here; hooks get arguments that they need not read.
-# ruff: noqa: S301, ARG005
+# ruff: noqa: S301, ARG002, ARG005
 
 from __future__ import annotations
 
 import copy
 import pickle
+import sys
+import tracemalloc
+from itertools import islice
+from threading import Thread
 
 import joblib
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import cross_val_score
@@ -19,6 +23,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+import modelmon.sklearn
 from modelmon.errors import ConfigurationError
 from modelmon.monitoring import Monitor
 from modelmon.sklearn import WatchedEstimator, watch
@@ -27,6 +32,8 @@ from modelmon.tasks import Binary, Multiclass, Regression
 X, Y = load_breast_cancer(return_X_y=True)
 FITTED = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
 IDS = [f"row-{i}" for i in range(len(Y))]
+FEW = X[:20]
+ID_OF = {row[0]: [f"few-{i}", f"few-{i + 1}"] for i, row in enumerate(FEW)}
 by_row = {"id": lambda arguments: IDS[: len(arguments["X"])]}
 
 
@@ -52,6 +59,117 @@ def test_one_method_gives_the_predictions(order):
     if "predict_proba" in order:
         assert seen.accuracy == FITTED.score(X, Y)
         assert seen.predictions == len(Y)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("order", [("predict", "predict_proba"), ("predict_proba", "predict")])
+def test_one_method_gives_the_predictions_of_calls_with_few_rows(order, rows):
+    """A single row, of which a lone value is kept, is counted once too."""
+    monitor = Monitor()
+    watched = watch(FITTED, model="m", monitor=monitor, id=lambda arguments: ID_OF[arguments["X"][0, 0]][:rows])
+    for start in range(0, 20, rows):
+        for name in order:
+            getattr(watched, name)(FEW[start : start + rows])
+    monitor.labels([f"few-{i}" for i in range(20)], Y[:20])
+    seen = monitor.snapshot()["m"]
+    assert (seen.calls, seen.predictions, seen.labelled) == (40 // rows, 20, 20)
+    assert dict(seen.prediction_events) == {"pending": 20}
+    assert seen.log_loss > 0  # the scores are those that count
+
+
+class Quick(ClassifierMixin, BaseEstimator):
+    """Classify by the first letter, at no cost."""
+
+    classes_ = np.array([0, 1])
+
+    def predict_proba(self, X):  # noqa: N803  (the name that scikit-learn gives)
+        """Score two rows."""
+        return np.array([[0.4, 0.6], [0.5, 0.5]])
+
+    def predict(self, X):  # noqa: N803
+        """Classify two rows."""
+        return np.array([1, 0])
+
+
+@pytest.mark.parametrize("name", ["predict", "predict_proba"])
+def test_threads_forget_ids_at_the_same_moment(name, monkeypatch):
+    """However many threads call at once and let go of old ids, every prediction is counted with its id."""
+    monkeypatch.setattr(modelmon.sklearn, "_REMEMBERED", 8)
+    monitor, errors = Monitor(), []
+    method = getattr(watch(Quick(), model="m", monitor=monitor, id="X"), name)
+
+    def work(thread):
+        try:
+            for i in range(1500):
+                method([f"{thread}-{i}-0", f"{thread}-{i}-1"])
+        except Exception as error:
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [Thread(target=work, args=(thread,)) for thread in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    seen = monitor.snapshot()["m"]
+    assert not errors
+    assert not seen.rejected
+    assert (seen.predictions, seen.awaiting) == (12_000, 12_000)
+
+
+def test_latest_ids_are_those_remembered(monkeypatch):
+    """Ids are let go of in the order in which they were last called, and what was let go of counts anew."""
+    monkeypatch.setattr(modelmon.sklearn, "_REMEMBERED", 2)
+    monitor = Monitor()
+    watched = watch(Quick(), model="m", monitor=monitor, id="X")
+    a, b, c = ["a1", "a2"], ["b1", "b2"], ["c1", "c2"]
+    for ids in (a, b, a, c):  # b is let go of, a is not
+        watched.predict_proba(ids)
+    watched.predict(a)
+    assert monitor.snapshot()["m"].predictions == 8
+    watched.predict(b)
+    assert monitor.snapshot()["m"].predictions == 10
+
+
+def test_remembered_ids_take_no_room():
+    """What is remembered of a call's ids does not grow with their number."""
+    identify = modelmon.sklearn._Turns("ids").identify(0)
+    names = (f"customer-{number:012d}" for number in range(500_000))
+    identify({"ids": list(islice(names, 1000))})
+    tracemalloc.start()
+    try:
+        for _ in range(60):
+            identify({"ids": list(islice(names, 1000))})
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 500_000  # of about 5 MB that the texts take
+
+
+@pytest.mark.parametrize(
+    ("ids", "others", "counted"),
+    [
+        (["a", "b"], ["a", "b"], 2),
+        (["a", "b"], ["a", "c"], 4),
+        (np.array([-1, 7]), np.array([-2, 7]), 4),  # whose hashes are one
+        (np.array([1, 2]), np.array([1, 2]), 2),
+        (None, None, 4),  # no ids
+        ([object(), object()], [object(), object()], 4),  # of no kind that could be compared
+    ],
+    ids=["texts", "other texts", "other numbers", "numbers", "none", "unknown"],
+)
+def test_which_ids_are_the_same(ids, others, counted):
+    """Two methods take turns where their calls have the very same ids, and only there."""
+    monitor = Monitor()
+    given = iter([ids, others])
+    watched = watch(Quick(), model="m", monitor=monitor, id=lambda arguments: next(given))
+    watched.predict([1, 2])
+    watched.predict_proba([1, 2])
+    assert monitor.snapshot()["m"].predictions == counted
 
 
 def test_classes_alone():
