@@ -131,6 +131,10 @@ class ScoreReadings(ClassReadings):
             return bins
         return ranking.Bins(bins.positives[::-1], bins.negatives[::-1], bins.sharp[::-1])
 
+    def scored_rows(self, place: int) -> int:
+        """Return how many labelled rows have a score for the class at a place of ``classes``."""
+        return self._histogram(place).total
+
     def scored_places(self) -> list[int]:
         """Return the places of the classes that are averaged over: the positive one, or every one with scores."""
         if isinstance(self.task, Binary):
