@@ -47,31 +47,28 @@ class Asked:
     """One run of an action that was asked for.
 
     Attributes:
-        stops: whether the thread ends with it.
+        ended: whether it is over.
         failed: whether it raised, or returned False.
     """
 
-    __slots__ = ("_done", "_gate", "_here", "_never", "failed", "stops")
+    __slots__ = ("_gate", "_here", "_never", "ended", "failed")
 
-    def __init__(self, *, here: Callable[[], object] | None = None, stops: bool = False, never: bool = False) -> None:
+    def __init__(self, *, here: Callable[[], object] | None = None, never: bool = False) -> None:
         """Prepare.
 
         Args:
             here: what runs where somebody waits, because there is no thread.
-            stops: whether the thread ends with it.
             never: whether it never runs.
         """
-        self.stops = stops
-        self.failed = False
+        self.ended = self.failed = False
         self._here = here
         self._never = never
-        self._done = False
         self._gate = threading.Lock()
         self._gate.acquire()
 
     def done(self, result: object) -> None:
         """Let go whoever waits."""
-        self.failed, self._done = result is False, True
+        self.failed, self.ended = result is False, True
         self._gate.release()
 
     def wait(self, timeout: float) -> bool:
@@ -79,9 +76,14 @@ class Asked:
         here, self._here = self._here, None
         if here is not None:
             self.done(here())
-        if not self._done and not self._never and self._gate.acquire(timeout=bounded(timeout)):
+        if not self.ended and not self._never and self._gate.acquire(timeout=bounded(timeout)):
             self._gate.release()
-        return self._done
+        return self.ended
+
+
+def _release(wake: threading.Lock) -> None:
+    with suppress(RuntimeError):  # whom it wakes is awake
+        wake.release()
 
 
 def bounded(timeout: float) -> float:
@@ -156,10 +158,11 @@ class Ticker:
                 return True
             if ending():
                 return False
-            self._stopping = None
-            self._wake = threading.Lock()  # of the kind that gevent wants by now
+            self._stopping = None  # what is asked for still is done, but ends no thread any more
+            before, self._wake = self._wake, threading.Lock()  # of the kind that gevent wants by now
             thread = threading.Thread(target=self._run, args=(self._wake,), name=self._name, daemon=True)
             self._thread = thread
+            _release(before)
             try:
                 thread.start()
             except RuntimeError:  # no more threads, or the interpreter is ending
@@ -183,7 +186,7 @@ class Ticker:
             return Asked(here=self._act_here)
         if thread is threading.current_thread() and not stop:
             return Asked(never=True)
-        asked = Asked(stops=stop)
+        asked = Asked()
         if stop:
             self._stopping = asked
         self._asked.append(asked)
@@ -213,8 +216,7 @@ class Ticker:
         return True
 
     def _rouse(self) -> None:
-        with suppress(RuntimeError):  # it is awake
-            self._wake.release()
+        _release(self._wake)
 
     def _run(self, wake: threading.Lock) -> None:
         try:
@@ -229,18 +231,21 @@ class Ticker:
 
     def _loop(self, wake: threading.Lock) -> None:
         due = self._clock() + self.seconds
-        while self._thread is threading.current_thread():
-            asked = self._wait(wake, due)
+        while (asked := self._wait(wake, due)) is not None:
             result = self._act()
             for one in asked:
                 one.done(result)
-            if any(one.stops for one in asked):
+            if self._stopping is not None and self._stopping.ended:
                 return
             due = following(due, self._clock(), self.seconds)
 
-    def _wait(self, wake: threading.Lock, due: float) -> list[Asked]:
-        while not self._asked and not self._nudged and (left := due - self._clock()) > 0:
+    def _wait(self, wake: threading.Lock, due: float) -> list[Asked] | None:
+        """Return what was asked for until something is to be done; None where another thread took this one's place."""
+        me = threading.current_thread()
+        while self._thread is me and not self._asked and not self._nudged and (left := due - self._clock()) > 0:
             wake.acquire(timeout=bounded(left))
+        if self._thread is not me:
+            return None
         self._nudged = False
         return [self._asked.popleft() for _ in range(len(self._asked))]
 

@@ -64,6 +64,60 @@ def test_a_nudge_runs_the_action_soon_and_waits_for_nothing():
     assert ticker.stop(5)
 
 
+def test_what_a_thread_was_to_end_with_does_not_end_the_next_one():
+    """A stop that ran out of time while the action hung ends that thread, and not the one that was started since."""
+    begun, go, threads = threading.Event(), threading.Event(), []
+
+    def act():
+        threads.append(threading.current_thread())
+        begun.set()
+        go.wait(5)
+
+    ticker = Ticker(3600, act)
+    assert ticker.start()
+    ticker.nudge()
+    assert begun.wait(5)
+    first = ticker._thread
+    assert not ticker.stop(0)
+    assert ticker.start()
+    second = ticker._thread
+    go.set()
+    assert all(ticker.run_now(5) for _ in range(3))
+    assert second.is_alive()
+    assert set(threads) == {first, second}
+    first.join(5)
+    assert not first.is_alive()
+    assert ticker.stop(5)
+    assert not ticker.running
+
+
+def test_a_thread_in_whose_place_another_came_ends_without_taking_its_work():
+    """Told to end while it looks at the clock, it finds its last run taken over, and waits for nothing more."""
+    looking, go, threads = threading.Event(), threading.Event(), []
+
+    def clock():
+        if threading.current_thread() is first:
+            looking.set()
+            go.wait(5)
+        return 0.0
+
+    first = None
+    ticker = Ticker(3600, lambda: threads.append(threading.current_thread()), clock=clock)
+    assert ticker.start()
+    first = ticker._thread
+    ticker._rouse()
+    assert looking.wait(5)
+    assert not ticker.stop(0)
+    assert ticker.start()
+    second = ticker._thread
+    assert ticker.run_now(5)
+    go.set()
+    first.join(5)
+    assert not first.is_alive()
+    assert set(threads) == {second}
+    assert ticker.stop(5)
+
+
 class Asynchronous:
     """Objects and methods that would have to be awaited."""
 
