@@ -266,7 +266,8 @@ class Holdings:
             records.remove(idle)
 
     def compact_objects(self) -> None:
-        """Drop objects that no register and no row uses any more."""
+        """Drop objects that no register and no row uses any more; what waits to be counted is counted by its codes."""
+        self.counting.settle()
         registers, settled = self.records.registers, self.records.settled
         table = self.records.records
         rows = np.flatnonzero(self._counts_flags())

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from worlds import RETRACT, World
 
+from modelmon.columns import encode_ids
 from modelmon.errors import InvariantError
+from modelmon.snapshot import Snapshot
 from modelmon.stores import counting, groups, limits, registers
 from modelmon.stores.objects import Objects, is_greater
 from modelmon.stores.table import Table
@@ -69,6 +71,24 @@ def test_label_texts_that_nobody_uses_any_more_are_dropped(monkeypatch: pytest.M
     assert len(held) < 2 * 64 + 2 * 25 * 20
     assert world.label(["kept"], [{"a": True, "b": False}]) == {"duplicate": 1}
     assert world.label(["kept"], [{"b"}]) == {"corrected": 1}
+    world.store.check_invariants()
+
+
+def test_rows_that_wait_to_be_counted_keep_their_flags_when_objects_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codes of flags change while rows of the old codes wait to be counted: each counts with its own truth."""
+    monkeypatch.setattr("modelmon.stores.objects._SMALLEST", 64)
+    world, names = World(**SPANS), tuple("abcdefg")
+    rows = np.array([*np.ndindex(*[2] * len(names))], np.uint8)
+    gone, late = [f"gone-{n}" for n in range(4)], [f"late-{n}" for n in range(len(rows) - 4)]
+    for ids, flags in ((gone, rows[:4]), (late, rows[4:])):
+        world.predict(ids, task=Multilabel(names), flags=flags, columns=names)
+        sets = [{name for name, flag in zip(names, row, strict=True) if flag} for row in flags.tolist()]
+        for id_, truth in zip(ids, sets, strict=True):
+            world.label([id_], [truth])
+        if ids is gone:
+            world.store.forget(encode_ids(gone))
+    found = Snapshot((world.store.part(),))["m"]
+    assert (found.labelled, found.accuracy) == (len(rows), 1.0)
     world.store.check_invariants()
 
 
