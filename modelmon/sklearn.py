@@ -7,11 +7,13 @@ Of several of them called under one id, the first in that order gives the predic
 from __future__ import annotations
 
 import copy
+import inspect
 import marshal
 import threading
 from collections import OrderedDict
 from contextlib import suppress
 from hashlib import blake2b
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
@@ -19,6 +21,7 @@ import wrapt
 from modelmon import copies
 from modelmon.errors import ConfigurationError
 from modelmon.identity import canonical_class
+from modelmon.probes.signatures import signature_of
 from modelmon.tasks import Binary, Multiclass, Regression
 
 try:
@@ -70,6 +73,7 @@ def watch(
     from modelmon import monitoring  # noqa: PLC0415  (the default monitor is made at the first need)
 
     _check_positive(estimator, task)
+    _check_ids(estimator, id)
     kind = type(estimator)
     settings = {
         "model": f"{kind.__module__}.{kind.__qualname__}" if model is None else model,
@@ -90,6 +94,34 @@ def _check_positive(estimator: Any, task: Task | None) -> None:
             f"this estimator scores {classes[1]!r}, the second of its classes_: declare Binary(positive={classes[1]!r})"
         )
         raise ConfigurationError(msg)
+
+
+def _check_ids(estimator: Any, wanted: Any) -> None:
+    """Refuse ids that no call could give: issued ones, which methods cannot share, and those of no parameter."""
+    if wanted is None or callable(wanted):
+        return
+    if not isinstance(wanted, str) or wanted == "auto":
+        msg = (
+            f"id={wanted!r} must name the argument that holds the ids, or be a function of the bound arguments: "
+            "several methods called for the same rows share their ids, so none are issued"
+        )
+        raise ConfigurationError(msg)
+    for name in WATCHED:
+        names = _parameters(getattr(estimator, name)) if hasattr(estimator, name) else [wanted]
+        if wanted not in names:
+            msg = f"id={wanted!r} is no parameter of {name}, which has {', '.join(names) or 'none'}"
+            raise ConfigurationError(msg)
+
+
+def _parameters(method: Any) -> list[str]:
+    """Return the names by which the arguments of a watched method can be asked for."""
+    function = getattr(method, "__func__", method)
+    if type(function) is FunctionType:  # whose own parameters count, not those of what it wraps
+        return list(signature_of(function.__code__).names)
+    try:
+        return list(inspect.signature(method).parameters)
+    except (TypeError, ValueError):
+        return []
 
 
 class WatchedEstimator(wrapt.ObjectProxy):  # type: ignore[type-arg]

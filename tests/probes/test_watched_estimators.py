@@ -276,6 +276,46 @@ def test_ids_that_fail_change_nothing():
     assert monitor.snapshot()["m"].calls == 1
 
 
+class Callables(BaseEstimator):
+    """Predict through what is no plain method."""
+
+    def __init__(self, predict):
+        """Take what predicts."""
+        self.predict = predict
+
+
+class Telling:
+    """Tell its parameters to whoever asks."""
+
+    def __call__(self, rows):
+        """Predict nothing."""
+
+
+@pytest.mark.parametrize(
+    ("estimator", "wanted", "message"),
+    [
+        (FITTED, "auto", "id='auto' must name the argument"),
+        (FITTED, 5, "id=5 must name the argument"),
+        (FITTED, "ids", "id='ids' is no parameter of predict_proba, which has self, X, params"),
+        (Callables(Telling()), "ids", "id='ids' is no parameter of predict, which has rows"),
+        (Callables(min), "ids", "id='ids' is no parameter of predict, which has none"),
+    ],
+    ids=["issued", "no name", "unknown name", "callable object", "no parameters"],
+)
+def test_ids_that_no_call_could_give_are_refused(estimator, wanted, message):
+    """What the ids come from is checked where it is said, not at every call in vain."""
+    monitor = Monitor()
+    with pytest.raises(ConfigurationError, match=message):
+        watch(estimator, model="m", id=wanted, monitor=monitor)
+    assert not monitor.snapshot()
+
+
+def test_ids_by_the_name_of_an_argument():
+    """The name of a parameter is taken from methods and from callables that tell their parameters."""
+    for estimator, name in ((FITTED, "X"), (Callables(Telling()), "rows"), (Callables(lambda rows: None), "rows")):
+        assert type(watch(estimator, id=name, monitor=Monitor())) is WatchedEstimator
+
+
 def test_the_positive_class_must_be_the_one_that_is_scored():
     """Scores speak of the second class; a task that calls the first one positive would turn every number round."""
     fitted = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["bad", "bad", "good", "good"])
