@@ -20,6 +20,9 @@ ClassValue: TypeAlias = "int | float | str"
 OTHER = "__other__"
 """The class that classes past the bound are counted under."""
 
+EMPTY = "__empty__"
+"""What an attribute's empty text is written as: to Prometheus an empty label is the same as none."""
+
 MAXIMUM_CLASS_LENGTH = 128
 """Characters of the longest class text kept as it is."""
 
@@ -224,6 +227,8 @@ def attribute_text(value: Any) -> str | None:
 
     >>> attribute_text("DE"), attribute_text(1), attribute_text(True), attribute_text(None), attribute_text([1])
     ('DE', '1', 'True', 'None', None)
+    >>> attribute_text("")
+    '__empty__'
     """
     if value is None or type(value) is bool:
         return str(value)
@@ -232,7 +237,7 @@ def attribute_text(value: Any) -> str | None:
         return known
     if isinstance(known, (int, float)):
         return str(known)
-    return "" if type(value) is str else None
+    return EMPTY if isinstance(plain(value), (str, bytes)) else None
 
 
 def class_text(value: ClassValue, among: Iterable[ClassValue] = ()) -> str:

@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 from small_worlds import BINARY, HOUR, NOW, WORLDS, class_ledger, of_parts, process_ledger, snapshot
 
+from modelmon import Monitor, Rule
 from modelmon.accumulators.losses import SCORE_EDGES
+from modelmon.alerting.findings import Seen
 from modelmon.parts import DevicePart, SeriesPart
 from modelmon.points import timings
 from modelmon.points.attributes import RESERVED, label_name, safe_text, slice_attributes
 from modelmon.points.catalogue import CATALOGUE, HistogramValue, Point
 from modelmon.points.reading import points
 from modelmon.points.sheets import CLASSES
+from modelmon.rules import prometheus
 from modelmon.snapshot import Snapshot
 from modelmon.tasks import Multiclass, Multilabel
 
@@ -450,3 +453,22 @@ def test_zeros_of_a_store_take_a_store():
     assert {"modelmon.confusion", "modelmon.class.support", "modelmon.quality.support"} <= shown
     assert not {name for name in hidden if name.startswith(ours)}
     assert {name for name in shown if not name.startswith(ours)} == hidden
+
+
+def test_the_slice_of_an_empty_text_is_no_slice_without_attributes():
+    """Calls whose attribute is the empty text have lines of their own, and rules and slices find them."""
+    monitor = Monitor(gpu=False)
+
+    @monitor(model="m", attributes=("country",))
+    def answer(country):
+        return "x"
+
+    for country in ("", "", "DE"):
+        answer(country)
+    of = points(monitor.snapshot())
+    assert value(of, "modelmon.calls", outcome="ok", country="__empty__") == 2
+    assert all(text for point in of for name, text in point.attributes if name == "country")
+    assert monitor.snapshot()["m"].slice(country="").calls == 2
+    rule = Rule("many", "modelmon.calls", above=1, where={"country": ""})
+    assert 'country="__empty__"' in prometheus([rule])
+    assert Seen(monitor.snapshot()).points("modelmon.calls", "m", None, rule.where)["m", ""] == [2, 0, 0]

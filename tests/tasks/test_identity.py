@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 
 from modelmon.identity import (
+    EMPTY,
     INVALID,
     MISSING,
     OTHER,
+    attribute_text,
     canonical_class,
     canonical_id,
     class_order,
@@ -257,3 +259,11 @@ def test_class_order_puts_numbers_first_and_other_last():
     """Numbers come sorted, then text sorted, then what was folded together."""
     values = ["b", OTHER, 10, -1, "a", 0.5, 10**400, -(10**400)]
     assert sorted(values, key=class_order) == [-(10**400), -1, 0.5, 10, 10**400, "a", "b", OTHER]
+
+
+@pytest.mark.parametrize("value", ["", "\0", b"", np.str_(""), np.bytes_(b"")])
+def test_empty_attribute_is_visible(value):
+    """An empty text is an attribute all the same, and no label of Prometheus may be empty; nan and objects are none."""
+    assert attribute_text(value) == EMPTY
+    assert attribute_text(np.float64("nan")) is None
+    assert attribute_text(object()) is None
