@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from modelmon.copies import Deferred
 from modelmon.events import Predictions
 from modelmon.grouping import Groups
 from modelmon.issuing import LONE, lone_numbers, numbered, written
 from modelmon.outputs import read
 from modelmon.probes.hooks import told
 from modelmon.probes.seats import FAILURE_FIELDS, GIVEN_FIELDS, STREAM_FIELDS, UNREADABLE
+from modelmon.taking import held_bytes, landed_calls, landed_given, take
 from modelmon.tallies import Tally
 from modelmon.timings import STRIDE, count_timings, count_unfinished
 
@@ -74,28 +74,28 @@ def drain_seat(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, *, 
     """
     if seat.traces:
         series.exemplars.note(seat.traces, moment.offset, awaits=seat.site.id is not None)
-    _drain_calls(seat, _landed(seat, limit) if seat.kept_bytes and not wait else limit, moment, series, store)
+    _drain_calls(seat, landed_calls(seat, limit, wait=wait) if seat.kept_bytes else limit, moment, series, store)
     if seat.failures:
         _drain_failures(seat, limit, moment, series)
     if seat.streams:
         _drain_streams(seat, limit, moment, series)
     if seat.given:
-        _drain_given(seat, limit, moment, series, store)
+        _drain_given(seat, landed_given(seat, limit, wait=wait) if seat.kept_bytes else limit, moment, series, store)
     if seat.timed:
-        count_timings(_take(seat.timed, STRIDE, limit), moment.offset, moment.window, series)
+        count_timings(take(seat.timed, STRIDE, limit), moment.offset, moment.window, series)
     if seat.rejections:
         reasons: dict[str, int] = {}
-        for reason, n in _take(seat.rejections, 1, limit)[0]:
+        for reason, n in take(seat.rejections, 1, limit)[0]:
             reasons[reason] = reasons.get(reason, 0) + n
         series.reject(reasons, _slot_now(moment, seat))
         blamed, seat.blamed = seat.blamed, {}
         series.blame(told(seat.site, blamed))
-    if not (seat.buffer or seat.given):
-        seat.kept_bytes = 0
+    if seat.kept_bytes:
+        seat.kept_bytes = held_bytes(seat)
 
 
 def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Sink) -> None:
-    columns = dict(zip(seat.fields, _take(seat.buffer, seat.stride, limit, series), strict=True))
+    columns = dict(zip(seat.fields, take(seat.buffer, seat.stride, limit, series), strict=True))
     n = len(columns["start"])
     if not n:
         return
@@ -228,7 +228,9 @@ def predictions(
 
 def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, store: Sink) -> None:
     """Count predictions given apart from a call's return: streamed items, contexts."""
-    times, values, ids, pages = _take(seat.given, len(GIVEN_FIELDS), limit)
+    times, values, ids, pages = take(seat.given, len(GIVEN_FIELDS), limit)
+    if not times:
+        return
     wall = moment.wall(_integers(times))
     groups = Groups(series, pages, wall // moment.window)
     reading = _read(seat, series, values, None if all(given is None for given in ids) else ids)
@@ -237,7 +239,7 @@ def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
 
 
 def _drain_failures(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
-    starts, ends, outcomes, error_types, pages = _take(seat.failures, len(FAILURE_FIELDS), limit, series)
+    starts, ends, outcomes, error_types, pages = take(seat.failures, len(FAILURE_FIELDS), limit, series)
     seat.follow(starts, ends)
     keyed = []
     for start, end, outcome, error_type, page in zip(starts, ends, outcomes, error_types, pages, strict=True):
@@ -253,7 +255,7 @@ def _drain_failures(seat: Seat, limit: int, moment: Moment, series: SeriesCounts
 
 
 def _drain_streams(seat: Seat, limit: int, moment: Moment, series: SeriesCounts) -> None:
-    columns = dict(zip(STREAM_FIELDS, _take(seat.streams, len(STREAM_FIELDS), limit, series), strict=True))
+    columns = dict(zip(STREAM_FIELDS, take(seat.streams, len(STREAM_FIELDS), limit, series), strict=True))
     seat.follow(columns["start"], columns["end"])
     for start, first, last, end, items, outcome, error_type, page in zip(*columns.values(), strict=True):
         finish = last if outcome == "abandoned" and last is not None else end
@@ -266,29 +268,6 @@ def _drain_streams(seat: Seat, limit: int, moment: Moment, series: SeriesCounts)
             if items > 1 and last is not None and last > first:  # one instant, of however many items, tells no pace
                 entry.durations("time_per_item").add((last - first) // (items - 1))
         series.enter(series.page(page), (end + moment.offset) // moment.window, entry)
-
-
-def _landed(seat: Seat, limit: int) -> int:
-    """Return how many calls from the front have no copy under way from a device."""
-    values = seat.buffer[seat.fields.index("value") : limit * seat.stride : seat.stride]
-    if Deferred not in set(map(type, values)):
-        return limit
-    pending = (at for at, value in enumerate(values) if type(value) is Deferred and not value.is_ready())
-    return next(pending, limit)
-
-
-def _take(flat: list[Any], stride: int, limit: int, ends: SeriesCounts | None = None) -> list[list[Any]]:
-    """Remove up to ``limit`` records from the front of a flat buffer and return them as columns.
-
-    Where each record ends a call, that is counted in the same breath: no signal strikes between the two statements.
-    """
-    end = min(len(flat) // stride, limit) * stride
-    columns = [flat[column:end:stride] for column in range(stride)]  # others only append: these cannot move meanwhile
-    n = end // stride
-    del flat[:end]
-    if ends is not None:
-        ends.ended += n
-    return columns
 
 
 def _integers(values: Sequence[int]) -> NDArray[np.int64]:

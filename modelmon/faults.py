@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _signal import NSIG, getsignal  # type: ignore[import-not-found]  # wrapped into enums it takes ten times as long
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.errors import ModelmonError
@@ -44,9 +45,7 @@ def is_signalled(error: BaseException) -> bool:
         trace = trace.tb_next
     if not codes:
         return False
-    import signal  # noqa: PLC0415  (only after a fault)
-
-    return any(_code_of(signal.getsignal(number)) in codes for number in signal.valid_signals())
+    return any(_code_of(getsignal(number)) in codes for number in range(1, NSIG))
 
 
 def _code_of(handler: Any) -> CodeType | None:

@@ -18,7 +18,7 @@ FLOORS = (
     "copies classcodes idtexts moments columns truths events accumulators devices fakedriver attribution",
     "tallies parts quality intervals probes issuing outputs stores receipts",
     "readings points snapshot rules dashboards",
-    "exemplars callcounts grouping timings draining process spending seating troubles exiting ticking readers",
+    "exemplars callcounts grouping timings taking draining process spending seating troubles exiting ticking readers",
     "spool storecounts pausing leasing writing delivering directory reaching starting recorder sampling redeeming",
     "intake written",
     "sources wiring watching labelling monitoring client sklearn exporters alerting",

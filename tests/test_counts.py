@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import pytest
 from modelmon import Binary, Monitor, Multiclass
 from modelmon.accumulators.confusion import Confusion
 from modelmon.accumulators.scores import ScoreHistogram
+from modelmon.copies import Deferred
 from modelmon.recorder import HIGH_WATER
 
 if TYPE_CHECKING:
@@ -88,6 +90,25 @@ def test_big_outputs_are_drained_by_their_bytes() -> None:
         most = max(most, seat.kept_bytes)
     assert output.nbytes < most < 32 << 20
     assert monitor.snapshot()["m"].predictions == 1_000_000
+
+
+def test_bytes_that_were_drained_are_let_go_beside_those_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seat holds what waits in it, and no more, also where a drain never finds it empty at its end."""
+    begun, newest = count(1), [0]
+
+    def keep(_value: object) -> Deferred:
+        mine = next(begun)
+        return Deferred(lambda: newest[0] > mine, lambda: None, lambda: np.zeros(10, int), rows=10, size=1 << 20)
+
+    monkeypatch.setattr("modelmon.copies.keep", keep)
+    monitor = Monitor()
+    watched = monitor(model="m", task=Multiclass())(lambda: [0])
+    seat = monitor._recorder.seats[-1]
+    for newest[0] in range(1, 201):  # the newest result is still on its way
+        watched()
+        monitor._recorder.attempt(lambda: None, 1.0, drain=True)
+        assert seat.kept_bytes == 1 << 20
+    assert (monitor.snapshot()["m"].predictions, seat.lost, seat.kept_bytes) == (2000, 0, 0)
 
 
 @pytest.mark.parametrize(("kind", "bound"), [("int", 48), ("text", 64)])

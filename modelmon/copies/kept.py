@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from modelmon.faults import is_signalled
+
 _ROW_DIMENSIONS = 2
 
 
@@ -99,8 +101,18 @@ class Deferred:
         """Tell, without waiting, whether `array` returns at once; a broken device counts as ready."""
         try:
             return bool(self._done())
-        except Exception:
+        except Exception as error:
+            if is_signalled(error):
+                raise
             return True
+
+    def wait(self) -> None:
+        """Wait for the copy; what a device says that lost it is for `array` to find."""
+        try:
+            self._wait()
+        except Exception as error:
+            if is_signalled(error):
+                raise
 
     def array(self) -> Any:
         """Wait for the copy and return it as `keep` would have: a numpy array, or the scalar of a single element.
@@ -112,5 +124,7 @@ class Deferred:
             found = self._finish()
             single = getattr(found, "ndim", _ROW_DIMENSIONS) < _ROW_DIMENSIONS and found.size == 1
             return found.item() if single else found
-        except Exception:
+        except Exception as error:
+            if is_signalled(error):
+                raise
             return Rejection("type", self.rows)

@@ -1,7 +1,9 @@
 """What is read from a call after its function returned: hooks of the user's, ids, slices, sizes.
 
 1. A hook that raises is counted as rejected (``"hook"``) and changes nothing else; the call is still recorded.
-2. ``KeyboardInterrupt`` and ``SystemExit`` pass: they come from a signal handler.
+2. What struck while a hook ran passes: the exceptions of signal handlers, and all that are no ``Exception``, such as
+   ``KeyboardInterrupt`` or a timeout of greenlets. ``GeneratorExit`` and cancellations are a hook's own doing: they are
+   thrown into generators and coroutines, which a hook is not.
 3. No method of a value that the user made is called, but those that `modelmon.copies.keep` knows to be safe.
 """
 
@@ -10,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.copies import Coded, Deferred, Nullable, Rejection
+from modelmon.faults import is_signalled
 from modelmon.identity import attribute_text
-from modelmon.probes.outcomes import ending
+from modelmon.probes.outcomes import CANCELLED, ending
 from modelmon.probes.seats import UNREADABLE
 from modelmon.probes.sites import is_plain
 
@@ -34,12 +37,19 @@ def hooked(seat: Seat, hook: Callable[..., Any], *given: Any) -> Any:
     """Call a hook of the user's; ``UNREADABLE`` where it raised."""
     try:
         return hook(*given)
-    except (KeyboardInterrupt, SystemExit):
-        raise
     except BaseException as error:
+        if not _is_own(error) or is_signalled(error):
+            raise
         seat.reject("hook")
         _blame(seat, hook, ending(error)[1])
         return UNREADABLE
+
+
+def _is_own(error: BaseException) -> bool:
+    """Tell what a hook may raise by itself, be it through a signal's handler, from what only strikes it."""
+    if isinstance(error, (Exception, GeneratorExit)):
+        return True
+    return ending(error)[0] == CANCELLED and not isinstance(error, (KeyboardInterrupt, SystemExit))
 
 
 def _blame(seat: Seat, hook: Callable[..., Any], error: str) -> None:
@@ -171,7 +181,9 @@ def failed(  # noqa: PLR0917  (called by generated text)
         except TypeError:
             seat.void()
             return
-        except Exception:
+        except Exception as fault:
+            if is_signalled(fault):
+                raise
             seat.reject("hook")
     seat.fail(start, error, slice)
 

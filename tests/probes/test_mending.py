@@ -9,6 +9,7 @@ import copy
 import functools
 import operator
 import pickle
+import signal
 import sys
 
 import numpy as np
@@ -153,14 +154,70 @@ def _raise(error, *_):
     raise error
 
 
+class GreenTimeout(BaseException):
+    """Stand for the timeouts of greenlets."""
+
+
 @pytest.mark.fault("E7")
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GreenTimeout])
 def test_signals_in_hooks_pass(desk, error):
-    """What ends the process passes through a hook; the call is recorded."""
+    """What ends the process, or comes from a switch of greenlets, passes through a hook; the call is recorded."""
     watched, site = desk.watch(lambda: 1, id=functools.partial(_raise, error))
     with pytest.raises(error):
         watched()
     assert outcomes(site) == [("ok", "")]
+
+
+class SoftTimeLimitError(Exception):
+    """What a handler of signals raises."""
+
+
+def _limit(*_):
+    raise SoftTimeLimitError
+
+
+@pytest.fixture
+def limit():
+    """Return a function in which a soft time limit strikes."""
+    before = signal.signal(signal.SIGTERM, _limit)
+    yield lambda *_: signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.fault("E7")
+@pytest.mark.parametrize("hook", ["output", "id", "attributes", "batch_size"])
+def test_time_limits_that_strike_in_hooks_pass(desk, limit, hook):
+    """The exception of a signal's handler is raised into the call, which is recorded, and no hook is blamed."""
+    watched, site = desk.watch(lambda: 1, **{hook: limit})
+    with pytest.raises(SoftTimeLimitError):
+        watched()
+    assert outcomes(site) == [("ok", "")]
+    assert ("hook", 1) not in site.seat.rejections
+
+
+@pytest.mark.fault("E7")
+def test_time_limits_that_strike_in_streams_pass(desk, limit):
+    """So it is where items are counted."""
+    watched, site = desk.watch(lambda: (yield 1), tokens=limit)
+    with pytest.raises(SoftTimeLimitError):
+        list(watched())
+    assert outcomes(site) == [("error", "SoftTimeLimitError")]
+
+
+@pytest.mark.fault("E7")
+def test_time_limits_that_strike_as_a_failure_is_read_pass(desk, limit):
+    """A failure of a proxied call is recorded, be the reading of its arguments interrupted."""
+    _, site = desk.watch(lambda: 1)
+
+    def bind(*_):
+        limit()
+
+    error = TypeError()
+    try:
+        raise error
+    except TypeError:
+        with pytest.raises(SoftTimeLimitError):
+            reading.failed(site.seat, 1, error, bind, None, (), {})
 
 
 def test_many_slices_are_written_but_not_remembered(desk):
