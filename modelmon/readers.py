@@ -48,8 +48,12 @@ class Source(Keeper, Protocol):
         """Note that an exporter did its work, or begins to."""
         ...
 
-    def watch_mistakes(self, witness: Callable[[Mistake], object] | None) -> None:
-        """Have one reader told of each prediction that a label shows to be wrong; None ends that."""
+    def watch_mistakes(self, witness: Callable[[Mistake], object]) -> None:
+        """Have a reader told of each prediction that a label shows to be wrong, beside others that are told."""
+        ...
+
+    def leave_mistakes(self, witness: Callable[[Mistake], object]) -> None:
+        """Have a reader told no more of what labels show to be wrong; others still are."""
         ...
 
 

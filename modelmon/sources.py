@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ class Read(Protocol):
     def settings(self) -> Settings:
         """What ``configure`` was given."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Tell several readers of each prediction that a label shows to be wrong."""
+
+    each: tuple[Callable[[Mistake], object], ...]
+
+    def __call__(self, mistake: Mistake) -> None:
+        """Tell them all."""
+        for witness in self.each:
+            witness(mistake)
 
 
 class Source:
@@ -66,9 +79,18 @@ class Source:
         """Note that an exporter did its work, or begins to."""
         self._monitor.home.succeeded(exporter)
 
-    def watch_mistakes(self, witness: Callable[[Mistake], object] | None) -> None:
-        """Have one reader told of each prediction that a label shows to be wrong; None ends that."""
-        self._monitor.home.witness = witness
+    def watch_mistakes(self, witness: Callable[[Mistake], object]) -> None:
+        """Have a reader told of each prediction that a label shows to be wrong, beside others that are told."""
+        self._monitor.home.witness = Witnesses((*self._others(witness), witness))
+
+    def leave_mistakes(self, witness: Callable[[Mistake], object]) -> None:
+        """Have a reader told no more of what labels show to be wrong; others still are."""
+        left = self._others(witness)
+        self._monitor.home.witness = Witnesses(left) if left else None
+
+    def _others(self, witness: Callable[[Mistake], object]) -> tuple[Callable[[Mistake], object], ...]:
+        told = self._monitor.home.witness
+        return tuple(one for one in told.each if one != witness) if isinstance(told, Witnesses) else ()
 
     def section(self, part: Share) -> Section:
         """Return a context within which this thread's CPU time is the library's own."""

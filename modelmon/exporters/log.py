@@ -78,7 +78,7 @@ class LogExporter(Periodic):
     def close(self, timeout: float) -> None:
         """Log a last time and stop, within ``timeout`` seconds; closing twice does nothing."""
         if self._wrong is not None and self._source is not None:
-            self._source.watch_mistakes(None)
+            self._source.leave_mistakes(self._wrong.tell)
         super().close(timeout)
 
     def export(self, snapshot: Snapshot) -> None:

@@ -47,6 +47,10 @@ class FakeSource:
         """Remember who wants to be told."""
         self.witness = witness
 
+    def leave_mistakes(self, witness: Any) -> None:
+        """Forget who wanted to be told."""
+        self.witness = None
+
     def section(self, part: str) -> Any:
         """Measure nothing."""
         return nullcontext(part)

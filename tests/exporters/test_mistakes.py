@@ -120,6 +120,24 @@ def test_it_outlasts_configure_and_ends_with_close(lines):
     own.close()
 
 
+def test_several_are_told_and_closing_one_ends_none_of_the_others(own, lines):
+    """Each exporter that asks has a sample of its own, however often it is attached."""
+    logger, written = lines
+    closed, left = LogExporter(3600, logging.Logger("other"), wrong=5), LogExporter(3600, logger, wrong=5)  # noqa: LOG001
+    for exporter in (closed, left):
+        own.add(exporter)
+    left.attach(closed._source)
+    own.predictions(["x", "y"], ["a", "a"], model="m", task=Multiclass())
+    own.label("x", "b")
+    assert [len(exporter._wrong.take()) for exporter in (closed, left)] == [1, 1]
+    closed.close(5)
+    own.label("y", "b")
+    own.flush()
+    assert ids(written()) == ["y"]
+    left.close(5)
+    assert own.home.witness is None
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_child_begins_anew():
     """What a parent drew is not the child's to log."""
