@@ -1,7 +1,7 @@
 """Notifiers: whoever is told of alerts; any function of an ``Alert`` is one too.
 
 A notifier may say how often it is tried in vain before it is given up (``attempts``, None for never), and may want to
-be told again and again of what fires (``refresh``).
+be told again and again of what fires (``refresh``), since it lasts there for so many seconds only (``keep``).
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ class Alertmanager:
             labels: added to every alert, such as ``{"team": "risk"}``.
             headers: sent with every request.
             cafile: a PEM file with those whose certificates are trusted; those of the system if left out.
-            keep: how long what fires stays there without word of us; it is told again five times as often.
+            keep: how long what fires stays there without word of us; it is told again five times as often, or at every
+                evaluation where those come less often.
 
         Raises:
             ConfigurationError: when it cannot be posted to.
@@ -122,8 +123,8 @@ class Alertmanager:
         before = found.path.rstrip("/").removesuffix(_ALERTS)
         self._address = replace(found, path=f"{before}{_ALERTS}")
         self._labels = {label_name(name): safe_text(str(value)) for name, value in (labels or {}).items()}
-        self._keep = max(seconds(keep, "keep"), 1.0)
-        self.every = self._keep / 5
+        self.keep = max(seconds(keep, "keep"), 1.0)
+        self.every = self.keep / 5
 
     def __call__(self, alert: Alert) -> None:
         """Tell of a change; what is no alarm yet, or none any more, is not told of as one."""
@@ -147,7 +148,7 @@ class Alertmanager:
         labels = {"alertname": alert.name, "severity": alert.severity, "model": alert.model, "version": alert.version}
         if alert.burn is not None:
             labels["burn"] = alert.burn.name
-        ends = now + self._keep if alert.state == "firing" else now
+        ends = now + self.keep if alert.state == "firing" else now
         return {
             "labels": self._labels | {name: safe_text(text) for name, text in labels.items() if text},
             "annotations": {"summary": safe_text(alert.sentence), "description": safe_text(alert.rule.note)},

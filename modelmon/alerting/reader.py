@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Notifier = Callable[[Alert], object]
 
 STATES: Final = ("inactive", "pending", "firing", "resolved")
+_LATEST: Final = 0.8
+"""When a notifier is told again at the latest, as a share of how long it remembers; the rest is for a slow network."""
 
 
 class Alerts(Periodic):
@@ -53,7 +56,8 @@ class Alerts(Periodic):
             states: a change to one of these is told; ``"pending"`` and ``"inactive"`` may be added.
 
         Raises:
-            ConfigurationError: when these are no rules, two have one name, or a notifier cannot be called or is async.
+            ConfigurationError: when these are no rules, two have one name, a notifier cannot be called or is async, or
+                what fires would end there before it is told again.
         """
         super().__init__(every, self.take, name="alerts")
         self.rules = checked_rules(rules)
@@ -62,7 +66,9 @@ class Alerts(Periodic):
             msg = f"states: {unknown[0]!r} is none of {', '.join(STATES)}"
             raise ConfigurationError(msg)
         self._states = frozenset(states)
-        self._outboxes = [Outbox(notifier) for notifier in _notifiers(notify)]
+        told = _notifiers(notify)
+        _check_pace(self._ticker.seconds, told)
+        self._outboxes = [Outbox(notifier) for notifier in told]
         self.renew()
         self._inherited = False
         renew_in_child(self)
@@ -181,6 +187,22 @@ def checked_rules(rules: Sequence[Any]) -> tuple[Rule | Objective, ...]:
         msg = "give one rule or more"
         raise ConfigurationError(msg)
     return tuple(rules)
+
+
+def _check_pace(every: float, notifiers: Iterable[Notifier]) -> None:
+    """Check that each notifier is told again of what fires before it forgets.
+
+    Raises:
+        ConfigurationError: when evaluations are too far apart for that.
+    """
+    for notifier in notifiers:
+        keep = getattr(notifier, "keep", math.inf)
+        if every > _LATEST * keep:
+            msg = (
+                f"every={every:g}: {notifier!r} forgets what fires after {keep:g} s, so it would end there between two "
+                f"evaluations: give keep={every * 2:g} there, or every={_LATEST * keep:g} or less here"
+            )
+            raise ConfigurationError(msg)
 
 
 def _notifiers(notify: Any) -> list[Notifier]:

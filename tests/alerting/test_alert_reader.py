@@ -10,7 +10,7 @@ import pytest
 from fake_sources import FakeSource
 
 from modelmon import Alert, Alerts, Monitor, Rule
-from modelmon.alerting import Webhook
+from modelmon.alerting import Alertmanager, Webhook
 from modelmon.alerting.reader import Alerts as Reader
 from modelmon.errors import ConfigurationError
 from modelmon.testing import FakeClock
@@ -176,9 +176,22 @@ def test_a_forked_child_begins_anew():
         ((Rule("r", "calls", above=1),), {"notify": Webhook}, r"is a class: give one that is made, Webhook\("),
         (([Rule("r", "calls", above=1)],), {}, r"Alerts\(\*rules\)"),
         ((Rule("r", "calls", above=1),), {"every": 0}, "more than zero"),
+        (
+            (Rule("r", "calls", above=1),),
+            {"every": "5m", "notify": Alertmanager("http://a.example")},
+            r"every=300: <Alertmanager http://a.example> forgets what fires after 300 s.* give keep=600 there, or every=240 or",
+        ),
     ],
 )
 def test_alerts_that_cannot_work_are_refused(rules, given, said):
     """At the line that makes them."""
     with pytest.raises(ConfigurationError, match=said):
         Alerts(*rules, **given)
+
+
+def test_what_fires_is_told_again_before_it_is_forgotten():
+    """Four fifths of the time that an Alertmanager remembers are the longest period of evaluations."""
+    notify = Alertmanager("http://a.example", keep=10)
+    assert Alerts(Rule("r", "calls", above=1), notify=notify, every=8).alerts == ()
+    with pytest.raises(ConfigurationError, match="give keep="):
+        Alerts(Rule("r", "calls", above=1), notify=[print, notify], every=8.1)

@@ -72,7 +72,7 @@ def test_alertmanager_tells_of_what_fires_and_of_its_end(tmp_path):
         clock = FakeClock(time.time())
         monitor = Monitor(clock=clock)
         rule = Rule("wrong", "accuracy", below=0.8, mature=False, severity="page", note="Look at the features.")
-        alerts = monitor.add(Alerts(rule, notify=Alertmanager(address, labels={"team": "risk"}), every=3600))
+        alerts = monitor.add(Alerts(rule, notify=Alertmanager(address, labels={"team": "risk"}), every=240))
         monitor.predictions(range(10), ["a"] * 10, model='fr"aud\n', version="1")
         monitor.labels(range(10), ["b"] * 10)
         assert monitor.flush(5)
@@ -102,7 +102,7 @@ def test_what_it_does_not_take_is_refused_for_good(tmp_path):
     """An address that is no Alertmanager's is an error that is counted, not tried for ever."""
     with server(answered(200)) as received, alertmanager(tmp_path, received.port) as address:
         monitor = Monitor()
-        alerts = monitor.add(Alerts(Rule("busy", "calls", above=-1), notify=Alertmanager(f"{address}/x"), every=3600))
+        alerts = monitor.add(Alerts(Rule("busy", "calls", above=-1), notify=Alertmanager(f"{address}/x"), every=240))
         monitor.predictions([1], ["a"], model="m")
         monitor.flush(5)
         assert len(alerts.firing) == 1

@@ -212,7 +212,7 @@ def out_of_rules(own: Monitor, _: Path) -> list[bytes]:
     stream = io.StringIO()
     logger.addHandler(logging.StreamHandler(stream))
     with listening() as (url, heard):
-        alerts = own.add(Alerts(*RULES, notify=[told.append, Webhook(url), Alertmanager(url)], every=3600))
+        alerts = own.add(Alerts(*RULES, notify=[told.append, Webhook(url), Alertmanager(url, keep="2h")], every=3600))
         see(own)  # what alerts are about comes after they were added
         assert own.flush(10)
         alerts.close(10)
