@@ -3,7 +3,8 @@
 1. A tensor in host memory is copied at once.
 2. A CUDA tensor is copied to pinned memory on the current stream, and an event recorded behind the copy.
 3. While the stream is being captured into a graph, any such work would become part of the graph: it is rejected.
-4. Arrays of JAX and TensorFlow that are still being computed cannot change, so a reference stands for the copy until
+4. Whoever reads the copy may ask its event during a capture of whatever thread: it is asked so that none is spoilt.
+5. Arrays of JAX and TensorFlow that are still being computed cannot change, so a reference stands for the copy until
    it is read; they offer no other way that does not wait.
 """
 
@@ -14,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from modelmon.copies.arrays import keep_array, keep_scalar, rows_of
+from modelmon.copies.captures import aside
 from modelmon.copies.kept import Deferred, Rejection
 
 _SINGLE = 4  # bytes: narrower floats have no counterpart in numpy, or a slow one
@@ -52,8 +54,8 @@ def _keep_cuda(value: Any) -> Any:
     event = torch.cuda.Event()
     event.record(torch.cuda.current_stream(value.device))
     return Deferred(
-        event.query,
-        event.synchronize,
+        partial(aside, event.query),
+        partial(aside, event.synchronize),
         partial(_host_array, host, copy=False),
         rows=rows_of(value),
         size=int(value.numel() * value.element_size()),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import ctypes
 import sys
-import threading
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -13,7 +11,7 @@ import pytest
 
 from modelmon import Monitor
 from modelmon.columns import encode_classes, encode_ids
-from modelmon.copies import Deferred, Rejection, captures, keep, kept_bytes
+from modelmon.copies import Deferred, Rejection, keep, kept_bytes
 from modelmon.outputs import read
 from modelmon.tasks import Binary, Multiclass
 
@@ -166,87 +164,6 @@ def test_tensor_under_graph_capture_is_rejected(device):
     assert (kept.reason, kept.rows) == ("capture", 2)
     assert device.copies == []
     assert read(Binary(), [kept]).rejected == {"capture": 2}
-
-
-class Driver:
-    """Stand for NVIDIA's driver: the mode of each thread towards captures, which a capture forbids to ask events in."""
-
-    def __init__(self, code=0):
-        """Fail with a code, if it is not 0."""
-        self.code, self.modes, self.asked = code, threading.local(), []
-
-    @property
-    def mode(self):
-        """The mode of this thread."""
-        return getattr(self.modes, "mode", 0)
-
-    def exchange(self, pointer):
-        """Set the mode of this thread, and return its previous one in its place."""
-        if not self.code:
-            self.modes.mode, pointer._obj.value = pointer._obj.value, self.mode
-        return self.code
-
-    def install(self, monkeypatch):
-        """Have this driver found, and note in which mode events are asked."""
-        monkeypatch.setattr(captures._Driver, "sought", False)
-        monkeypatch.setattr(captures._Driver, "exchange", None)
-        library = SimpleNamespace(cuThreadExchangeStreamCaptureMode=self.exchange)
-        monkeypatch.setattr(ctypes, "CDLL", {captures._LIBRARY: library}.__getitem__)
-        event = sys.modules["torch"].cuda.Event
-        for name in ("query", "synchronize"):
-
-            def noted(of, ask=getattr(event, name)):
-                self.asked.append(self.mode)
-                return ask(of)
-
-            monkeypatch.setattr(event, name, noted)
-
-
-@pytest.mark.fault("G8")
-def test_events_of_copies_are_asked_so_that_no_capture_is_spoilt(device, monkeypatch):
-    """Whichever thread asks or waits does so in the mode that captures do not mind, and has its own mode back then."""
-    driver = Driver()
-    driver.install(monkeypatch)
-    kept = [keep(Tensor([0.25, 0.75], "cuda", device)) for _ in range(2)]
-    assert not driver.asked
-    found = []
-
-    def drained():
-        found.extend([kept[0].is_ready(), kept[0].array().tolist(), driver.mode])
-
-    thread = threading.Thread(target=drained)
-    thread.start()
-    thread.join()
-    assert found == [False, [0.25, 0.75], 0]
-    driver.modes.mode = 1
-    kept[1].wait()
-    assert kept[1].is_ready()
-    assert driver.mode == 1
-    assert set(driver.asked) == {captures._RELAXED}
-
-
-def test_a_driver_without_such_a_mode_is_asked_plainly(device, monkeypatch):
-    """Where the mode cannot be exchanged, or there is no such driver, events are asked as they are."""
-    driver = Driver(code=3)
-    driver.install(monkeypatch)
-    assert not keep(Tensor([1, 2], "cuda", device)).is_ready()
-    assert (driver.asked, driver.mode) == ([0], 0)
-
-    def none(_name):
-        raise OSError
-
-    monkeypatch.setattr(captures._Driver, "sought", False)
-    monkeypatch.setattr(ctypes, "CDLL", none)
-    assert keep(Tensor([1, 2], "cuda", device)).array().tolist() == [1, 2]
-
-
-def test_an_event_that_fails_leaves_the_mode_as_it_was(device, monkeypatch):
-    """The mode of the thread is put back, whatever becomes of the question."""
-    driver = Driver()
-    driver.install(monkeypatch)
-    with pytest.raises(ZeroDivisionError):
-        captures.aside(lambda: 1 / 0)
-    assert driver.mode == 0
 
 
 def test_other_devices_and_shapes_are_rejected(device):
