@@ -12,6 +12,8 @@ from _thread import _local
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from modelmon.probes.sites import UNREADABLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -71,10 +73,19 @@ def current_prediction_ids() -> list[str]:
     """Return the ids issued to the predictions of the last watched call in this context.
 
     Returns:
-        One id for a scalar result, one per row for a batch, none where no call issued any.
+        One id for a scalar result, one per row for a batch, none where nothing was predicted or no call issued any.
     """
     last = _current.get()
     return [] if last is None else issued(*last)
+
+
+def rows_issued(kept: Any) -> int | None:
+    """Return to how many rows of a kept value ids are issued, or None for a single prediction.
+
+    >>> rows_issued(None), rows_issued(0.5), rows_issued((0.1, 0.9))
+    (0, None, 2)
+    """
+    return 0 if kept is None or kept is UNREADABLE else rows_of(kept)
 
 
 def rows_of(kept: Any) -> int | None:

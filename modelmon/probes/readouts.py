@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from modelmon import notices
 from modelmon.errors import ConfigurationError
 from modelmon.probes import reading
-from modelmon.probes.auto_ids import publish, rows_of
+from modelmon.probes.answers import answered
+from modelmon.probes.auto_ids import publish, rows_issued
 from modelmon.probes.openings import opening
 from modelmon.probes.sites import PLAIN
 from modelmon.probes.texts import BUILTINS, Columns, factory, kept
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from modelmon.probes.signatures import Signature
     from modelmon.probes.sites import Site
 
+_LONE: Final = PLAIN - {type(None)}  # what is one prediction; None is none
 # A token is true, so this both publishes the ids and is the call's number.
 _ISSUE: Final = "@publish((@s.prefix, @n, None if @type(@v) in @plain or @type(@v) is @str else @rows(@v))) and @n"
 
@@ -26,7 +28,8 @@ _ISSUE: Final = "@publish((@s.prefix, @n, None if @type(@v) in @plain or @type(@
 def made(text: str, site: Site, function: Any, arguments: Any = None) -> Any:
     """Compile a wrapper and close it over what it needs."""
     make = factory(text)
-    return make(site, function, arguments, _compiling(), PLAIN, reading, publish, rows_of, opening, *BUILTINS)
+    ours = (reading, publish, rows_issued, opening, answered)
+    return make(site, function, arguments, _compiling(), _LONE, *ours, *BUILTINS)
 
 
 def columns_of(site: Site, signature: Signature, *, stream: bool) -> Columns:

@@ -45,6 +45,7 @@ from modelmon import copies
 from modelmon.errors import ModelmonError
 from modelmon.faults import is_ours
 from modelmon.probes import auto_ids, tracing
+from modelmon.probes.item_ids import item_id
 from modelmon.probes.outcomes import OK, ending
 from modelmon.probes.sites import PLAIN, UNREADABLE, Site
 
@@ -80,6 +81,7 @@ class Seat:
         kept_bytes: about how many bytes the kept values take.
         bytes_before_relief: past so many, ``relieve`` is called.
         billed: calls whose cost was asked for already.
+        retired: calls counted among those of seats that were let go, while this one was.
         prefix: of the ids issued here, with ``id="auto"``.
         ended: calls whose records were drained.
         spans: takes the times of drained calls, where somebody follows them.
@@ -109,6 +111,7 @@ class Seat:
         "prefix",
         "rejections",
         "relieve",
+        "retired",
         "site",
         "slices",
         "spans",
@@ -134,7 +137,7 @@ class Seat:
         self.timed: list[Any] = []
         self.rejections: list[tuple[str, int]] = []
         self.blamed: dict[tuple[str, str], None] = {}
-        self.kept_bytes = self.billed = self.ended = 0
+        self.kept_bytes = self.billed = self.retired = self.ended = 0
         self.bytes_before_relief = 16 << 20
         self.spans: Any = None
         self.begun, self._void, self._lost, self.timings = count(), count(), count(), count()
@@ -224,12 +227,7 @@ class Seat:
         self, time: int, call: int, item: int, value: Any, ident: Any, page: Slice
     ) -> None:
         """Record the prediction of a streamed item, counted from 1; of a sequence of ids it takes its own."""
-        if self.prefix:
-            auto_ids.publish((self.prefix, call, item))
-            ident = f"{self.prefix}-{call}-{item - 1}"
-        elif type(ident) in {tuple, list}:
-            ident = ident[item - 1] if item <= len(ident) else None
-        self.give(time, value, ident, page)
+        self.give(time, value, item_id(self.prefix, call, item, ident), page)
 
     def time(self, record: tuple[Any, ...]) -> None:
         """Record how long a call took on a device, or why that is not known."""

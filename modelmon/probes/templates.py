@@ -8,7 +8,7 @@
    unless a generator or coroutine was resumed nearer to the end of the stack.
 3. Items of a stream are counted by the loop variable itself, and the clock is read at every item unless items come
    faster than every two microseconds; then it is read at every 2nd, 4th, ... 64th. So the time of the last item is
-   exact for streams in which it matters; otherwise the stream's end stands for it.
+   exact for streams in which it matters; otherwise the stream's end stands for it, however it ends.
 4. What times a call on a device stands in its own lines, which are left out until there is a device: such lines name no
    variable from outside but ``@site``, so that the code of a wrapper can be replaced by one that has them.
 """
@@ -102,7 +102,6 @@ _RAISED: Final = (
 )
 _ENDED: Final = (
     """\
-        raise
     try:
 {end_stream}
         @s.end(@t, @first, @last, @n, None{slice_given})
@@ -114,11 +113,17 @@ _ENDED: Final = (
             raise
 """
 )
-# From Python 3.13 on ``close`` returns what the generator returns when it is closed.
+# A stream ends where it is told to exit. Whether by ``close`` or by ``throw`` is not known here, so what its generator
+# answers is passed on, outside of any handler: nothing, a value to return, or items, with which ``close`` finds fault.
 _LEFT: Final = """\
-        if @left is not None:
-            return @left
+        if not @left:
+            raise
+    if @left:
+        if @left is not True:
+            @r = yield from @left
+        return @r
 """
+_LEFT_ASYNC: Final = "        if not @left:\n            raise\n    if @left:\n        return\n"
 
 _GENERATOR_HEAD: Final = """\
 def @wrapper({parameters}):
@@ -126,8 +131,9 @@ def @wrapper({parameters}):
     @clock = @s.clock
 {begin}
     @t = @clock()
-    @first = @last = @left = None
-    @n = 0
+    @first = @last = @ids = None
+    @n = @item = @held = 0
+    @exit = @left = False
     @thrown = []
     try:
         @number = @next(@s.begun)
@@ -148,6 +154,9 @@ COUNTED: Final = (
                 try:
                     if @thrown:
                         @v = @g.throw(@thrown.pop())
+                        if @exit:
+                            @left = @answered(@g, @v)
+                            raise RuntimeError
                         @n += 1
                         @last, @at, @stride = @clock(), @n, 1
                     while True:
@@ -157,17 +166,21 @@ COUNTED: Final = (
                         @now = @clock()
                         @stride = (64 if @stride > 32 else 2 * @stride) if @now - @last < 2000 * @stride else 1
                         @last, @at = @now, @n
-                except GeneratorExit:
-                    @left = @g.close()
-                    raise
                 except BaseException as @e:
-                    if @g.gi_frame is None:
+                    if @at != @n:
+                        try:
+                            @last, @at = @clock(), @n
+                        except RecursionError:
+                            pass
+                    if @exit or @g.gi_frame is None:
                         raise
+                    @exit = @isinstance(@e, GeneratorExit)
                     @thrown.append(@e)
         except StopIteration as @e:
             @r = @e.value
-            if @n and @at != @n:
-                @last = @clock()
+            if @exit:
+                @left = True
+                raise GeneratorExit
 """
     + _RAISED
     + _LEFT
@@ -175,6 +188,19 @@ COUNTED: Final = (
     + "    return @r\n"
 )
 
+GIVE: Final = """\
+                    @item += 1
+                    @o = {value}
+                    if @o is not None:
+{ids}
+                        @s.give_item(@last, @number, @item, @o, @ids, {slice})
+"""
+# A sequence of ids is kept once, which for each item anew would take as long as the stream is long, squared.
+ITEM_IDS: Final = """\
+                        if @item > @held:
+                            @ids = {id}
+                            @held = 0 if @type(@ids) is @str else @rows(@ids) or 0
+"""
 _READ_ITEM: Final = """\
                 @last = @clock()
                 if @first is None:
@@ -200,16 +226,20 @@ READ: Final = (
                 try:
                     @v = @send((yield @v))
                     continue
-                except GeneratorExit:
-                    @left = @g.close()
-                    raise
                 except BaseException as @e:
                     if @g.gi_frame is None:
                         raise
+                    @exit = @isinstance(@e, GeneratorExit)
                     @thrown.append(@e)
                 @v = @g.throw(@thrown.pop())
+                if @exit:
+                    @left = @answered(@g, @v)
+                    raise RuntimeError
         except StopIteration as @e:
             @r = @e.value
+            if @exit:
+                @left = True
+                raise GeneratorExit
 """
     + _RAISED
     + _LEFT
@@ -228,19 +258,22 @@ READ_ASYNC: Final = (
     + """\
                 try:
                     @sent = yield @v
-                except GeneratorExit:
-                    await @g.aclose()
-                    raise
                 except BaseException as @e:
+                    @exit = @isinstance(@e, GeneratorExit)
                     @thrown.append(@e)
                 if @thrown:
                     @v = await @g.athrow(@thrown.pop())
+                    if @exit:
+                        raise RuntimeError("async generator ignored GeneratorExit")
                 else:
                     @v = await @send(@sent)
         except StopAsyncIteration:
-            pass
+            if @exit:
+                @left = True
+                raise GeneratorExit
 """
     + _RAISED
+    + _LEFT_ASYNC
     + _ENDED
 )
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.probes.signatures import COROUTINE, GENERATOR, ITERABLE_COROUTINE, PLAIN_CALL
-from modelmon.probes.templates import ASIDE, CALL, COUNTED, READ, READ_ASYNC, timing
+from modelmon.probes.templates import ASIDE, CALL, COUNTED, GIVE, ITEM_IDS, READ, READ_ASYNC, timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from modelmon.probes.signatures import Signature
 
-BUILTINS: Final = (type, int, float, str, bool, len, next, range)
+BUILTINS: Final = (type, int, float, str, bool, len, next, range, isinstance)
 FREE: Final = (
     "@site",
     "@call",
@@ -32,6 +32,7 @@ FREE: Final = (
     "@publish",
     "@rows",
     "@opening",
+    "@answered",
     *(f"@{b.__name__}" for b in BUILTINS),
 )
 """Parameters of every factory, in order; built-ins among them, since a parameter of the user's may hide one."""
@@ -147,9 +148,9 @@ def text_of(kind: str, signature: Signature, columns: Columns) -> str:
     elif kind == GENERATOR and not columns.value and not columns.tokens:
         body = COUNTED.format(**fields)
     else:
-        given = ", ".join(("@last", "@number", "@n", columns.value, columns.id or "None", columns.slice or "()"))
-        give = f"                    @s.give_item({given})" if columns.value else ""
         template = READ if kind == GENERATOR else READ_ASYNC
+        ids = ITEM_IDS.format(id=columns.id) if columns.id else ""
+        give = GIVE.format(value=columns.value, ids=ids, slice=columns.slice or "()") if columns.value else ""
         body = template.format(tokens=columns.tokens or "1", give=give, **fields)
     prefix = _prefix(signature.names)
     inner = "".join(f"    {line}\n" for line in body.splitlines() if line.strip())
