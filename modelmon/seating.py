@@ -37,7 +37,7 @@ class Seating:
         started = dict(self._retired)
         for seat in self.seats:
             key = (seat.site.model, seat.site.version)
-            started[key] = started.get(key, 0) + seat.started - seat.lost
+            started[key] = started.get(key, 0) + seat.started - seat.lost - seat.retired
         return started
 
     def unbilled(self) -> dict[Shape, int]:
@@ -48,16 +48,32 @@ class Seating:
         return found
 
     def prune(self) -> None:
-        """Let go of seats whose function is gone and whose records are drained."""
-        kept = []
-        for seat in self.seats:
-            if seat.site.gone and not waiting(seat):
-                key = (seat.site.model, seat.site.version)
-                self._retired[key] = self._retired.get(key, 0) + seat.started - seat.lost
-                self._bill(seat)
-            else:
-                kept.append(seat)
-        self.seats[:] = kept
+        """Let go of seats whose function is gone and whose calls have all ended and are drained."""
+        known = len(self.seats)  # others append meanwhile, behind these
+        self.seats[:known] = [seat for seat in self.seats[:known] if not (seat.site.gone and self._retire(seat))]
+
+    def _retire(self, seat: Seat) -> bool:
+        """Have a seat come back with its next record, and tell whether it may go.
+
+        A coroutine or stream that was made before its function went may begin only now.
+        """
+        relieve, once = seat.relieve, iter((seat,))
+
+        def come_back(seat: Seat) -> None:
+            self.seats.extend(once)  # in one step, so that of two threads one does it
+            seat.relieve = relieve
+            relieve(seat)
+
+        seat.relieve = come_back
+        seat.mask = 0  # before the look, so that a call which ends after it comes back
+        if waiting(seat) or seat.begun_ever > seat.ended + seat.written_off:
+            seat.relieve = relieve
+            return next(once, None) is None
+        key, counted = (seat.site.model, seat.site.version), seat.started - seat.lost
+        self._retired[key] = self._retired.get(key, 0) + counted - seat.retired
+        seat.retired = counted
+        self._bill(seat)
+        return True
 
     def _bill(self, seat: Seat) -> None:
         started, shape = seat.started, shape_of(seat.site)

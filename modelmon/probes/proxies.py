@@ -61,7 +61,11 @@ class Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
     def _watched_copy(self, copied: Any) -> Any:
         # Functions, builtins and caches are their own copies, and so is what watches them.
-        return self if copied is self.__wrapped__ else self._self_watch(copied, self._self_site)
+        if copied is self.__wrapped__:
+            return self
+        import copy  # noqa: PLC0415
+
+        return self._self_watch(copied, copy.copy(self._self_site))  # either may go before the other
 
 
 def proxy(function: Any, site: Site, watch: Callable[[Any, Site], Any]) -> Proxy:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _weakref import ref
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -131,7 +133,14 @@ class Site:
             self.sync,
             self.home,
         )
-        return _restored, (self.model, self.version, settings, not self.untimed)
+        watched = None if self.watcher is None else self.watcher()
+        # A function that is sent by value sends its site along; here it is known already.
+        by_value = watched if type(watched) is FunctionType else None
+        return _restored, (self.model, self.version, settings, not self.untimed), by_value
+
+    def __setstate__(self, watched: FunctionType) -> None:
+        """Take the function that was sent by value, so that its end is noticed."""
+        self.watcher = ref(watched)
 
 
 def shape_of(site: Site) -> Shape:
