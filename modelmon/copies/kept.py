@@ -67,6 +67,11 @@ class Coded:
         self.codes: Final = codes
         self.values: Final = values
 
+    def tolist(self) -> list[Any]:
+        """Return the elements as objects of Python, None where absent."""
+        values = list(self.values) if type(self.values) is tuple else self.values.tolist()
+        return [values[code] if code >= 0 else None for code in self.codes.tolist()]
+
 
 class Deferred:
     """Keep a copy that is still on its way from a device; it is read after its event.
@@ -96,6 +101,14 @@ class Deferred:
         self.rows: Final = rows
         self.size: Final = size
         self.computing: Final = computing
+
+    def as_row(self) -> Deferred:
+        """Return the same copy as one prediction: what has one axis becomes the one row of a matrix."""
+        return Deferred(self._done, self._wait, self._row, rows=1, size=self.size, computing=self.computing)
+
+    def _row(self) -> Any:
+        found = self._finish()
+        return found[None] if getattr(found, "ndim", 0) and found.size > 1 else found
 
     def is_ready(self) -> bool:
         """Tell, without waiting, whether `array` returns at once; a broken device counts as ready."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from modelmon.copies import Coded, Deferred, Nullable, Rejection
 from modelmon.errors import RejectedError
 from modelmon.probes import auto_ids, reading
 from modelmon.probes.seats import UNREADABLE
@@ -94,8 +95,11 @@ class CallContext:
 
     @property
     def ids(self) -> list[Any]:
-        """Ids of the predictions of this call, in order: as given, or as issued where none were given."""
-        return list(self._ids)
+        """Ids of the predictions of this call, in order: as given, or as issued where none were given.
+
+        None stands for those that could not be read; ids on a device are waited for.
+        """
+        return [ident for given in self._ids for ident in _listed(given)]
 
     def predictions(self, ids: Any, values: Any) -> None:
         """Record a batch of predictions.
@@ -121,11 +125,10 @@ class CallContext:
             return
         kept = value if is_plain(value) else seat.keep(value)
         ident = None if id is None else seat.keep(id, "bad_id")
-        if kept is UNREADABLE or is_plain(kept) or type(kept) is str:
+        if kept is UNREADABLE or is_plain(kept) or type(kept) in {str, bytes}:
             self._give(seat, ident, kept)
         else:
-            row = (kept,) if type(kept) in {tuple, frozenset} else reading.hooked(seat, lambda: kept[None])
-            self._give(seat, ident if ident is None else (ident,), row)
+            self._give(seat, ident if ident is None or ident is UNREADABLE else (ident,), _row(seat, kept))
 
     def receipt(self, id: Any) -> str:  # noqa: A002  (the public name)
         """Return a signed text that stands for a prediction of this call, given with ``receipts=True``.
@@ -227,7 +230,7 @@ class CallContext:
         rows = auto_ids.rows_of(kept)
         if ident is None:
             ident = self._issued(seat, rows)
-        self._ids.extend(ident if type(ident) in {tuple, list} else _listed(ident))
+        self._ids.append(ident)
         self._rows += 1 if rows is None else rows
         if self._promises is not None:
             if kept is not UNREADABLE and ident is not UNREADABLE:
@@ -256,9 +259,28 @@ class CallContext:
             raise RejectedError(msg)
 
 
-def _listed(ident: Any) -> list[Any]:
-    tolist = getattr(ident, "tolist", None)  # an array of our own
-    if tolist is None:
-        return [ident]
-    listed = tolist()
+def _row(seat: Seat, kept: Any) -> Any:
+    """Return a kept value that is no scalar as a batch of one."""
+    kind = type(kept)
+    if kind is tuple or kind is frozenset:
+        return (kept,)
+    if kind is Deferred:
+        return kept.as_row()
+    if kind is Nullable:
+        return Nullable(kept.data[None], kept.absent[None])
+    if kind is Coded:
+        seat.reject("type")
+        return UNREADABLE
+    return kept[None]
+
+
+def _listed(given: Any) -> list[Any]:
+    """Return what was given as the id of one or many predictions as ids, for people to read."""
+    if type(given) is tuple:
+        return [ident for each in given for ident in _listed(each)]
+    given = given.array() if type(given) is Deferred else given
+    if given is UNREADABLE or type(given) is Rejection:
+        return [None]
+    tolist = getattr(given, "tolist", None)  # an array of our own
+    listed = given if tolist is None else tolist()
     return listed if type(listed) is list else [listed]

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from modelmon import Monitor, Multiclass
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelmon import Binary, Monitor, Multiclass, Regression
+from modelmon.copies import Deferred
+
+ROW = np.array([0.1, 0.2, 0.7])
+
+
+def late(array: np.ndarray) -> Deferred:
+    """Return a copy that is still on its way from a device."""
+    return Deferred(lambda: False, lambda: None, lambda: array, rows=len(array) if array.ndim else 1, size=array.nbytes)
 
 
 def test_ids_of_blocks_are_as_given_whatever_was_issued_before() -> None:
@@ -18,3 +30,55 @@ def test_ids_of_blocks_are_as_given_whatever_was_issued_before() -> None:
     assert own.snapshot()["m"].prediction_events == {"pending": 5}
     report = own.labels([*issued, 17, 18, 17 + (1 << 43), 1 << 70], ["a"] * 5)
     assert dict(report) == {"joined": 5}
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "predicted"),
+    [
+        (Binary(), late(np.array(0.7)), {0: 0, 1: 1}),
+        (Regression(), late(np.array([0.7])), {}),
+        (Multiclass(), late(ROW), {2: 1}),
+        (Multiclass(), np.ma.masked_array(ROW, [0, 0, 0]), {2: 1}),
+        (Multiclass(), b"cat", {"cat": 1}),
+    ],
+    ids=["late scalar", "late array of one", "late row", "unmasked row", "bytes"],
+)
+@pytest.mark.parametrize("given", ["one", None], ids=["given", "issued"])
+def test_one_prediction_of_a_block(monkeypatch, task, value, predicted, given) -> None:
+    """What is given as one prediction is one, be it still on its way from a device."""
+    if type(value) is Deferred:
+        monkeypatch.setattr("modelmon.copies.keep", lambda _: value)
+    own = Monitor()
+    with own.call(model="m", task=task) as call:
+        call.prediction(given, value)
+    model = own.snapshot()["m"]
+    assert (model.predictions, dict(model.predicted), dict(model.rejected)) == (1, predicted, {})
+    assert dict(own.labels(call.ids, ["cat" if "cat" in predicted else 1])) == {"joined": 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(np.ones((2, 2)), "type"), (pd.Categorical(["a", "b"]), "type"), (np.ma.masked_array(ROW, [0, 1, 0]), "missing")],
+    ids=["matrix", "categories", "masked row"],
+)
+def test_what_is_not_one_prediction_is_counted(value: object, reason: str) -> None:
+    """What cannot be read as one prediction is one that was rejected, and blames no hook."""
+    own = Monitor()
+    with own.call(model="m", task=Multiclass()) as call:
+        call.prediction("one", value)
+    model = own.snapshot()["m"]
+    assert (model.predictions, dict(model.rejected)) == (0, {reason: 1})
+
+
+def test_ids_of_a_block_are_shown_as_people_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever held the ids, ``call.ids`` has one entry for each, None where it could not be read."""
+    own = Monitor()
+    with own.call(model="m", task=Multiclass()) as call:
+        call.predictions(pd.Categorical(["x", None, "y"]), ["a", "b", "c"])
+        call.predictions(pd.array([1, None], dtype="Int64"), ["a", "b"])
+        call.predictions(["p", object()], ["a", "b"])
+        call.prediction(object(), "a")
+        call.prediction(object(), [0.5, 0.5])
+        monkeypatch.setattr("modelmon.copies.keep", lambda _: late(np.array([7, 8])))
+        call.predictions(object(), [1, 2])
+    assert call.ids == ["x", None, "y", 1, None, "p", None, None, None, 7, 8]
