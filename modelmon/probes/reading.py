@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from modelmon.copies import Coded, Deferred, Nullable, Rejection
+from modelmon.copies import Coded, Deferred, Nullable, Rejection, keep
 from modelmon.faults import is_signalled
 from modelmon.identity import attribute_text
 from modelmon.probes.outcomes import CANCELLED, ending
@@ -112,11 +112,10 @@ def size(seat: Seat, value: Any) -> int:
         return len(value)
     if value is UNREADABLE:
         return UNKNOWN_SIZE
-    if str(_module_of(kind)).partition(".")[0] in _ARRAY_LIBRARIES:
-        rows = hooked(seat, lambda: int(value.shape[0]))
-        return UNKNOWN_SIZE if rows is UNREADABLE else rows
-    seat.reject("batch_size")
-    return UNKNOWN_SIZE
+    rows = hooked(seat, _rows, value) if _is_of_arrays(kind) else None
+    if rows is None:
+        seat.reject("batch_size")
+    return rows if type(rows) is int and rows >= 0 else UNKNOWN_SIZE
 
 
 def size_of(seat: Seat, arguments: Mapping[str, Any]) -> int:
@@ -126,13 +125,31 @@ def size_of(seat: Seat, arguments: Mapping[str, Any]) -> int:
 
 def tokens(seat: Seat, item: Any) -> int:
     """Return how many items a streamed item stands for; 1 where the hook does not say."""
-    count = hooked(seat, seat.site.tokens, item)  # type: ignore[arg-type]
-    if type(count) is int and count >= 0:
+    given = hooked(seat, seat.site.tokens, item)  # type: ignore[arg-type]
+    count = _whole(given)
+    if count is not None and count >= 0:
         return count
-    if count is not UNREADABLE:
+    if given is not UNREADABLE:
         seat.reject("hook")
         _blame(seat, seat.site.tokens, "")  # type: ignore[arg-type]
     return 1
+
+
+def _rows(value: Any) -> int | None:
+    """Return the length of an array, or the whole number that it is."""
+    shape = tuple(value.shape)
+    return int(shape[0]) if shape else _whole(value)
+
+
+def _whole(value: Any) -> int | None:
+    """Return a whole number of Python's or of an array library's as an int; None for anything else."""
+    kind = type(value)
+    kept = value if kind is int or not _is_of_arrays(kind) else keep(value)
+    return kept if type(kept) is int else None
+
+
+def _is_of_arrays(kind: type) -> bool:
+    return str(_module_of(kind)).partition(".")[0] in _ARRAY_LIBRARIES
 
 
 def bound(seat: Seat, bind: Callable[..., Any] | None, instance: Any, args: Any, kwargs: Any) -> Any:

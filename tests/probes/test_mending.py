@@ -245,6 +245,41 @@ def test_tokens_that_are_no_count(desk):
     assert site.seat.rejections == [("hook", 1)]
 
 
+@pytest.mark.parametrize(
+    ("count", "items"),
+    [(np.int64(3), 3), (np.array(3), 3), (np.uint8(0), 0), (np.int64(-1), 1), (np.float64(3), 1), (np.bool_(1), 1)],
+)
+def test_token_counts_of_array_libraries(desk, count, items):
+    """Whole numbers of numpy are counts as those of Python; floats and truths are not."""
+    watched, site = desk.watch(lambda: (yield 1), tokens=lambda item: count)
+    list(watched())
+    assert site.seat.streams[4] == items
+    assert site.seat.rejections == [("hook", 1)] * (items == 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "rejections"),
+    [
+        (np.int64(3), 3, []),
+        (np.array(3), 3, []),
+        (np.int64(-1), -1, []),
+        (np.zeros((2, 5)), 2, []),
+        (np.float64(3), -1, [("batch_size", 1)]),
+        (np.bool_(1), -1, [("batch_size", 1)]),
+        (True, -1, [("batch_size", 1)]),
+        (np.dtype(int), -1, [("batch_size", 1)]),
+        (np.zeros, -1, [("batch_size", 1)]),
+        (np.random.default_rng(), -1, [("hook", 1)]),
+    ],
+)
+def test_batch_sizes_of_array_libraries(desk, given, size, rejections):
+    """A batch's size is a whole number of Python's or of numpy's, or the length of an array."""
+    watched, site = desk.watch(lambda: 1, batch_size=lambda _: given)
+    watched()
+    assert calls(site)[0]["size"] == size
+    assert site.seat.rejections == rejections
+
+
 def test_kept_values_of_hooks_pass(desk):
     """What a hook of ours kept already is not kept again."""
     kept = copies.Coded(np.zeros(2, np.int32), ("a",))
