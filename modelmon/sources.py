@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -29,11 +28,14 @@ class Read(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Witnesses:
     """Tell several readers of each prediction that a label shows to be wrong."""
 
-    each: tuple[Callable[[Mistake], object], ...]
+    __slots__ = ("each",)
+
+    def __init__(self, each: tuple[Callable[[Mistake], object], ...]) -> None:
+        """Tell each of these."""
+        self.each = each
 
     def __call__(self, mistake: Mistake) -> None:
         """Tell them all."""

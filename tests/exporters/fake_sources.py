@@ -49,6 +49,7 @@ class FakeSource:
 
     def leave_mistakes(self, witness: Any) -> None:
         """Forget who wanted to be told."""
+        assert self.witness == witness
         self.witness = None
 
     def section(self, part: str) -> Any:
