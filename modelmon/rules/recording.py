@@ -75,8 +75,10 @@ class Table:
         yield self._record("present", f"({self._read('support')} + {self._read('predcount')}) > 0")
         if not self._window:
             yield self._record("classes", f"count by ({self._by}) ({self._read('support')})")
-            several = f'{family_of("modelmon.quality").sample}{{metric="hamming_loss"}}'
-            yield self._record("several_labels", f"group by ({self._by}) ({several})")
+        several = f'{family_of("modelmon.quality").sample}{{metric="hamming_loss"}}'
+        # what the window counts may be of models that nobody shows any more
+        several = f"last_over_time({several}[{self._window}])" if self._window else several
+        yield self._record("several_labels", f"group by ({self._by}) ({several})")
 
     def _rows(self) -> Iterator[Recording]:
         """Yield labelled rows, accuracy, and what is not of a class.
@@ -84,10 +86,11 @@ class Table:
         Rows with several labels are left out: sums of classes do not tell how many rows there are.
         """
         n, right, only = self._read("n"), self._read("right"), f"and {self._read('present')}"
+        alone = f"unless {self._read('several_labels')}"
         each = f"{n} - on ({self._by}) group_right ()"
         tp, support, said = (self._read(name) for name in ("tp", "support", "predcount"))
-        yield self._record("n", f"{self._sum(support)}\nunless modelmon:several_labels")
-        yield self._record("right", f"{self._sum(tp)}\nunless modelmon:several_labels")
+        yield self._record("n", f"{self._sum(support)}\n{alone}")
+        yield self._record("right", f"{self._sum(tp)}\n{alone}")
         yield self._record("accuracy", f"{right} / ({n} > 0)")
         yield from self._wilson("accuracy", right, n)
         yield self._record("tn", f"({each} ({support} + {said} - {tp})) {only}")
@@ -139,7 +142,7 @@ class Table:
         support, said = self._read("support"), self._read("predcount")
         agreed = f"{self._read('right')} * {n} - {self._sum(f'{support} * {said}')}"
         spread = (f"({n} ^ 2 - {self._sum(f'{side} ^ 2')})" for side in (support, said))
-        alone = "unless modelmon:several_labels"
+        alone = f"unless {self._read('several_labels')}"
         balanced = f"avg by ({self._by}) ({self._read('recall')})"
         yield self._record("balanced_accuracy", f"{balanced} {known} {alone}")
         yield self._record("mcc", f"(({agreed})\n/ (sqrt({' * '.join(spread)}) > 0))\n{known}")

@@ -11,7 +11,7 @@ from servers import needs
 from sklearn import metrics
 from small_worlds import WORLDS
 
-from modelmon import Binary, Monitor, Multiclass
+from modelmon import Binary, Monitor, Multiclass, Multilabel
 from modelmon.accumulators.losses import SCORE_EDGES
 from modelmon.identity import class_texts
 from modelmon.points.reading import points
@@ -140,6 +140,34 @@ def test_recorded_quality_is_the_snapshot_s(tmp_path, world):
     read = promtool.read(points(WORLDS[world]))
     wanted = wanted or [{"eval_time": EARLIEST, **promtool.close('{__name__=~"modelmon:.*"}', np.nan)}]
     promtool.verify(tmp_path, RULES, [read, read], promql_expr_test=wanted)
+
+
+@needs("promtool")
+def test_rows_of_several_labels_have_no_accuracy_when_nobody_shows_them_any_more(tmp_path):
+    """What is recorded over an hour outlasts the gauges, which would tell that rows have several labels."""
+    monitor, steps = Monitor(), []
+    for turn in range(4):
+        ids = [f"{turn}-{n}" for n in range(10)]
+        monitor.predictions(ids, [["a"]] * 10, model="m", version="1", task=Multilabel(["a", "b"]))
+        monitor.labels(ids, [["a", "b"]] * 10)
+        steps.append(promtool.read(monitor.snapshot().points()))
+    hour = rule_file(
+        [Group("q", tuple(rule for each in (None, 3600) for rule in Table("model, version", each).rules()))]
+    )
+    names = ("n", "accuracy", "accuracy:wilson_low", "mcc", "kappa", "balanced_accuracy")
+    wanted = [
+        {"eval_time": at, **promtool.close(f"modelmon:{name}:1h", np.nan)} for name in names for at in ("3m", "20m")
+    ]
+    wanted += [{"eval_time": "20m", "expr": "modelmon:tp:1h > bool 0", "exp_samples": positive("ab", [1, 0])}]
+    promtool.verify(tmp_path, hour, [*steps, *[{}] * 17], promql_expr_test=wanted)
+
+
+def positive(classes: str, values: list[float]) -> list[dict]:
+    """Ask for a value of each class."""
+    return [
+        {"labels": f'{{class="{text}", model="m", version="1"}}', "value": value}
+        for text, value in zip(classes, values, strict=True)
+    ]
 
 
 def test_every_metric_of_the_matrix_is_recorded():
