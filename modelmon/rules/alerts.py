@@ -54,7 +54,7 @@ def alerts_of(rule: Rule | Objective, gains: Gains) -> Iterator[Alerting]:
 def _alert(rule: Rule | Objective, expr: str, said: str, **labels: str) -> Alerting:
     about = "{{ $labels.model }} {{ $labels.version }}: "
     note = (("description", plain(safe_text(rule.note))),) if rule.note else ()
-    named = tuple((name, safe_text(value)) for name, value in labels.items())
+    named = tuple((name, plain(safe_text(value))) for name, value in labels.items())
     return Alerting(safe_text(rule.name), expr, rule.hold, named, (("summary", about + said), *note))
 
 
@@ -87,12 +87,12 @@ def _text(value: Any) -> str:
 
 def _spread(rule: Rule, gains: Gains) -> Iterator[str]:
     """Yield conditions on a quantile or the mean of what came within the window."""
-    point, own, window = rule.subject.point, _own(rule), rule.window
-    count = gains.sum(point, own, window, part="_count")
+    subject, own, window = rule.subject, _own(rule), rule.window
+    count = gains.sum(subject, own, window, part="_count")
     if rule.quantile is None:
-        value = f"{gains.sum(point, own, window, part='_sum')}\n/ ({count} > 0)"
+        value = f"{gains.sum(subject, own, window, part='_sum')}\n/ ({count} > 0)"
     else:
-        value = f"histogram_quantile({number(rule.quantile)}, {gains.sum(point, own, window, 'le', part='_bucket')})"
+        value = f"histogram_quantile({number(rule.quantile)}, {gains.sum(subject, own, window, 'le', part='_bucket')})"
     yield beyond(value, rule.side, rule.threshold)
     if rule.min_support:
         yield at_least(count, rule.min_support)
@@ -114,16 +114,16 @@ def _count(rule: Rule, gains: Gains) -> Iterator[str]:
 
 def _part(rule: Rule, gains: Gains) -> str:
     """Return how much the count of a rule grew; of two ways to write a class, the one that the model has."""
-    point, window = rule.subject.point, rule.window
-    if rule.of is None or rule.subject.narrowed != "predicted":
-        return gains.sum(point, _own(rule), window)
-    parts = [gains.sum(point, (*scope_of(rule), ("predicted", text)), window) for text in spellings(rule.of)]
+    subject, window = rule.subject, rule.window
+    if rule.of is None or subject.narrowed != "predicted":
+        return gains.sum(subject, _own(rule), window)
+    parts = [gains.sum(subject, (*scope_of(rule), ("predicted", text)), window) for text in spellings(rule.of)]
     return parts[0] if len(parts) == 1 else f"({' or '.join(parts)})"
 
 
 def _ratio(rule: Rule, per: Subject, gains: Gains) -> Iterator[str]:
     """Yield conditions on the share that one count has of another."""
-    whole = gains.sum(per.point, (*scope_of(rule), *per.where), rule.window)
+    whole = gains.sum(per, (*scope_of(rule), *per.where), rule.window)
     part = _part(rule, gains)
     if rule.side == "below":  # what never came is no series
         part = f"({part} or 0 * {whole})"
@@ -151,7 +151,7 @@ def _burning(objective: Objective, burn: Burn, gains: Gains) -> Alerting:
 def _all(objective: Objective, window: float, gains: Gains) -> str:
     subject = objective.subject
     part = "_count" if subject.kind == "histogram" else ""
-    return gains.sum(subject.point, (*scope_of(objective), *subject.where), window, part=part)
+    return gains.sum(subject, (*scope_of(objective), *subject.where), window, part=part)
 
 
 def _bad_share(objective: Objective, window: float, gains: Gains) -> str:
@@ -163,11 +163,11 @@ def _bad_share(objective: Objective, window: float, gains: Gains) -> str:
     subject, whole = objective.subject, _all(objective, window, gains)
     own = (*scope_of(objective), *subject.where)
     if subject.kind != "histogram":
-        return f"{gains.sum(subject.point, (*own, *objective.bad), window)}\n/ ({whole} > 0)"
+        return f"{gains.sum(subject, (*own, *objective.bad), window)}\n/ ({whole} > 0)"
     bound = number(float(objective.within or 0.0))
     known = [number(float(at)) for at in CATALOGUE[subject.point].bounds]
     if bound not in known:
         msg = f"within={bound} is none of the bounds that {family_of(subject.point).name} has: {', '.join(known)}"
         raise ConfigurationError(msg)
-    good = gains.sum(subject.point, (*own, ("le", bound)), window, part="_bucket")
+    good = gains.sum(subject, (*own, ("le", bound)), window, part="_bucket")
     return f"({whole} - {good})\n/ ({whole} > 0)"

@@ -14,7 +14,7 @@ from modelmon.rules.subjects import OF_STORES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from modelmon.rules.subjects import Pairs
+    from modelmon.rules.subjects import Pairs, Subject
 
 _PARTS: Final = {"_bucket": ("le",)}
 
@@ -27,12 +27,13 @@ class Gains:
         self.by = tuple(by)
         self._asked: dict[tuple[str, str, float], dict[str, None]] = {}
 
-    def sum(self, point: str, pairs: Pairs, window: float, *own: str, part: str = "") -> str:
+    def sum(self, subject: Subject, pairs: Pairs, window: float, *own: str, part: str = "") -> str:
         """Return an expression for how much a counter, or a part of a histogram, grew within a window."""
+        point = subject.point
         labels = self._asked.setdefault((point, part, window), {})
         named = (*CATALOGUE[point].attributes, *(name for name, _ in pairs), *_PARTS.get(part, ()))
         labels.update(dict.fromkeys(label_name(name) for name in named if name not in self.by))
-        return summed(series(_name(point, part, window), pairs), (*self.by, *own))
+        return summed(series(_name(point, part, window), pairs, subject.among), (*self.by, *own))
 
     def recordings(self) -> Iterator[Recording]:
         """Yield a rule for every gain that was asked for."""

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def series(name: str, pairs: Iterable[tuple[str, str]] = ()) -> str:
-    r"""Return a selector of the series of a name that have these attributes.
+def series(name: str, pairs: Iterable[tuple[str, str]] = (), among: Iterable[tuple[str, str]] = ()) -> str:
+    r"""Return a selector of the series of a name that have these attributes, and others that match a pattern.
 
     >>> series("up"), series("modelmon_calls_total", [("error.type", 'a"b')])
     ('up', 'modelmon_calls_total{error_type="a\\"b"}')
+    >>> series("modelmon_calls_total", among=[("outcome", "ok|error")])
+    'modelmon_calls_total{outcome=~"ok|error"}'
     """
-    inner = ", ".join(f'{label_name(key)}="{escape(safe_text(value))}"' for key, value in pairs)
-    return f"{name}{{{inner}}}" if inner else name
+    matchers = [f'{label_name(key)}="{escape(safe_text(value))}"' for key, value in pairs]
+    matchers += [f'{label_name(key)}=~"{pattern}"' for key, pattern in among]
+    return f"{name}{{{', '.join(matchers)}}}" if matchers else name
 
 
 def summed(inner: str, by: Iterable[str]) -> str:

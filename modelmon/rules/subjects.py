@@ -30,6 +30,7 @@ class Subject:
         point: the point that carries the number.
         where: attributes of that point that hold for it.
         narrowed: the attribute that ``of=`` sets; nothing where ``of=`` does not apply.
+        among: attributes of that point that have one of several values for it, as patterns.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Subject:
     point: str
     where: Pairs = ()
     narrowed: str = ""
+    among: Pairs = ()
 
     @property
     def kind(self) -> Kind:
@@ -49,11 +51,13 @@ class Subject:
         return self.point.startswith(OF_STORES)
 
 
+_TIMED = (("timing", "device_event|host_sync"),)
+"""Whose timing is the device's time: ``host_async`` may have left while the device still worked."""
 _ROWS = (
     Subject("duration", "distribution", "modelmon.call.duration", narrowed="outcome"),
     Subject("time_to_first_item", "distribution", "modelmon.stream.time_to_first_item"),
     Subject("time_per_item", "distribution", "modelmon.stream.time_per_item"),
-    Subject("device_duration", "distribution", "modelmon.call.device_duration"),
+    Subject("device_duration", "distribution", "modelmon.call.device_duration", among=_TIMED),
     Subject("batch_size", "distribution", "modelmon.call.batch_size"),
     Subject("label_delay", "distribution", "modelmon.label.delay"),
     Subject("calls", "count", "modelmon.calls", narrowed="outcome"),

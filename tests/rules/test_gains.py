@@ -6,8 +6,10 @@ import promtool
 import pytest
 from servers import needs
 
-from modelmon import Rule
+from modelmon import Burn, Objective, Rule
+from modelmon.readings.calls import TIMINGS
 from modelmon.rules import prometheus
+from modelmon.rules.subjects import subject_named
 
 UP = ("up", (("instance", "a:1"), ("job", "j")))
 
@@ -54,6 +56,29 @@ def test_growth_of_what_a_store_holds(tmp_path):
     text = prometheus([Rule("late", "label_events", of="late", above=50)], arrivals=None)
     asked = [{"eval_time": "5m", "expr": "ALERTS", "exp_samples": []}]
     promtool.verify(tmp_path, text, read, promql_expr_test=asked)
+
+
+@needs("promtool")
+def test_time_on_a_device_is_what_the_device_or_who_waited_for_it_says(tmp_path):
+    """A host that left before the device had done its work tells no time of the device, to rules and objectives."""
+    rules = [Rule("slow", "device_duration", above=1), Rule("any", "modelmon.call.device_duration", above=1)]
+    good = Objective("good", "device_duration", within=0.5, target=0.9, burns=(Burn("b", 2, "5m", "5m"),))
+    read = [{}] * 6
+    for timing, seconds in (("device_event", 0.01), ("host_sync", 0.02), ("host_async", 9.0)):
+        for part, each in (("count", 1.0), ("sum", seconds), ("bucket", float(seconds < 0.5)), ("bucket", 1.0)):
+            name, bound = f"modelmon_call_device_duration_seconds_{part}", "+Inf" if each == 1 else "0.5"
+            labels = {"timing": timing} | ({"le": bound} if part == "bucket" else {})
+            counts = [turn * each for turn in range(6)]
+            read = [old | new for old, new in zip(read, steps(name, counts, "111111", **labels), strict=True)]
+    asked = [
+        {
+            "eval_time": "5m",
+            "expr": "count by (alertname) (ALERTS)",
+            "exp_samples": [{"labels": '{alertname="any"}', "value": 1}],
+        }
+    ]
+    promtool.verify(tmp_path, prometheus([*rules, good], arrivals=None), read, promql_expr_test=asked)
+    assert subject_named("device_duration").among == (("timing", "|".join(TIMINGS[:2])),)
 
 
 @needs("promtool")
