@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelmon.intervals import NONE
 from modelmon.points.attributes import safe_text
+from modelmon.points.reading import points as points_of
+from modelmon.points.sheets import TOTAL
 
 if TYPE_CHECKING:
     from modelmon.intervals import Interval
@@ -43,12 +45,13 @@ class Finding(NamedTuple):
 class Seen:
     """Read one snapshot for many rules, and its points only if one of them asks."""
 
-    __slots__ = ("_points", "snapshot")
+    __slots__ = ("_keys", "_points", "snapshot")
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Read this snapshot."""
         self.snapshot = snapshot
-        self._points: dict[str, list[Point]] | None = None
+        self._points: dict[tuple[str, ...], dict[str, list[Point]]] = {}
+        self._keys: dict[SeriesKey, SeriesKey] = {}
 
     def models(self, model: str | None, version: str | None) -> dict[SeriesKey, ModelSnapshot]:
         """Return the models that a rule is about; None is any."""
@@ -60,18 +63,23 @@ class Seen:
         self, name: str, model: str | None, version: str | None, where: tuple[tuple[str, str], ...] = ()
     ) -> dict[SeriesKey, list[Any]]:
         """Return the values of a point by model and version, of all that have these attributes."""
-        if self._points is None:
-            self._points = {}
-            for point in self.snapshot.points():
-                self._points.setdefault(point.name, []).append(point)
         found: dict[SeriesKey, list[Any]] = {}
-        model, version = (None if text is None else safe_text(text) for text in (model, version))
-        for point in self._points.get(name, ()):
+        for point in self._shown(tuple(text for key, text in where if key == "window" and text != TOTAL)).get(name, ()):
             attributes = dict(point.attributes)
-            key = (attributes.get("model", ""), attributes.get("version", ""))
+            shown = (attributes.get("model", ""), attributes.get("version", ""))
+            key = self._keys.get(shown, shown)
             if model not in {None, key[0]} or version not in {None, key[1]}:
                 continue
             values = found.setdefault(key, [])
             if all(attributes.get(attribute) == value for attribute, value in where):
                 values.append(point.value)
         return found
+
+    def _shown(self, windows: tuple[str, ...]) -> dict[str, list[Point]]:
+        """Return the points by name, with those of further windows; note which models they call by shorter names."""
+        if windows not in self._points:
+            by_name = self._points[windows] = {}
+            for point in points_of(self.snapshot, windows=windows):
+                by_name.setdefault(point.name, []).append(point)
+            self._keys = {(safe_text(model), safe_text(version)): (model, version) for model, version in self.snapshot}
+        return self._points[windows]

@@ -9,16 +9,16 @@ from modelmon.points.attributes import safe_text
 from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.families import escape, family_of, number
 from modelmon.points.qualities import AVERAGES, RATIOS, SCALARS
-from modelmon.points.sheets import CELL_CLASSES
+from modelmon.points.sheets import CELL_CLASSES, TOTAL
 from modelmon.rules.classes import known, spellings, too_many
 from modelmon.rules.objective import Objective
 from modelmon.rules.promql import at_least, beyond, wilson
 from modelmon.rules.recorded import UNITS, Alerting, plain, span
+from modelmon.rules.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from modelmon.rules.rule import Rule
     from modelmon.rules.subjects import Pairs
 
 _SHOWN: Final = 0.95
@@ -40,7 +40,14 @@ def windows(rules: Iterable[Rule | Objective]) -> tuple[str, ...]:
     >>> windows([Rule("misses", "recall", of="fraud", below=0.8, window="24h"), Rule("slow", "duration", above=1)])
     ('1d:mature',)
     """
-    return tuple(dict.fromkeys(window_text(rule) for rule in rules if rule.subject.sort == "quality"))  # type: ignore[arg-type]
+    return tuple(dict.fromkeys(text for rule in rules if isinstance(rule, Rule) for text in _windows(rule)))
+
+
+def _windows(rule: Rule) -> Iterator[str]:
+    """Yield the window that a rule reads beside the total, of quality or of a point by its name."""
+    if rule.subject.sort == "quality":
+        yield window_text(rule)
+    yield from (text for name, text in rule.where if name == "window" and text != TOTAL)
 
 
 def by_class(rule: Rule | Objective) -> bool:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from modelmon.errors import ConfigurationError
+from modelmon.points.catalogue import CATALOGUE
 from modelmon.points.qualities import AVERAGES
+from modelmon.points.sheets import TOTAL
+from modelmon.points.windows import window_of
 from modelmon.readings.calls import OUTCOMES, TIMINGS
 from modelmon.stores.states import ASSUMPTION_EVENTS, LABEL_OUTCOMES, PREDICTION_OUTCOMES, STATES
 
@@ -33,6 +36,8 @@ def check_kind(point: str, attribute: str, value: Any, said: str) -> None:
     Raises:
         ConfigurationError: when it is none of them, so that no point ever has it.
     """
+    if attribute == "window" and attribute in CATALOGUE[point].attributes and value != TOTAL:
+        window_of(value)
     known = _KINDS.get((point, attribute))
     if known is not None and value not in known:
         msg = f"{said}={value!r} is none of {', '.join(known)}"

@@ -225,6 +225,8 @@ def _check_numbers(rule: Rule, subject: Subject) -> None:
         refuse(f"quantile= is for distributions, and {rule.metric} is none")
     if rule.per is not None and not (added and _subject(rule.per).kind == "counter"):
         refuse(f"per={rule.per!r} divides counts by counts; {rule.metric if not added else rule.per} is none")
+    if rule.per is not None and CATALOGUE[_subject(rule.per).point].per_model != CATALOGUE[subject.point].per_model:
+        refuse(f"per={rule.per!r}: of {rule.metric} and {rule.per} one is counted by model, and the other by none")
     if rule.per == "calls" and rule.metric in {"calls", "errors"} and rule.threshold > 1:
         refuse(f"{rule.side}={rule.threshold:g}: {rule.metric} per calls is 1 at most, so give 0.01 for 1 %")
     if rule.confidence is not None and rule.per is None:

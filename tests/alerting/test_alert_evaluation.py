@@ -162,6 +162,29 @@ def test_numbers_of_the_library_itself_belong_to_no_model():
     assert alert.sentence == "firing: dropped: modelmon.self.dropped is 1, above 0 fires"
 
 
+def test_numbers_of_the_library_itself_are_divided_by_each_other():
+    """Neither of them belongs to a model."""
+    world = World(Rule("share", "modelmon.self.dropped", per="modelmon.exporter.failures", above=0.4))
+    world.monitor.home.count("dropped", "test")
+    world.monitor.home.fail_export("log", "test")
+    world.monitor.home.fail_export("log", "test")
+    assert world.after() == [("share", "firing")]
+
+
+def test_a_point_is_read_in_the_window_that_is_asked_for():
+    """Beside its total, quality by the name of its point is that of any window, as exporters show it."""
+    where = {"metric": "accuracy"}
+    world = World(
+        Rule("late", "modelmon.quality", where=where | {"window": "1h"}, below=0.5),
+        Rule("ever", "modelmon.quality", where=where | {"window": "total"}, below=0.5),
+    )
+    world.predict([1] * 10, [1] * 10)
+    assert world.after(7200) == []
+    world.predict([1] * 4, [0] * 4)
+    assert world.after() == [("late", "firing")]
+    assert (world.alert("late").value, world.alert("ever").value) == (0.0, 10 / 14)
+
+
 def test_a_clock_that_is_set_back_neither_holds_nor_forgets():
     """Time that goes back counts as none; an empty snapshot changes nothing."""
     world = World(Rule("errors", "errors", above=0, hold=30))
@@ -247,8 +270,11 @@ def test_a_window_holds_exactly_what_came_in_it(rounds):
 def test_a_long_name_is_found_in_points_too():
     """Points show the name cut; a rule names the model as it is."""
     name = "long" * 50
-    world = World(Rule("points", "modelmon.calls", above=0, model=name, version="1"))
+    share = Rule("share", "modelmon.calls", where={"outcome": "error"}, per="calls", above=0.4)
+    world = World(Rule("points", "modelmon.calls", above=0, model=name, version="1"), share)
     long = world.watch(name, "1")
     assert world.after() == []
     world.call(watched=long)
-    assert world.after() == [("points", "firing")]
+    world.call(watched=long, error=ValueError())
+    assert world.after() == [("points", "firing"), ("share", "firing")]
+    assert (world.alert("points", name).value, world.alert("share", name).value) == (2.0, 0.5)

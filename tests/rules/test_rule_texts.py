@@ -7,6 +7,7 @@ import pytest
 from servers import needs
 
 from modelmon import Burn, ConfigurationError, Objective, Rule
+from modelmon.points.attributes import safe_text
 from modelmon.rules import prometheus, windows
 from modelmon.rules.recorded import Alerting, Group, Recording, quoted, rule_file, span
 
@@ -18,14 +19,14 @@ def test_hostile_names_are_kept_apart_from_syntax(tmp_path):
     """Names of models, classes and rules that look like YAML, PromQL or templates stay names."""
     rules = [
         Rule(HOSTILE, "recall", of=HOSTILE, below=0.5, model=HOSTILE[:30], version="", note=HOSTILE),
-        Rule("on", "modelmon.predictions", above=-1, where={"predicted": HOSTILE}),
+        Rule("on", "modelmon.predictions", above=-1, where={"predicted": HOSTILE}, severity=HOSTILE),
     ]
     text = prometheus(rules, arrivals=None)
     assert "SUCCESS" in promtool.check(tmp_path, text)
     up = (("instance", "a"), ("job", "j"))
     class_ = (("predicted", HOSTILE),)
     read = [{("up", up): 1.0, ("modelmon_predictions_total", up + class_): float(n)} for n in range(3)]
-    alert = {"exp_labels": {"severity": "warning"}}
+    alert = {"exp_labels": {"severity": safe_text(HOSTILE)}}
     summary = f"modelmon.predictions (predicted={HOSTILE}) is 2, above -1"
     alert["exp_annotations"] = {"summary": f" : {summary}"}
     asked = [{"eval_time": "2m", "alertname": "on", "exp_alerts": [alert]}]
@@ -103,9 +104,11 @@ def test_windows_of_rules_about_quality():
         Rule("c", "accuracy", below=0.5, window="90m", mature=False),
         Rule("d", "accuracy", below=0.5, window="1h", mature="36h"),
         Rule("e", "calls", above=1),
+        Rule("g", "modelmon.label.coverage", below=0.5, where={"window": "2h"}),
+        Rule("h", "modelmon.quality", below=0.5, where={"window": "total", "metric": "accuracy"}),
         Objective("f", "calls", target=0.9, burns=(Burn("x", 2, "1h", "5m"),)),
     ]
-    assert windows(rules) == ("1d:mature", "90m", "1h:36h")
+    assert windows(rules) == ("1d:mature", "90m", "1h:36h", "2h")
 
 
 def test_text_of_a_file():
