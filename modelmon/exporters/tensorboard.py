@@ -193,10 +193,10 @@ class TensorBoardExporter(Periodic):
             run.add_histogram_raw(f"distribution/{name}", limits, counts, values.sum, at)
             for quantile, q in _QUANTILES.items():
                 run.add_scalar(f"{name}/{quantile}", values.quantile(q), at)
-        if not isinstance(model.task, (Binary, Multiclass)) or not model.labelled:
+        if not isinstance(model.task, (Binary, Multiclass)):
             return
         names = class_texts(model.classes)
-        if 0 < len(names) <= CELL_CLASSES:
+        if len(names) <= CELL_CLASSES and model.confusion.matrix.any():
             picture = confusion_picture(model.confusion.matrix, names, title)
             run.add_image("confusion matrix", picture, at)
             for place in model.scored_places():

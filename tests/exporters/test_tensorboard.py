@@ -26,6 +26,7 @@ from modelmon.exporters import tensorboard
 from modelmon.exporters.pictures import confusion_picture, reliability_picture
 from modelmon.exporters.tensorboard import TensorBoardExporter
 from modelmon.points.reading import points
+from modelmon.testing import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +115,22 @@ def test_curves_and_pictures(tmp_path: Path) -> None:
         assert curve[5, place] == pytest.approx(recall_score(known, said), rel=1e-6)
     histogram = run.Histograms("distribution/call/batch_size")[0].histogram_value
     assert (histogram.num, sum(histogram.bucket), histogram.sum) == (2, 2, 600)
+    exporter.close(1)
+
+
+def test_what_is_assumed_has_its_pictures_too(tmp_path: Path) -> None:
+    """Accuracy counts rows whose label is assumed, and so do matrix, curve and reliability; without any row is none."""
+    clock = FakeClock(1.8e9)
+    own = Monitor(clock=clock)
+    own.assume_label("ok", after="1h", model="m")
+    own.predictions(range(8), [0.9, 0.1] * 4, model="m", task=Binary("fraud", "ok"))
+    exporter = TensorBoardExporter(tmp_path)
+    exporter.export(own.snapshot())
+    assert read(tmp_path / "m").Tags()["images"] == []
+    clock.advance(7200)
+    exporter.export(own.snapshot())
+    assert own.snapshot()["m"].labelled == 0
+    assert sorted(read(tmp_path / "m").Tags()["images"]) == ["confusion matrix", "reliability"]
     exporter.close(1)
 
 
