@@ -65,13 +65,25 @@ class Delivery(Writing):
             at_exit(self._end, self._missed, leave=self._leave)  # type: ignore[arg-type]  # bound methods
 
     def _end(self) -> Waiter | None:
-        """Begin to write at the end of the program; hardly wait for a store that gave no answer when it was closed."""
+        """Begin to write at the end of the program; hardly wait for a store that gave no answer when it was closed.
+
+        Without a thread whoever waits would write, however long the store takes; so nothing is begun for nothing.
+        """
+        if not self._ticker.running and self._settled():
+            return None
         if self.called_at >= self._given_up_at:
             return self.begin()
         if not self._ticker.running:
             return lambda _: False
         waiter = self.begin()
         return lambda timeout: waiter(min(timeout, _LAST_S))
+
+    def _settled(self) -> bool:
+        """Tell whether nothing is left to be done: all that was recorded is written, and no lease is held."""
+        with suppress(Exception):
+            self._owner.drain()
+            return not (self.spool.rows or self._promised or self._lease.held)
+        return False
 
     def _missed(self) -> None:
         """Say how much is lost, and why; what waits in seats counts too, whether or not the store could be opened."""
@@ -88,7 +100,7 @@ class Delivery(Writing):
         A store that works needs no time for that; one that does not, none is left for.
         """
         self._lease.leave()
-        if self._lease.held and timeout and not self.backoff.waiting:
+        if self._lease.held and timeout and self._ticker.running and not self.backoff.waiting:
             self._leaving = True
             self._ticker.ask().wait(min(timeout, _LAST_S))
 
@@ -161,9 +173,13 @@ class Delivery(Writing):
             return part
 
         took, part = self._try_turn(_PATIENCE_S, look)
+        if self._lease.held:
+            self._ticker.start()  # it extends the lease, and gives it back at the end without anybody's having to wait
         return part if took else self._lease.last_known(self.store, among)
 
     def _step_down(self, *, let_go: bool) -> None:
+        if not hasattr(self, "store"):  # there was no time to open it
+            return
         try:
             if self._lease.held:
                 self._lease.release(self.store)
@@ -177,6 +193,8 @@ class Delivery(Writing):
     def _tick(self) -> bool:
         """Write what waits, and do what is due: extend the lease, sweep; nothing of it while the store fails.
 
+        At the end of the program nothing is due any more but what waits.
+
         Returns:
             Whether the store was asked.
         """
@@ -188,10 +206,10 @@ class Delivery(Writing):
             self._write()
             if self._leaving:
                 self._lease.release(self.store)
-            else:
+            elif not ending():
                 self._lease.extend(self.store)
-            if monotonic() >= self.called_at + _SWEEP_S:
-                self._timed("sweep", self.store.sweep)
+                if monotonic() >= self.called_at + _SWEEP_S:
+                    self._timed("sweep", self.store.sweep)
         return True
 
     def _complain(self, error: BaseException) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from waiting_store import WaitingStore, numbers, until
 
-from modelmon import BusyError, ConfigurationError, Monitor, Multiclass, StoreError, leasing, notices
+from modelmon import BusyError, ConfigurationError, Monitor, Multiclass, StoreError, delivering, leasing, notices
 from modelmon.monitoring import STORE_VARIABLE, Source
 from modelmon.monitoring import monitor as default_monitor
 
@@ -352,3 +352,76 @@ def test_an_assumption_that_the_store_refuses_later_holds_up_nothing(world: Worl
     assert world.monitor.snapshot()["digit"].awaiting == 5
     with pytest.raises(ConfigurationError, match="assumed"):
         world.monitor.assume_label(1, after="90d", model="digit")
+
+
+def test_a_closed_monitor_has_nothing_to_do_at_the_end(world: World) -> None:
+    """However long ago it was closed, its store is asked nothing: it might hang, and hold up everybody else's end."""
+    world.call(0, 10)
+    world.monitor.close()
+    delivery = world.monitor.home.delivery
+    assert until(lambda: not delivery._ticker.running)
+    delivery.called_at -= 60
+    world.store.entered.clear()
+    assert delivery._end() is None
+    assert not world.store.entered.is_set()
+
+
+@pytest.mark.parametrize("left", ["prediction", "promise"])
+def test_what_is_left_is_begun_at_the_end(world: World, monkeypatch: pytest.MonkeyPatch, left: str) -> None:
+    """Without a thread, what waits is written by whoever waits for it."""
+    monkeypatch.setattr(delivering.Ticker, "start", lambda _: False)
+    if left == "prediction":
+        world.call(0, 1)
+    else:
+        world.store.fail()
+        world.monitor.assume_label(0, after="1d", model="digit")
+        world.store.trouble = None
+    waiter = world.monitor.home.delivery._end()
+    assert waiter is not None
+    assert waiter(5)
+    assert (world.store.batches, len(world.store.told)) == (([1], 0) if left == "prediction" else ([], 1))
+
+
+def test_a_store_that_refuses_to_open_is_told_of_at_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was recorded is not settled where it could not even be looked at."""
+    delivery = world.monitor.home.delivery
+    monkeypatch.setattr(world.store, "open", lambda *_: (_ for _ in ()).throw(ConfigurationError("no such store")))
+    waiter = delivery._end()
+    assert waiter is not None
+    assert not waiter(1)
+
+
+def test_nothing_is_due_once_the_program_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is written; to sweep and to extend a lease would only keep the program from ending."""
+    world.source.snapshot()
+    assert world.monitor.flush(5)
+    delivery = world.monitor.home.delivery
+    assert delivery._ticker.stop(5)
+    delivery.called_at -= 60
+    delivery._lease._ask_at = 0.0
+    world.store.entered.clear()
+    monkeypatch.setattr(delivering, "ending", lambda: True)
+    assert delivery.begin()(5)
+    assert not world.store.entered.is_set()
+
+
+def test_who_holds_a_lease_has_a_thread_to_give_it_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that only labels and is scraped has one too; without one, the lease ends by itself."""
+    delivery = world.monitor.home.delivery
+    with monkeypatch.context() as patch:
+        patch.setattr(delivering.Ticker, "start", lambda _: False)
+        world.source.snapshot()
+        world.store.entered.clear()
+        delivery._leave(5)
+        assert not world.store.entered.is_set()
+    delivery._lease._left = False
+    world.source.snapshot()
+    assert delivery._ticker.running
+    delivery._leave(5)
+    assert until(lambda: not delivery._lease.held)
+
+
+def test_closing_before_the_store_was_opened_is_no_failure(world: World) -> None:
+    """There was no time to open it, so there is nothing to let go of."""
+    world.monitor.home.delivery._step_down(let_go=True)
+    assert not world.monitor.home.delivery.backoff.waiting
