@@ -2,6 +2,7 @@
 
 ``predict_proba``, ``decision_function`` and ``predict`` are watched under one model; everything else passes through.
 Of several of them called under one id, the first in that order gives the prediction and the others are only timed.
+Margins rank as they are, zero divides them, and they never pass for probabilities.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import marshal
 import threading
 from collections import OrderedDict
 from contextlib import suppress
+from functools import partial
 from hashlib import blake2b
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import wrapt
 
 from modelmon import copies
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 WATCHED: Final = ("predict_proba", "decision_function", "predict")
 _REMEMBERED: Final = 4096  # latest sets of ids
+_OF_PROBABILITIES: Final = 0.5  # the threshold of a ``Binary`` that declares none
 _DIGEST_BYTES: Final = 16
 _PLAIN_FORMAT: Final = 2  # of marshal: equal values give equal bytes, whether or not they share objects
 
@@ -63,7 +67,8 @@ def watch(
         version: its version.
         id: name of the argument that holds the ids (``"X"``), or a function of the bound arguments, such as
             ``lambda arguments: arguments["X"].index``; None: nothing awaits a label.
-        task: how outputs are read; from ``classes_``, or regression, if left out.
+        task: how outputs are read; from ``classes_``, or regression, if left out. Zero divides the margins that
+            ``decision_function`` returns, unless the task is a ``Binary`` with another threshold than 0.5.
         attributes: names of arguments, or a function of the bound arguments, that give the slice.
         monitor: the monitor that records; ``modelmon.monitor`` if left out.
 
@@ -135,7 +140,8 @@ class WatchedEstimator(wrapt.ObjectProxy):  # type: ignore[type-arg]
         turns = _Turns(options.pop("id"))
         self._self_methods = {}
         for rank, name in enumerate(name for name in WATCHED if hasattr(estimator, name)):
-            decorate = settings["monitor"](**options, id=turns.identify(rank), output=turns.output(rank))
+            output = turns.output(rank, _reader(name, settings["task"]))
+            decorate = settings["monitor"](**options, id=turns.identify(rank), output=output)
             self._self_methods[name] = decorate(getattr(estimator, name))
 
     def __getattr__(self, name: str) -> Any:
@@ -170,13 +176,13 @@ class _Turns:
         self._latest: OrderedDict[bytes, list[_Loan | None]] = OrderedDict()
         self._lent = threading.local()
 
-    def output(self, rank: int) -> Callable[[Any], Any] | None:
-        """Return what reads the prediction of the method of this rank."""
+    def output(self, rank: int, read: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+        """Return what reads the prediction of the method of this rank, where ``read`` does so apart from turns."""
         if rank == 0 or self._identify is None:
-            return None
+            return read
 
         def lend(result: Any) -> Any:
-            kept = copies.keep(result)
+            kept = copies.keep(result if read is None else read(result))
             if type(kept) is copies.Rejection:
                 return kept
             loan = self._lent.loan = _Loan(kept)
@@ -240,6 +246,29 @@ class _Loan:
     def _take(self) -> Any:
         kept, self.kept = self.kept, None
         return kept
+
+
+def _reader(method: str, task: Task | None) -> Callable[[Any], Any] | None:
+    """Return what reads a method's prediction from its result; None where that is the prediction."""
+    if method == "decision_function" and isinstance(task, Binary):
+        return partial(_scores, threshold=task.threshold)
+    return None
+
+
+def _scores(margins: Any, *, threshold: float) -> Any:
+    """Return scores that rank as margins do, none of them in [0, 1], where it would be taken for a probability.
+
+    The threshold that stands unless another is declared is for probabilities: where it stands, zero divides margins.
+
+    >>> _scores(np.array([-2.0, -0.25, 0.0, 0.25]), threshold=0.5).tolist()
+    [-2.5, -0.75, 1.5, 1.75]
+    """
+    kept = copies.keep(margins)
+    if type(kept) is not float and (type(kept) is not np.ndarray or kept.dtype.kind != "f"):
+        return margins
+    divide = 0.0 if threshold == _OF_PROBABILITIES else threshold
+    beyond = np.asarray(kept, np.float64) - divide
+    return beyond + np.where(beyond >= 0, max(threshold, 1.0) + 0.5, min(threshold, 0.0) - 0.5)
 
 
 def _task_of(estimator: Any) -> Task | None:

@@ -18,6 +18,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -190,6 +191,63 @@ def test_margins_are_judged_at_zero():
     assert not hasattr(watched, "predict_proba")
     monitor.labels(IDS, Y)
     assert monitor.snapshot()["m"].accuracy == estimator.score(scaled, Y)
+
+
+def test_margins_beside_probabilities_are_judged_at_zero():
+    """Where an estimator has probabilities too, zero still divides its margins, which are taken for none of them."""
+    monitor = Monitor()
+    watch(FITTED, model="m", monitor=monitor, **by_row).decision_function(X)
+    monitor.labels(IDS, Y)
+    seen = monitor.snapshot()["m"]
+    assert seen.accuracy == FITTED.score(X, Y)
+    assert seen.predicted[1] == FITTED.predict(X).sum()
+    assert seen.auc == pytest.approx(roc_auc_score(Y, FITTED.decision_function(X)), abs=1e-9)
+    assert np.isnan([seen.log_loss, seen.brier, seen.calibration_error]).all()
+
+
+class Margins(ClassifierMixin, BaseEstimator):
+    """Take rows for margins."""
+
+    classes_ = np.array([0, 1])
+
+    def decision_function(self, X):  # noqa: N803
+        """Return the rows."""
+        return X
+
+
+@pytest.mark.parametrize(
+    ("margins", "task", "positive"),
+    [
+        (np.array([0.1, 0.7, 0.9, -0.1, 3.0]), None, 4),
+        (np.array([0.1, 0.7, 0.9, -0.1, 3.0], np.float32), Binary(), 4),
+        (np.array([0.1, 0.7, 0.9, -0.1, 3.0]), Binary(threshold=0.7), 3),
+        (np.array([0.1, 0.7, 0.9, -0.1, 3.0]), Binary(threshold=-1.0), 5),
+        (np.array([-1e-300, -0.0, 0.2, 0.4, 0.6]), Binary(threshold=0.0), 4),
+        (np.array([1, 0, 0, 0, 1]), None, 2),  # no margins, but classes
+    ],
+    ids=["own task", "declared", "threshold", "low threshold", "zero", "classes"],
+)
+def test_margins_pass_for_no_probabilities(margins, task, positive):
+    """However many margins lie between 0 and 1, they are cut where the task says and have no log loss."""
+    monitor = Monitor()
+    watch(Margins(), model="m", task=task, id=lambda arguments: range(5), monitor=monitor).decision_function(margins)
+    truths = [0, 1, 0, 0, 1]
+    monitor.labels(range(5), truths)
+    seen = monitor.snapshot()["m"]
+    assert (seen.predictions, seen.predicted[1]) == (5, positive)
+    assert np.isnan(seen.log_loss)
+    if margins.dtype.kind == "f":
+        assert seen.auc == pytest.approx(roc_auc_score(truths, margins))
+
+
+def test_a_lone_margin_is_judged_at_zero():
+    """A margin of a single row is one too, with ids and without."""
+    monitor = Monitor()
+    for identify in (None, lambda arguments: ["row"]):
+        watched = watch(FITTED, model="m", monitor=monitor, id=identify)
+        for row in range(20):
+            watched.decision_function(X[row : row + 1])
+    assert monitor.snapshot()["m"].predicted[1] == 2 * FITTED.predict(X[:20]).sum()
 
 
 def test_calls_without_ids():
