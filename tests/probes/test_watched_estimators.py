@@ -92,6 +92,25 @@ class Quick(ClassifierMixin, BaseEstimator):
         return np.array([1, 0])
 
 
+class Dated(Quick):
+    """Predict dates, which are no classes."""
+
+    def predict(self, X):  # noqa: N803
+        """Date two rows."""
+        return np.array(["2026-01-01", "2026-01-02"], "datetime64[D]")
+
+
+def test_predictions_of_no_known_type_are_not_lent():
+    """What cannot be kept is counted at once; the scores of the same rows count all the same."""
+    monitor = Monitor()
+    watched = watch(Dated(), model="m", monitor=monitor, id="X")
+    watched.predict(["a", "b"])
+    watched.predict_proba(["a", "b"])
+    seen = monitor.snapshot()["m"]
+    assert dict(seen.rejected) == {"type": 2}
+    assert seen.awaiting == 2
+
+
 @pytest.mark.parametrize("name", ["predict", "predict_proba"])
 def test_threads_forget_ids_at_the_same_moment(name, monkeypatch):
     """However many threads call at once and let go of old ids, every prediction is counted with its id."""
