@@ -191,6 +191,7 @@ class DatabaseStore:
         with self._held():
             if self._session.followed().groups.assumptions.get((model, version)) == assumption:
                 return
+            self._sweep()  # what is overdue is so under what was assumed until now
             self._session.transact(_NO_IDS, lambda working: assume(working.holdings, model, version, assumption))
             upkeep.remind_all(self._session)
 
@@ -257,8 +258,9 @@ class DatabaseStore:
 
     def _sweep(self) -> None:
         self._swept = time.monotonic()
-        while upkeep.sweep_some(self._session):
-            pass
+        horizon: float | None = math.inf
+        while horizon is not None:
+            horizon = upkeep.sweep_some(self._session, horizon)
 
     def _tidy(self) -> None:
         """Do now and then what no single event asks for; trouble with that is not the event's."""

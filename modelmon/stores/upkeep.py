@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,18 +25,24 @@ _REMINDERS = 16
 _SAMPLED = 65_536
 
 
-def sweep_some(session: Session) -> bool:
-    """Let some of what is due expire; return whether there may be more."""
+def sweep_some(session: Session, horizon: float = math.inf) -> float | None:
+    """Let some of what is due expire, and return the horizon of all that was due by then; None: nothing is left.
 
-    def act(working: Working) -> bool:
-        found = session.database.due(working.now, _REMINDERS)
+    Args:
+        session: at work on the store.
+        horizon: what this returned before; without it time goes on while one sweeps, and there is always more.
+    """
+
+    def act(working: Working) -> float | None:
+        now = min(working.now, horizon)
+        found = session.database.due(now, _REMINDERS)
         if not found:
-            return False
-        keys, due, working.reminders = split(found, working.now)
+            return None
+        keys, due, working.reminders = split(found, now)
         working.reminded = [reminder.number for reminder in found]
         _take_reminded(session, working, keys, due)
         limits.sweep(working.holdings, working.now)
-        return True
+        return now
 
     return session.attempt(act)
 
