@@ -6,10 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 from modelmon.accumulators.counts import Counts
-from modelmon.identity import class_texts
+from modelmon.identity import class_order, class_texts
 from modelmon.points.sheets import CLASSES, OTHER
+from modelmon.tasks import Multilabel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelmon.parts import ClassValue
     from modelmon.points.sheets import Sheet
     from modelmon.readings.model import ModelSnapshot
 
@@ -40,25 +44,44 @@ def fill_calls(sheet: Sheet, model: ModelSnapshot) -> None:
     _fill_timings(sheet, model)
 
 
-def fill_predictions(sheet: Sheet, model: ModelSnapshot) -> None:
+def predicted_names(whole: ModelSnapshot) -> dict[ClassValue, str]:
+    """Return the texts of the predicted classes that get points of their own, in all slices alike.
+
+    They are the declared ones, then the others in their order: where several processes count undeclared classes, which
+    are shown does not depend on who reads, and one that gave way to others never comes back, so no counter falls.
+    """
+    declared = _declared(whole)
+    seen = {key[0] for key, _ in _predicted(whole).items() if key}.difference(declared)
+    classes = (*declared, *sorted(seen, key=class_order))
+    named = dict(zip(classes, class_texts(classes), strict=True))
+    return {value: text for value, text in list(named.items())[:CLASSES] if text != OTHER}
+
+
+def fill_predictions(sheet: Sheet, model: ModelSnapshot, names: Mapping[ClassValue, str]) -> None:
     """Add predicted values by class, where there are classes, and what could not be read."""
-    counted = model.selection.gather("predicted", Counts) or Counts()
+    counted = _predicted(model)
     by_class = {key[0]: n for key, n in counted.items() if key}
-    declared = (model.task.declared if model.task is not None else None) or ()
-    classes = tuple(dict.fromkeys((*declared, *by_class)))
-    texts = dict(zip(classes, class_texts(classes), strict=True))
-    beyond = 0
-    for place, value in enumerate(classes):
-        if place < CLASSES and texts[value] != OTHER:
-            sheet.add("modelmon.predictions", by_class.get(value, 0), texts[value])
-        else:
-            beyond += by_class.get(value, 0)
+    classes = dict.fromkeys((*_declared(model), *by_class))
+    for value in classes:
+        if value in names:
+            sheet.add("modelmon.predictions", by_class.get(value, 0), names[value])
+    beyond = sum(n for value, n in by_class.items() if value not in names)
     if beyond:
         sheet.add("modelmon.predictions", beyond, OTHER)
     if not classes:
         sheet.add("modelmon.predictions", counted.total, "")
     for reason, n in model.rejected.items():
         sheet.add("modelmon.predictions.rejected", n, reason)
+
+
+def _predicted(model: ModelSnapshot) -> Counts:
+    return model.selection.gather("predicted", Counts) or Counts()
+
+
+def _declared(model: ModelSnapshot) -> tuple[ClassValue, ...]:
+    """Return the declared classes, each of which a prediction is of; several labels per row are none."""
+    task = model.task
+    return () if task is None or isinstance(task, Multilabel) else task.declared or ()
 
 
 def _fill_timings(sheet: Sheet, model: ModelSnapshot) -> None:

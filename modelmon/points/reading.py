@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from modelmon.points.calls import fill_calls, fill_predictions
+from modelmon.points.calls import fill_calls, fill_predictions, predicted_names
 from modelmon.points.devices import fill_devices, fill_hardware, fill_powers
 from modelmon.points.joins import fill_coverage, fill_joins
 from modelmon.points.matrices import fill_matrices, fill_scores
@@ -113,10 +113,11 @@ def points(snapshot: Whole, *, windows: Sequence[str] = (), slices: bool = True,
 def _model_points(snapshot: Whole, windows: Sequence[str], *, slices: bool, most: int) -> list[Point]:
     found: list[Point] = []
     for (model, version), whole in snapshot.items():
+        names = predicted_names(whole)
         for page, view in (_views(whole) if slices else {(): whole}).items():
             sheet = Sheet(series_attributes(model, version, page))
             fill_calls(sheet, view)
-            fill_predictions(sheet, view)
+            fill_predictions(sheet, view, names)
             if snapshot.stored:
                 _fill_joined(sheet, view, whole, windows, most)
             found += sheet.points

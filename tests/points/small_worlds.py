@@ -85,7 +85,8 @@ def snapshot(task: Task, classes: Classes = (), **series: Any) -> Snapshot:
         for tally in ledger.book(int(NOW // HOUR) - 1):
             for value in classes:
                 tally.counts("accepted").add((value,), 2 * series["rows"] // len(classes))
-    process = process_ledger(predicted=tuple((value,) for value in classes) or ((),))
+    single = () if isinstance(task, Multilabel) else classes  # several labels per row are counted under none
+    process = process_ledger(predicted=tuple((value,) for value in single) or ((),))
     return of_parts(
         {key: SeriesPart(task, (), {(): process}, active={(): 2})},
         {key: SeriesPart(task, classes, {(): ledger}, shared)},

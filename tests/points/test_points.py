@@ -13,7 +13,7 @@ from small_worlds import BINARY, HOUR, NOW, WORLDS, class_ledger, of_parts, proc
 from modelmon import Monitor, Rule
 from modelmon.accumulators.losses import SCORE_EDGES
 from modelmon.alerting.findings import Seen
-from modelmon.parts import DevicePart, SeriesPart
+from modelmon.parts import DevicePart, Part, SeriesPart
 from modelmon.points import timings
 from modelmon.points.attributes import RESERVED, label_name, safe_text, slice_attributes
 from modelmon.points.catalogue import CATALOGUE, HistogramValue, Point
@@ -472,3 +472,48 @@ def test_the_slice_of_an_empty_text_is_no_slice_without_attributes():
     rule = Rule("many", "modelmon.calls", above=1, where={"country": ""})
     assert 'country="__empty__"' in prometheus([rule])
     assert Seen(monitor.snapshot()).points("modelmon.calls", "m", None, rule.where)["m", ""] == [2, 0, 0]
+
+
+def test_several_labels_per_row_are_one_prediction():
+    """A row of several labels counts once, under no class; declared labels are no classes that it could be of."""
+    of, fraud = points(WORLDS["multilabel"]), WORLDS["multilabel"]["fraud"]
+    assert value(of, "modelmon.predictions") == fraud.predictions > 0
+    assert not found(of, "modelmon.predictions", predicted=fraud.classes[0])
+
+
+@pytest.mark.fault("X14")
+def test_classes_of_many_processes_do_not_depend_on_their_names():
+    """Of more undeclared classes than are shown the same ones have points whatever the processes are called.
+
+    When one more process comes, what is counted under other classes does not fall, nor does any class that stays.
+    """
+
+    def worker(origin, letter):
+        series = {
+            ("m", ""): SeriesPart(
+                Multiclass(), (), {(): process_ledger(200, 0, tuple((f"{letter}{n}",) for n in range(200)))}
+            )
+        }
+        return Part(origin, 1, "process", NOW, HOUR, series=series)
+
+    def shown(*parts):
+        of = found(points(Snapshot(parts)), "modelmon.predictions")
+        return {dict(point.attributes)["predicted"]: point.value for point in of}
+
+    alone = shown(worker("x", "d"))
+    both = shown(worker("x", "d"), worker("a", "c"))
+    assert both == shown(worker("x", "c"), worker("a", "d")) == shown(worker("a", "d"), worker("x", "c"))
+    assert len(both) == CLASSES + 1
+    assert sum(both.values()) == 400
+    assert both["__other__"] == 400 - CLASSES
+    assert all(both.get(name, n) >= n for name, n in alone.items())
+
+
+def test_slices_name_classes_alike():
+    """The text 1 of one slice and the number 1 of another are two classes, and not shown as one."""
+    pages = {(("a", letter),): process_ledger(3, 0, ((one,),)) for letter, one in (("A", "1"), ("B", 1))}
+    of = points(of_parts({("m", ""): SeriesPart(Multiclass(), (), pages)}, {}))
+    assert value(of, "modelmon.predictions", predicted='"1"', a="A") == value(
+        of, "modelmon.predictions", predicted="1", a="B"
+    )
+    assert not found(of, "modelmon.predictions", predicted="1", a="A")
