@@ -23,7 +23,7 @@ def item_id(prefix: str, call: int, item: int, given: Any) -> Any:
     if prefix:
         publish((prefix, call, item))
         return f"{prefix}-{call}-{item - 1}"
-    return given if type(given) is str else _at(given, item - 1)
+    return given if given is None or type(given) is str else _at(given, item - 1)
 
 
 def _at(kept: Any, place: int) -> Any:
