@@ -15,6 +15,7 @@ import numpy as np
 
 from modelmon.events import Predictions
 from modelmon.grouping import Groups
+from modelmon.identity import OTHER
 from modelmon.issuing import LONE, lone_numbers, numbered, written
 from modelmon.outputs import read
 from modelmon.probes.hooks import told
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from modelmon.callcounts import SeriesCounts
     from modelmon.columns import Column
     from modelmon.outputs import Reading
-    from modelmon.probes.seats import Seat
+    from modelmon.probes.seats import Seat, Site
 
 _SECOND: Final = 1_000_000_000
 
@@ -110,7 +111,7 @@ def _drain_calls(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
         entry.counts("calls").add(("ok", ""), len(taken))
         entry.durations("duration:ok").update(taken)
     count_unfinished(seat, columns["value"], durations, entries)
-    reading = _read(seat, series, columns["value"], columns.get("id"))
+    reading = fitting(_read(seat, series, columns["value"], columns.get("id")), seat.site, series)
     sizes = _integers(columns["size"]) if "size" in columns else reading.sizes
     _count_sizes(sizes, entries)
     _count_predictions(reading, groups, entries, series)
@@ -152,6 +153,15 @@ def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | 
     if bad > 0:
         reading.rejected["bad_id"] = bad
     return reading
+
+
+def fitting(reading: Reading, site: Site, series: SeriesCounts) -> Reading:
+    """Return a reading; of models past the budget, which share one series, only under the task of what it holds."""
+    if site.model != OTHER:
+        return reading
+    if not len(reading):
+        return replace(reading, task=None)
+    return reading if series.task is None or series.task == reading.task else reading.refused("overflow")
 
 
 def _count_predictions(
@@ -233,7 +243,8 @@ def _drain_given(seat: Seat, limit: int, moment: Moment, series: SeriesCounts, s
         return
     wall = moment.wall(_integers(times))
     groups = Groups(series, pages, wall // moment.window)
-    reading = _read(seat, series, values, None if all(given is None for given in ids) else ids)
+    known = None if all(given is None for given in ids) else ids
+    reading = fitting(_read(seat, series, values, known), seat.site, series)
     _count_predictions(reading, groups, groups.entries(), series)
     _submit(seat, reading, wall, groups, store)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from modelmon.columns import Column, encode_ids
 from modelmon.copies import PLAIN, Rejection, keep
-from modelmon.draining import count_predicted, predictions
+from modelmon.draining import count_predicted, fitting, predictions
 from modelmon.events import Labels
 from modelmon.faults import is_signalled
 from modelmon.identity import MAXIMUM_NAME_BYTES, attribute_text, is_short
@@ -189,20 +189,22 @@ def record_predictions(
     given = _read(site, values, None if ids is None else many_ids(ids))
     times = None if at is None else instants(at, given.total)
 
-    def enter(held: Recorder) -> None:
+    def enter(held: Recorder) -> dict[str, int]:
         held.entered()
         now = held.now()
         series = held.series(site.model, site.version)
-        if len(given.places):
+        reading = fitting(given.reading, site, series)
+        if len(reading):
             made = np.full(len(given.places), now) if times is None else times[given.places]
-            _enter(held, site, given.reading, series.page(page), times=np.where(np.isnan(made), now, made), now=now)
-        if given.reading.rejected:
-            series.reject(given.reading.rejected, round(now * 1e9) // held.moment().window)
+            _enter(held, site, reading, series.page(page), times=np.where(np.isnan(made), now, made), now=now)
+        if reading.rejected:
+            series.reject(reading.rejected, round(now * 1e9) // held.moment().window)
+        return reading.rejected
 
-    recorder.hold(enter)
+    rejected = recorder.hold(enter)
     recorder.entered_many()
     recorder.begin_once()
-    return given.reading.rejected
+    return rejected
 
 
 @dataclass(frozen=True, slots=True, eq=False)

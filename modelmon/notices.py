@@ -34,6 +34,7 @@ REASONS: Final = {
     "batch_size": "batch_size= gave no whole number",
     "capture": "the output lies on a device whose graph is being captured",
     "misuse": "a call's context was used before or after its block",
+    "overflow": "too many models to count each by itself, and those counted together have one task, the first one's",
     "internal": "a fault of modelmon itself, please report it",
 }
 """What each reason of a rejection means, and what to do about it."""

@@ -6,9 +6,10 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from modelmon.declarations import agreed, check
 from modelmon.errors import ConfigurationError, RejectedError
 from modelmon.forking import load_counting
-from modelmon.identity import MAXIMUM_NAME_BYTES, is_short
+from modelmon.identity import OTHER
 from modelmon.probes.seats import Site
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 SERIES_BUDGET = 1000
-OTHER = "__other__"
+_TASK_BUDGET = 100  # of models past the budget of series
+_REMEMBERED = 10_000  # blocks, those of names past the budget included
 
 
 class Watching:
@@ -223,20 +225,48 @@ class Watching:
         site = self._contexts.get(key)
         if site is None:
             options = {"version": version, "task": task, "sync": sync, "attributes": (), "batch_size": len}
-            site = self._contexts[key] = self._site(model, options)
+            room = self._has_room(model, version)
+            site = self._site(model, options) if room else self._shared(model, options, receipts=receipts)
+            if room or len(self._contexts) < _REMEMBERED:
+                self._contexts[key] = site
+        if site.task is None:  # it may have been declared since
+            site.task = self._tasks.get((model, version))
         return site
+
+    def _shared(self, model: str, options: dict[str, Any], *, receipts: bool) -> Site:
+        """Return the site of blocks past the budget of models, one for each task, however many names there are."""
+        known = self._contexts
+        key = (None, "", options["task"], receipts, options["sync"])
+        if key not in known and sum(1 for name, *_ in known if name is None) >= _TASK_BUDGET:
+            options = {**options, "task": _any_task()}
+            key = (None, "", options["task"], receipts, options["sync"])
+        site = known.get(key)
+        if site is None:
+            site = known[key] = self._site(model, options)
+        else:
+            check(model, options)
+            self._recorder.count("overflow", "series")
+        return site
+
+    def _has_room(self, model: str, version: str) -> bool:
+        return (model, version) in self._tasks or len(self._tasks) < SERIES_BUDGET
 
     def _site(self, model: str, options: dict[str, Any]) -> Site:
         version = options.get("version", "")
-        _check(model, options)
-        known = self._tasks
-        if (model, version) not in known and len(known) >= SERIES_BUDGET:
+        check(model, options)
+        if not self._has_room(model, version):
             self._recorder.count("overflow", "series")
-            model, version = OTHER, ""
-            options = {**options, "version": ""}
-        task = _agreed(model, version, known.get((model, version)), options.get("task"))
-        known[model, version] = task
+            return Site(OTHER, home=self, **{**options, "version": ""})
+        task = agreed(model, version, self._tasks.get((model, version)), options.get("task"))
+        self._tasks[model, version] = task
         return Site(model, home=self, **{**options, "task": task})
+
+
+def _any_task() -> Task:
+    """Return what stands for tasks past their budget: what is read by it is rejected."""
+    from modelmon.tasks import Multiclass  # noqa: PLC0415  (only for those who have so many)
+
+    return Multiclass(classes=(OTHER,))
 
 
 def disabled() -> bool:
@@ -259,37 +289,3 @@ def model_name(function: Any) -> str:
         inner = deeper
     module = getattr(inner, "__module__", None)
     return f"{module}.{inner.__qualname__}" if module else str(inner.__qualname__)
-
-
-def _check(model: str, options: Mapping[str, Any]) -> None:
-    version, attributes, identify = options.get("version", ""), options.get("attributes"), options.get("id")
-    if not isinstance(model, str) or not model or not is_short(model):
-        _refuse(f"model={model!r:.80} must be text, and not empty, of at most {MAXIMUM_NAME_BYTES} bytes")
-    if not isinstance(version, str) or not is_short(version):
-        _refuse(f'version={version!r:.80} must be text, such as "2026.10", of at most {MAXIMUM_NAME_BYTES} bytes')
-    if isinstance(attributes, str):
-        _refuse(f"attributes={attributes!r} is one text: give a tuple of names, ({attributes!r},)")
-    if attributes is not None and not callable(attributes) and not all(isinstance(name, str) for name in attributes):
-        _refuse("attributes must be names of parameters, or one function of the bound arguments")
-    if identify is not None and not isinstance(identify, str) and not callable(identify):
-        _refuse(f'id={identify!r} must be the name of a parameter, a function of the bound arguments, or "auto"')
-    for name in ("output", "tokens"):
-        if options.get(name) is not None and not callable(options[name]):
-            _refuse(f"{name}={options[name]!r} must be a function")
-    if options.get("sync") not in (None, "device"):
-        _refuse(f'sync={options["sync"]!r} must be None, or "device" to wait for the device within the call')
-    task = options.get("task")
-    if task is not None and (isinstance(task, type) or not hasattr(task, "declared")):
-        _refuse(f"task={task!r} must be a Binary(...), Multiclass(...), Multilabel(...) or Regression()")
-
-
-def _agreed(model: str, version: str, known: Task | None, wanted: Task | None) -> Task | None:
-    if known is None or wanted is None:
-        return known if wanted is None else wanted
-    if known != wanted:
-        _refuse(f"model {model!r} version {version!r} was declared as {known!r}; {wanted!r} needs a version of its own")
-    return wanted
-
-
-def _refuse(message: str) -> None:
-    raise ConfigurationError(message)

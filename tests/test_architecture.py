@@ -21,7 +21,7 @@ FLOORS = (
     "exemplars callcounts grouping timings taking draining process spending seating troubles exiting ticking readers",
     "spool storecounts pausing leasing writing delivering directory reaching starting recorder sampling redeeming",
     "intake written",
-    "sources wiring watching labelling monitoring client sklearn exporters alerting",
+    "sources wiring declarations watching labelling monitoring client sklearn exporters alerting",
     "__init__ testing pytest_plugin demo labelfile serving commands cli __main__",
 )
 ROOMS = " ".join(FLOORS).split()

@@ -69,6 +69,12 @@ class Reading:
         """Return ``m``."""
         return len(self.rows)
 
+    def refused(self, reason: str) -> Reading:
+        """Return the same outputs with nothing read: all are rejected, once, under their reason or this one."""
+        rejected = {known: n for known, n in self.rejected.items() if known != "bad_id"}  # those are among the rows
+        rejected[reason] = rejected.get(reason, 0) + len(self)
+        return Reading(None, self.rows[:0], self.sizes, rejected=rejected)
+
 
 def read(task: Task | None, values: Sequence[Any], ids: Sequence[Any] | None = None, *, scored: bool = True) -> Reading:
     """Read outputs as predictions; never raise.
