@@ -43,16 +43,22 @@ class Lives:
         """
         held = self._held.get(path.name)
         if held is not None and _is_at(held, path):
+            with suppress(OSError):
+                fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a copy of the directory made here dropped the lock
             return
         half = path.with_name(path.name + HALF)
         new = os.open(half, FLAGS | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             fcntl.lockf(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._held[path.name] = new  # before another thread can find the file, and open it
             half.replace(path)  # nobody ever sees it unlocked
         except BaseException:
+            if held is None:
+                self._held.pop(path.name, None)
+            else:
+                self._held[path.name] = held
             os.close(new)
             raise
-        self._held[path.name] = new
         if held is not None:
             os.close(held)
 

@@ -19,35 +19,23 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from modelmon.directory import sums
+from modelmon.directory.copies import Copies, stamp_of
 from modelmon.directory.door import Door
 from modelmon.directory.lives import Lives
 from modelmon.directory.place import HALF, LIVE, PART, Place
-from modelmon.directory.sheets import MOST_BYTES, DamagedError, NewerError, Scribe, Sheet
+from modelmon.directory.sheets import DamagedError, NewerError, Scribe, Sheet
 from modelmon.forking import renew_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from modelmon.directory.copies import Stamp
     from modelmon.parts import Part
 
 AT_ONCE: Final = 64
-READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 PATIENCE_S: Final = 2.0
 """How long a reader waits for others of its process, and for a moment in which nobody adds up."""
 _STRAY_S: Final = 60.0
-_Stamp = tuple[int, int, int]
-
-
-class _Copy:
-    """Hold what a file said when it was last read."""
-
-    __slots__ = ("says", "scribe", "stamp")
-
-    def __init__(self) -> None:
-        self.stamp: _Stamp | None = None
-        self.says: Sheet | ValueError | None = None
-        self.scribe = Scribe()
 
 
 class Machine:
@@ -55,7 +43,6 @@ class Machine:
 
     Attributes:
         place: the files.
-        skipped: files that were passed over, by reason; each is counted once.
     """
 
     def __init__(self, root: str, lives: Lives) -> None:
@@ -66,21 +53,21 @@ class Machine:
             lives: those of this process.
         """
         self.place = Place(root)
-        self.skipped: list[str] = []
         self._door = Door(self.place.door)
         self._lives = lives
         self._own: dict[str, Scribe] = {}
-        self._read: dict[str, _Copy] = {}
+        self._copies = Copies()
         self._ended = Sheet()
         self._living: set[str] = set()
         self._known: dict[str, Part] = {}
 
-    def publish(self, part: Part, *, news: bool) -> int:
+    def publish(self, part: Part, *, news: bool, history: float | None = None) -> int:
         """Put a process's part in the place of its last.
 
         Args:
             part: what it counted.
             news: whether it counted anything since the last.
+            history: seconds for which it has slots kept apart.
 
         Returns:
             The bytes written.
@@ -94,7 +81,9 @@ class Machine:
         path = self.place.part(part.origin)
         data = b""
         if news or not path.exists():
-            data = self._own.setdefault(part.origin, Scribe()).write(Sheet(parts=(part,)))
+            scribe = self._own.setdefault(part.origin, Scribe())
+            data = scribe.write(Sheet(parts=(part,), history=history))
+            self._copies.note(scribe)
             self.place.replace(path, data)
         if not self.place.ended.exists():
             self._begin()
@@ -124,11 +113,17 @@ class Machine:
         """The name of the directory, as last read; no other has it."""
         return self._ended.name
 
-    def fold(self, keep: float, most: int, *, anew: bool) -> None:
+    def passed_over(self) -> list[str]:
+        """Return why files were passed over, or shortened, since this was asked last; each is named once."""
+        skipped, self._copies.skipped = self._copies.skipped, []
+        return skipped
+
+    def fold(self, now: float, history: float | None, most: int, *, anew: bool) -> None:
         """Add up processes that ended, and remove their files.
 
         Args:
-            keep: slots that ended before this time, in seconds since the epoch, are kept in the total only.
+            now: seconds since the epoch.
+            history: slots that ended so many seconds ago are kept in the total only; None: as those processes had it.
             most: how many.
             anew: look even where no process came since the last time.
 
@@ -143,7 +138,7 @@ class Machine:
         over = over[:most]
         while over:
             with self._door.passed() as inside:
-                if not inside or not self._fold(over[:AT_ONCE], keep):
+                if not inside or not self._fold(over[:AT_ONCE], now, history):
                     return
             over = over[AT_ONCE:]
 
@@ -166,60 +161,25 @@ class Machine:
                 break
         return None
 
-    def _stamp(self) -> _Stamp | None:
+    def _stamp(self) -> Stamp | None:
         try:
-            return _stamp_of(os.lstat(self.place.ended))
+            return stamp_of(os.lstat(self.place.ended))
         except FileNotFoundError:
             return None
 
     def _all(self, own: Part | None) -> Iterator[Part]:
         """Yield every part; who adds up changes the sum before it removes what it added, so this can be told."""
         found = self.place.found()
-        self._ended = self._sheet(self.place.ended) or self._ended
+        self._ended = self._copies.sheet(self.place.ended) or self._ended
         yield from self._ended.parts
         for origin, endings in found.items():
             if PART not in endings or origin in self._ended.included or (own is not None and origin == own.origin):
                 continue
-            sheet = self._sheet(self.place.part(origin))
+            sheet = self._copies.sheet(self.place.part(origin))
             if sheet is not None:
                 over = LIVE in endings and self._lives.is_over(self.place.live(origin))
                 yield from map(sums.ended, sheet.parts) if over else sheet.parts
-        for name in [name for name in self._read if name not in found and name != self.place.ended.stem]:
-            del self._read[name]
-
-    def _sheet(self, path: Path) -> Sheet | None:
-        """Return what a file says; None where there is none, or none that can be read."""
-        try:
-            found = self._look(path)
-        except OSError:
-            known = self._read.get(path.stem)
-            found = known.says if known is not None else None
-        return found if isinstance(found, Sheet) else None
-
-    def _look(self, path: Path) -> Sheet | ValueError | None:
-        """Return what a file says, or why that cannot be said; None where there is none.
-
-        Raises:
-            OSError: when it cannot be read now.
-        """
-        known = self._read.get(path.stem) or _Copy()
-        try:
-            stamp = _stamp_of(os.lstat(path))
-            if known.stamp == stamp:
-                return known.says
-            with open(os.open(path, READ), "rb") as file:  # noqa: PTH123  (no link is followed)
-                data = file.read(MOST_BYTES)
-        except FileNotFoundError:
-            self._read.pop(path.stem, None)
-            return None
-        try:
-            known.says = known.scribe.read(data)
-        except (NewerError, DamagedError) as error:
-            known.says = error
-            self.skipped.append("newer_schema" if isinstance(error, NewerError) else "damaged")
-        known.stamp = stamp
-        self._read[path.stem] = known
-        return known.says
+        self._copies.keep({*found, self.place.ended.stem})
 
     # -- adding up ----------------------------------------------------------------------------------------------------
 
@@ -232,30 +192,37 @@ class Machine:
             return time.time() - newest > _STRAY_S
         return False
 
-    def _fold(self, over: list[str], keep: float) -> bool:
+    def _fold(self, over: list[str], now: float, history: float | None) -> bool:
         """Add up some; return whether that is possible at all."""
-        before = self._look(self.place.ended)
+        before = self._copies.look(self.place.ended)
         if isinstance(before, NewerError):
             return False
-        before = before if isinstance(before, Sheet) else self._ended  # what is damaged is written anew
-        parts: list[Part] = []
-        gone = []
-        for origin in over:
-            found = None if origin in before.included else self._look(self.place.part(origin))
-            if isinstance(found, NewerError) or (isinstance(found, Sheet) and not all(map(sums.can_add, found.parts))):
-                continue
-            gone.append(origin)
-            parts += found.parts if isinstance(found, Sheet) else ()
-        if parts:
-            left = before.included.intersection(self.place.found())
-            name = before.name or _new_name()
-            whole = sums.added((*before.parts, *parts), f"ended:{name}", living=False)
-            kept = tuple(sums.without_slots(part, keep) for part in whole)
-            self._write_ended(Sheet(name, kept, left.union(part.origin for part in parts)))
-        for origin in gone:
+        if isinstance(before, DamagedError):
+            self.place.put_aside(self.place.ended)
+        before = before if isinstance(before, Sheet) else self._ended
+        found = {origin: self._copies.look(self.place.part(origin)) for origin in over if origin not in before.included}
+        ready = [origin for origin in over if _may_go(found.get(origin))]
+        sheets = [sheet for origin in ready if isinstance(sheet := found.get(origin), Sheet)]
+        if sheets:
+            self._add(before, sheets, now, history)
+        for origin in ready:
+            if isinstance(found.get(origin), DamagedError):
+                self.place.put_aside(self.place.part(origin))
             paths = (self.place.part(origin), self.place.live(origin))
             self.place.remove(path.with_name(path.name + half) for path in paths for half in (HALF, ""))
+            self._copies.drop(origin)
         return True
+
+    def _add(self, before: Sheet, sheets: list[Sheet], now: float, history: float | None) -> None:
+        if history is None:
+            history = max((sheet.history for sheet in sheets if sheet.history is not None), default=before.history)
+        parts = [part for sheet in sheets for part in sheet.parts]
+        name = before.name or _new_name()
+        whole = sums.added((*before.parts, *parts), f"ended:{name}", living=False)
+        if history is not None:
+            whole = tuple(sums.without_slots(part, now - history) for part in whole)
+        left = before.included.intersection(self.place.found())
+        self._write_ended(Sheet(name, whole, left.union(part.origin for part in parts), history))
 
     def _begin(self) -> None:
         """Write the sum of those that ended, as last known: nothing at first, all of it where somebody removed it."""
@@ -264,9 +231,8 @@ class Machine:
                 self._write_ended(self._ended if self._ended.name else Sheet(_new_name()))
 
     def _write_ended(self, sheet: Sheet) -> None:
-        known = self._read.setdefault(self.place.ended.stem, _Copy())
-        self.place.replace(self.place.ended, known.scribe.write(sheet))
-        self._ended = sheet
+        data, self._ended = self._copies.written(self.place.ended, sheet)
+        self.place.replace(self.place.ended, data)
 
 
 class _Machines:
@@ -287,8 +253,11 @@ class _Machines:
 _machines: Final = _Machines()
 
 
-def _stamp_of(at: os.stat_result) -> _Stamp:
-    return at.st_ino, at.st_mtime_ns, at.st_size
+def _may_go(found: Sheet | ValueError | None) -> bool:
+    """Tell whether a file may be removed once what it says has been added up, if it says anything."""
+    if isinstance(found, Sheet):
+        return all(map(sums.can_add, found.parts))
+    return not isinstance(found, NewerError)
 
 
 def _new_name() -> str:

@@ -6,6 +6,7 @@
 | ``latest`` | how far the store was when a process last showed it |
 | ``ended.part`` | what processes counted that have ended, added up |
 | ``fold.lock`` | held shared by who reads, alone by who adds up |
+| ``<file>.damaged-<time>`` | a file of counts that cannot be read, put aside |
 | ``workers/<origin>.part`` | what one process counted; its own writer alone replaces it |
 | ``workers/<origin>.live`` | locked by that process for as long as it lives |
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -98,6 +100,11 @@ class Place:
             with suppress(OSError):
                 half.unlink()
             raise
+
+    def put_aside(self, path: Path) -> None:
+        """Have a damaged file lie in the directory itself under another name, for whoever can read it."""
+        with suppress(FileNotFoundError):
+            path.rename(self.root / f"{path.name}.damaged-{time.time_ns()}")
 
     def remove(self, paths: Iterable[Path]) -> None:
         """Remove files; some may be gone already."""

@@ -52,6 +52,10 @@ _REASONS: Final = {
     errno.EMFILE: "no_descriptor",
     errno.ENFILE: "no_descriptor",
 }
+_TOLD: Final = {
+    "damaged": "was passed over: it is damaged, and put aside once its process has ended",
+    "too_large": "would be too large: its oldest slots of time are kept in the total only",
+}
 T = TypeVar("T")
 
 
@@ -165,7 +169,7 @@ class Publication:
         news = last is None or self._turns % _LOOK_EVERY == 0 or _said(part) != _said(last)
         begun = monotonic()
         try:
-            size = self._machine.publish(part, news=news)
+            size = self._machine.publish(part, news=news, history=self._history)
         except (OSError, ConfigurationError) as error:
             self._written = False
             self._complain(error)
@@ -193,11 +197,10 @@ class Publication:
                 self._written = False
         anew, most = not self._turns % _LOOK_EVERY and not self._ending, AT_EXIT if self._ending else AT_ONCE
         self._turns += 1
-        self._machine.fold(self._owner.now() - self._history, most, anew=anew)
-        skipped, self._machine.skipped = self._machine.skipped, []
-        for reason in skipped:
+        self._machine.fold(self._owner.now(), self._history, most, anew=anew)
+        for reason in self._machine.passed_over():
             self._owner.fail_export(_NAME, reason)
-            warn(f"directory:{reason}", f"a file in {self._root} was passed over: {reason}")
+            warn(f"directory:{reason}", f"a file in {self._root} {_TOLD.get(reason, f'was passed over: {reason}')}")
 
     def _begin_exit(self) -> Waiter:
         self._ending = True

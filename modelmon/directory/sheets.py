@@ -3,12 +3,15 @@
 The first line is text; then comes the head, and then each slot of time by itself.
 All but the newest slots stay as they are from one version of a file to the next, so neither who writes nor who reads
 does their work twice.
+A file that would be too large is written without its oldest slots, of which the totals keep the counts.
 A version that does not know a schema leaves such files alone: it neither shows nor removes them.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import zlib
 from dataclasses import dataclass, replace
 from operator import is_
@@ -26,9 +29,13 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 1
 _MAGIC: Final = b"modelmon directory "
+_FIRST: Final = _MAGIC + b"%d\n" % SCHEMA
 _SIZE: Final = 8
 _DIGITS: Final = 9
 MOST_BYTES: Final = 64 << 20
+"""What a file may hold; more only where its totals alone are more."""
+READ_BYTES: Final = 1 << 30
+"""What is read of a file, and of a piece of it in plain text; more is never written."""
 
 
 class NewerError(ValueError):
@@ -47,39 +54,52 @@ class Sheet:
         name: of the directory, where its sum is kept; no other has it.
         parts: what was counted.
         included: the processes whose counts are in these parts although their files may still lie there.
+        history: seconds for which slots are kept apart, as far as is known.
     """
 
     name: str = ""
     parts: tuple[Part, ...] = ()
     included: frozenset[str] = frozenset()
+    history: float | None = None
 
 
 class Scribe:
-    """Read and write the sheets of one file, and remember its slots."""
+    """Read and write the sheets of one file, and remember its slots.
 
-    __slots__ = ("_known",)
+    Attributes:
+        left_out: slots that were left out when it was written last.
+        noted: for whoever tells of them.
+    """
+
+    __slots__ = ("_known", "left_out", "noted")
 
     def __init__(self) -> None:
         """Remember nothing."""
+        self.left_out = 0
+        self.noted = False
         self._known: dict[Slot, tuple[bytes, dict[Where, Tally]]] = {}
 
     def write(self, sheet: Sheet) -> bytes:
-        """Return a sheet as bytes."""
+        """Return a sheet as bytes, without its oldest slots where it would be too large.
+
+        Raises:
+            OSError: when even so it is too large to be read.
+        """
         slots: dict[Slot, dict[Where, Tally]] = {}
         for place, part in enumerate(sheet.parts):
             for where, ledger in _ledgers(part).items():
                 for number, tally in ledger.slots.items():
                     slots.setdefault((place, number), {})[where] = tally
         self._known = {slot: (self._packed(slot, held), held) for slot, held in sorted(slots.items())}
-        head = {
-            "name": sheet.name,
-            "included": sorted(sheet.included),
-            "slots": [[*slot, len(packed)] for slot, (packed, _) in self._known.items()],
-            "parts": text.write(map(_without_slots, sheet.parts)),
-        }
-        packed_head = _pack(head)
-        pieces = [_MAGIC, b"%d\n" % SCHEMA, len(packed_head).to_bytes(_SIZE, "big"), packed_head]
-        return b"".join([*pieces, *(packed for packed, _ in self._known.values())])
+        head = self._head(sheet)
+        self.left_out = self._shorten(sheet, MOST_BYTES - len(_FIRST) - _SIZE - len(head))
+        if self.left_out:
+            head = self._head(sheet)
+        pieces = [_FIRST, len(head).to_bytes(_SIZE, "big"), head]
+        data = b"".join([*pieces, *(packed for packed, _ in self._known.values())])
+        if len(data) > READ_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return data
 
     def read(self, data: bytes) -> Sheet:
         """Return the sheet that was written.
@@ -93,7 +113,7 @@ class Scribe:
             start = data.index(b"\n") + 1 + _SIZE
             end = start + int.from_bytes(data[start - _SIZE : start], "big")
             head = _unpack(data[start:end])
-            name, included = str(head["name"]), frozenset(head["included"])
+            name, included, history = str(head["name"]), frozenset(head["included"]), head.get("history")
             pieces: dict[Slot, bytes] = {}
             for place, number, size in head["slots"]:
                 pieces[int(place), int(number)] = data[end : end + size]
@@ -108,7 +128,26 @@ class Scribe:
             self._fill(parts)
         except (ValueError, KeyError, TypeError, IndexError) as error:  # whole, so what it says is beyond us
             raise NewerError(str(error)) from error
-        return Sheet(name, parts, included)
+        return Sheet(name, parts, included, history)
+
+    def _head(self, sheet: Sheet) -> bytes:
+        head = {
+            "name": sheet.name,
+            "included": sorted(sheet.included),
+            "history": sheet.history,
+            "slots": [[*slot, len(packed)] for slot, (packed, _) in self._known.items()],
+            "parts": text.write(map(_without_slots, sheet.parts)),
+        }
+        return _pack(head)
+
+    def _shorten(self, sheet: Sheet, room: int) -> int:
+        """Leave out the oldest slots until the rest needs no more than so many bytes; return how many were left out."""
+        size = sum(len(packed) for packed, _ in self._known.values())
+        oldest = sorted(self._known, key=lambda slot: slot[1] * sheet.parts[slot[0]].window, reverse=True)
+        before = len(oldest)
+        while oldest and size > room:
+            size -= len(self._known.pop(oldest.pop())[0])
+        return before - len(oldest)
 
     def _fill(self, parts: tuple[Part, ...]) -> None:
         ledgers = [_ledgers(part) for part in parts]
@@ -167,12 +206,15 @@ def _check(data: bytes) -> None:
 
 
 def _pack(value: Any) -> bytes:
-    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
+    plain = json.dumps(value, separators=(",", ":")).encode()
+    if len(plain) > READ_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return zlib.compress(plain, 1)
 
 
 def _unpack(packed: bytes) -> Any:
     unpacking = zlib.decompressobj()
-    plain = unpacking.decompress(packed, MOST_BYTES)
+    plain = unpacking.decompress(packed, READ_BYTES)
     if not unpacking.eof:
         msg = "a piece is not whole"
         raise ValueError(msg)

@@ -101,7 +101,7 @@ def _added(parts: list[Part], origin: str, width: float, *, living: bool) -> Par
             series.setdefault(key, _Series()).add(held)
     # The sum of the numbers of all parts only grows, as each of them does.
     return Part(
-        origin=f"{origin}:{width:g}",
+        origin=f"{origin}:{_spelled(width)}",
         epoch=sum(part.epoch for part in parts),
         kind="process",
         taken_at=max(part.taken_at for part in parts),
@@ -111,3 +111,9 @@ def _added(parts: list[Part], origin: str, width: float, *, living: bool) -> Par
         gauges=gauges,
         devices=latest_devices(parts),
     )
+
+
+def _spelled(width: float) -> str:
+    """Return a width as text, in few digits where they are enough to tell it from all others."""
+    few = f"{width:g}"
+    return few if float(few) == width else repr(width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections import Counter
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,6 @@ from modelmon.leasing import SERVING_S
 from modelmon.parts import Part
 from modelmon.points.reading import points
 from modelmon.points.windows import window_of
-from modelmon.settings import Settings
 from modelmon.snapshot import Snapshot
 from modelmon.tallies import Tally
 
@@ -54,6 +54,7 @@ class StoreMetrics:
         self._windows = tuple(windows)
         self._machine = None if directory is None else machine_of(directory)
         self._fold_at = 0.0
+        self._passed_over: Counter[str] = Counter()
         self._client = client
         self._exposition = Exposition()
         self._origin = f"serve:{uuid.uuid4().hex}"
@@ -78,6 +79,8 @@ class StoreMetrics:
             shows = self._machine is not None or self._client.serves(self._origin, SERVING_S)
             stored = self._client.snapshot() if shows else Snapshot()
             others = self._others()
+            for reason, n in self._passed_over.items():
+                tally.counts("exporter_failures").add(("directory", reason), n)
             here = Part(self._origin, next(self._epochs), "process", time.time(), 3600.0, counts=tally)
             whole = stored.merge(Snapshot((here, *others)))
             return self._exposition.render(points(whole, windows=self._windows), wanted)
@@ -89,5 +92,7 @@ class StoreMetrics:
         if time.monotonic() >= self._fold_at:
             self._fold_at = time.monotonic() + _FOLD_S
             with suppress(OSError):  # a full disk; some worker says so
-                self._machine.fold(time.time() - Settings().history, _AT_ONCE, anew=True)
-        return self._machine.parts()
+                self._machine.fold(time.time(), None, _AT_ONCE, anew=True)
+        parts = self._machine.parts()
+        self._passed_over.update(self._machine.passed_over())
+        return parts
