@@ -13,7 +13,7 @@ from modelmon.dashboards.scopes import ONE
 _NONE: Final = "no device seen"
 _ENERGY: Final = ONE.of("modelmon.gpu.energy")
 _BUSY: Final = ONE.of("modelmon.gpu.busy_time")
-_ON_DEVICE: Final = ONE.of("modelmon.call.device_duration", "_bucket")
+_ON_DEVICE: Final = ONE.of("modelmon.call.device_duration", "_bucket", timing="~device_event|host_sync")
 _WAITED: Final = ONE.of("modelmon.gpu.call.queue_delay", "_bucket")
 _POWER: Final = ONE.of("modelmon.gpu.model_power")
 _ERROR: Final = ONE.of("modelmon.gpu.model_power.stderr")

@@ -96,7 +96,8 @@ _TIME: Final = Row(
         ),
         lines(
             "Labels",
-            "Labels that came within the $span before, of tasks with classes; few labels make quality uncertain.",
+            "Labels that came within the $span before, of tasks with classes, and what was assumed for want of one; "
+            "few labels make quality uncertain.",
             Query(labelled(ALL, _BY), _NAMED),
             minimum=0,
             empty=NO_LABELS,

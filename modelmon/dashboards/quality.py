@@ -26,7 +26,7 @@ def _net(scope: Scope, name: str, by: By, **matchers: str) -> str:
 
 def labelled(scope: Scope, by: By = ()) -> str:
     """Return how many labels of tasks with one class per row came within the span."""
-    return f"({_net(scope, _GROSS, by)} or {_net(scope, 'modelmon.class.support', by)})"
+    return _rows(scope, "actual", by)
 
 
 def accuracy(scope: Scope, by: By = ()) -> str:
@@ -34,22 +34,21 @@ def accuracy(scope: Scope, by: By = ()) -> str:
 
     Both are one formula: where a row has one class, micro F1 is accuracy.
     """
-    cells = share(_net(scope, _GROSS, by, correct="true"), _net(scope, _GROSS, by))
-    sides = (f"modelmon.class.{side}" for side in ("support", "predicted"))
-    sums = " + ".join(_net(scope, side, by) for side in sides)
-    hits = _net(scope, "modelmon.class.true_positives", by)
-    return f"clamp({cells} or {share(f'2 * {hits}', sums)}, 0, 1)"
+    hits, true, said = (_rows(scope, side, by) for side in _SUMS)
+    return f"clamp({share(f'2 * {hits}', f'{true} + {said}')}, 0, 1)"
 
 
 def wilson(scope: Scope, end: str, by: By = ()) -> str:
     """Return the lower (``-``) or upper (``+``) end of Wilson's 95 % interval of accuracy.
 
-    It exists for cells only: with several labels per row, the labels of a row are not independent of each other.
+    With several labels per row there is none: the labels of a row are not independent of each other.
     """
-    n = f"({_net(scope, _GROSS, by)} > 0)"
-    k = _net(scope, _GROSS, by, correct="true")
+    n = f"({_rows(scope, 'actual', by)} > 0)"
+    k = _rows(scope, "correct", by)
     half = f"{Z:g} * sqrt(clamp_min({k} * ({n} - {k}) / {n}, 0) + {Z**2 / 4:.6g})"
-    return f"clamp(({k} + {Z**2 / 2:.6g} {end} {half}) / ({n} + {Z**2:.6g}), 0, 1)"
+    several = f"last_over_time({scope.of('modelmon.quality', metric='hamming_loss')}[{SPAN}])"
+    band = f"clamp(({k} + {Z**2 / 2:.6g} {end} {half}) / ({n} + {Z**2:.6g}), 0, 1)"
+    return f"({band} unless on ({', '.join(by)}) {several})"
 
 
 def of_class(scope: Scope, metric: str, by: By = ()) -> str:
@@ -64,12 +63,22 @@ _SUMS: Final = {"correct": "true_positives", "actual": "support", "predicted": "
 
 
 def _marginal(scope: Scope, side: str, by: By) -> str:
-    """Return cells added up to one class each, or the sums of classes where there are too many for cells."""
+    """Return cells added up to one class each, and the sums of classes where there are too many for cells."""
     label = "predicted" if side == "predicted" else "actual"
     only = {"correct": "true"} if side == "correct" else {}
     cells = f'label_replace({_net(scope, _GROSS, (*by, label), **only)}, "class", "$1", "{label}", "(?s:(.*))")'
     sums = _net(scope, f"modelmon.class.{_SUMS[side]}", (*by, "class"))
     return total(f"{cells} or {sums}", (*by, "class"))
+
+
+def _rows(scope: Scope, side: str, by: By) -> str:
+    """Return all cells, or those on the diagonal, and the like sums of classes where there are too many for cells.
+
+    Each has a label that the other has not, so that ``or`` puts them side by side.
+    """
+    only = {"correct": "true"} if side == "correct" else {}
+    cells = _net(scope, _GROSS, (*by, "correct"), **only)
+    return total(f"{cells} or {_net(scope, f'modelmon.class.{_SUMS[side]}', (*by, 'class'))}", by)
 
 
 def matrix(scope: Scope) -> str:
@@ -78,8 +87,18 @@ def matrix(scope: Scope) -> str:
 
 
 def joined(scope: Scope, by: By = (), span: str = SPAN) -> str:
-    """Return how many predictions met their first label within the span, whatever the task."""
-    return gained(scope.of("modelmon.join.transitions", **{"from": "~none|pending", "to": "joined"}), by, span=span)
+    """Return how many predictions met their first label within the span, whatever the task.
+
+    What was assumed is no label; a label that comes after it is.
+    """
+    met = scope.of("modelmon.join.transitions", **{"from": "~none|pending", "to": "joined"})
+    assumed, labels = (scope.of("modelmon.label.assumed", event=event) for event in ("made", "~confirmed|corrected"))
+    addends = (
+        gained(met, (*by, "from"), span=span),
+        "-" + gained(assumed, (*by, "event"), span=span),
+        gained(labels, (*by, "event"), span=span),
+    )
+    return total(" or ".join(addends), by)
 
 
 def accepted(scope: Scope, by: By = (), span: str = SPAN) -> str:
@@ -106,5 +125,5 @@ def without_labels(scope: Scope) -> str:
     """Return how many models took predictions with ids within the span but no label."""
     by = ("model", "version")
     expecting = f"({accepted(scope, by)} > 0)"
-    blind = f"count({expecting} unless ({joined(scope, by)} > 0))"
+    blind = f"count({expecting} unless ({joined(scope, by)} > 0.5))"  # a server may be a hair off zero
     return f"{blind} or 0 * count({expecting})"
