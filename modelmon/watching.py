@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from modelmon.declarations import agreed, check
@@ -194,17 +193,12 @@ class Watching:
         known = dict(self._tasks)
         site = self._site(model_name(function) if model is None else model, options)
         try:
-            watched = watch(function, site)
+            return watch(function, site)
         except BaseException:  # what could not be watched was not declared either
             self._tasks.clear()
             self._tasks.update(known)
             self._recorder.seats.remove(site.seat)
             raise
-        try:
-            site.watcher = weakref.ref(watched)
-        except TypeError:  # a classmethod object cannot be referenced weakly; its class keeps it anyway
-            site.watcher = None
-        return watched
 
     def _promises(self, site: Site) -> Promises:
         from modelmon.receipts.promises import Promises  # noqa: PLC0415  (only for those who use it)

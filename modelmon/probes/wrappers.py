@@ -64,7 +64,8 @@ def watch(function: Any, site: Site) -> Any:
     if isinstance(function, functools.partialmethod):
         return type(function)(watch(function.func, site), *function.args, **function.keywords)
     if type(function) is MethodType and type(function.__func__) is FunctionType:
-        return MethodType(generated(function.__func__, site), function.__self__)
+        # A copy of the instance has the same function in a method of its own.
+        return MethodType(_registered(generated(function.__func__, site), site), function.__self__)
     _refuse_others(function)
     from modelmon.probes.proxies import proxy  # noqa: PLC0415  (wrapt loads only where a proxy is needed)
 

