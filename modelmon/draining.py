@@ -141,7 +141,7 @@ def _read(seat: Seat, series: SeriesCounts, values: list[Any], ids: list[Any] | 
         lone = read(seat.site.task, values) if set(map(type, values)) <= LONE else None
         if lone is not None and len(lone) == len(values):
             return replace(lone, ids=written(seat.prefix, lone_numbers(ids)))
-        given = read(seat.site.task, values, numbered(values, ids))
+        given = read(seat.site.task, values, numbered(values, ids, seat.site.task))
         if given.ids is None or given.ids.integers is None:
             return given
         return replace(given, ids=written(seat.prefix, given.ids.integers))

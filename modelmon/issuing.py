@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from modelmon.columns import Ids
-from modelmon.probes.auto_ids import rows_of
+from modelmon.probes.auto_ids import rows_issued
 from modelmon.probes.seats import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from modelmon.tasks import Task
 
 _PLACE_BITS: Final = 21
 _PLACES: Final = (1 << _PLACE_BITS) - 1
@@ -28,13 +30,13 @@ def lone_numbers(numbers: Sequence[int]) -> NDArray[np.int64]:
     return np.fromiter(numbers, np.int64, len(numbers)) << _PLACE_BITS
 
 
-def numbered(values: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
-    """Number the rows of calls, as ids that integers can carry through a reading."""
+def numbered(values: Sequence[Any], numbers: Sequence[int], task: Task | None) -> list[Any]:
+    """Number the rows of calls, as ids that integers can carry through a reading by a task."""
     if set(map(type, values)) <= LONE:
         return [number << _PLACE_BITS for number in numbers]
     found: list[Any] = []
     for value, number in zip(values, numbers, strict=True):
-        rows = rows_of(value)
+        rows = rows_issued(value, task)
         first = number << _PLACE_BITS
         found.append(first if rows is None else np.arange(first + 1, first + 1 + min(rows, _PLACES)))
     return found

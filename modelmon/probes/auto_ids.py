@@ -17,8 +17,14 @@ from modelmon.probes.sites import UNREADABLE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modelmon.tasks import Task
+
 # What the last call in this context issued: prefix, number, rows (None for a scalar).
 _current: Final[ContextVar[tuple[str, int, int | None] | None]] = ContextVar("modelmon_prediction_ids", default=None)
+
+
+_SUM_TOLERANCE: Final = 1e-3
+_PAIR: Final = 2
 
 
 def new_prefix() -> str:
@@ -79,13 +85,51 @@ def current_prediction_ids() -> list[str]:
     return [] if last is None else issued(*last)
 
 
-def rows_issued(kept: Any) -> int | None:
+def rows_issued(kept: Any, task: Task | None = None, *, alone: bool = False) -> int | None:
     """Return to how many rows of a kept value ids are issued, or None for a single prediction.
 
-    >>> rows_issued(None), rows_issued(0.5), rows_issued((0.1, 0.9))
-    (0, None, 2)
+    Args:
+        kept: what was predicted.
+        task: how it is read; a row of several labels or of probabilities is one prediction.
+        alone: whether it is one prediction wherever it can be, as an item of a stream is.
+
+    >>> rows_issued(None), rows_issued(0.5), rows_issued((1, 2)), rows_issued((0.1, 0.9), alone=True)
+    (0, None, 2, None)
     """
-    return 0 if kept is None or kept is UNREADABLE else rows_of(kept)
+    rows = 0 if kept is None or kept is UNREADABLE else rows_of(kept)
+    return None if rows and (alone or task is not None) and _is_row(kept, task, alone=alone) else rows
+
+
+def _is_row(kept: Any, task: Task | None, *, alone: bool) -> bool:
+    """Tell what `modelmon.outputs` reads as one prediction: under one id, or where no id says how many there are."""
+    from modelmon.tasks import Binary, Multiclass, Multilabel, Regression  # noqa: PLC0415  (loaded with any task)
+
+    code = _code_of(kept)
+    if isinstance(task, Multilabel):
+        return code in {"i", "f"} or (alone and type(kept) is tuple and set(map(type, kept)) <= {str})
+    if code != "f" or len(kept) == 1 or isinstance(task, Regression):
+        return False
+    if alone:
+        return not isinstance(task, Binary) or len(kept) == _PAIR
+    return isinstance(task, Multiclass) and len(kept) == len(task.classes or kept) and _looks_probable(kept)
+
+
+def _looks_probable(kept: Any) -> bool:
+    row = kept if type(kept) is tuple else kept.tolist()
+    if min(row) < 0 or max(row) > 1 + _SUM_TOLERANCE or abs(sum(row) - 1) >= _SUM_TOLERANCE:
+        return False
+    return any(value not in {0, 1} for value in row)
+
+
+def _code_of(kept: Any) -> str:
+    """Return ``f`` for numbers of which some are floats, ``i`` for others, along one axis; else nothing."""
+    if type(kept) is tuple:
+        kinds = set(map(type, kept))
+        return "" if not kinds <= {int, float, bool} else "f" if float in kinds else "i"
+    dtype = getattr(kept, "dtype", None)  # an array of numpy's
+    if dtype is None or len(kept.shape) != 1 or dtype.kind not in "biuf":
+        return ""
+    return "f" if dtype.kind == "f" else "i"
 
 
 def rows_of(kept: Any) -> int | None:

@@ -5,24 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from modelmon.copies import Coded, Nullable
-from modelmon.probes.auto_ids import publish
+from modelmon.probes.auto_ids import issued, publish
 
 
-def item_id(prefix: str, call: int, item: int, given: Any) -> Any:
-    """Return the id of an item's prediction.
+def item_id(prefix: str, call: int, item: int, given: Any, rows: int | None = None) -> Any:
+    """Return the id of an item's prediction, or of those of its batch.
 
     Args:
         prefix: of issued ids, or empty.
         call: number of the stream.
         item: counted from 1.
         given: what was kept of the stream's id: one for all items, or one for each.
+        rows: predictions of an item that is a batch; the ids of the last batch are at hand, else those of all items.
 
     >>> item_id("", 0, 2, ("a", "b")), item_id("", 0, 3, ("a", "b")), item_id("", 0, 3, "a")
     ('b', None, 'a')
     """
     if prefix:
-        publish((prefix, call, item))
-        return f"{prefix}-{call}-{item - 1}"
+        ids = (prefix, call, item) if rows is None else (f"{prefix}-{call}", item - 1, rows)
+        publish(ids)
+        return f"{prefix}-{call}-{item - 1}" if rows is None else tuple(issued(*ids))
     return given if given is None or type(given) is str else _at(given, item - 1)
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _LONE: Final = PLAIN - {type(None)}  # what is one prediction; None is none
 # A token is true, so this both publishes the ids and is the call's number.
-_ISSUE: Final = "@publish((@s.prefix, @n, None if @type(@v) in @plain or @type(@v) is @str else @rows(@v))) and @n"
+_ROWS: Final = "None if @type(@v) in @plain or @type(@v) is @str else @rows(@v, @site.task)"
+_ISSUE: Final = f"@publish((@s.prefix, @n, {_ROWS})) and @n"
 
 
 def made(text: str, site: Site, function: Any, arguments: Any = None) -> Any:

@@ -227,7 +227,8 @@ class Seat:
         self, time: int, call: int, item: int, value: Any, ident: Any, page: Slice
     ) -> None:
         """Record the prediction of a streamed item, counted from 1; of a sequence of ids it takes its own."""
-        self.give(time, value, item_id(self.prefix, call, item, ident), page)
+        rows = auto_ids.rows_issued(value, self.site.task, alone=True) if self.prefix else None
+        self.give(time, value, item_id(self.prefix, call, item, ident, rows), page)
 
     def time(self, record: tuple[Any, ...]) -> None:
         """Record how long a call took on a device, or why that is not known."""
