@@ -34,7 +34,7 @@ class SeriesCounts:
         news: those of them that nobody was told of yet, by reason.
         blamed: hooks that failed and what they raised, in words, of which nobody was told yet.
         exemplars: a few traced calls.
-        overflowed: how often a budget of slices, error types or undeclared classes was exceeded.
+        overflowed: calls counted under ``"__other__"``, by name of the budget that was spent.
     """
 
     __slots__ = (
@@ -60,7 +60,7 @@ class SeriesCounts:
         self.ledgers: dict[Slice, Ledger] = {(): Ledger()}
         self.ended = self.lost = 0
         self.rejected = 0
-        self.overflowed = 0
+        self.overflowed = {"slices": 0, "error_types": 0}
         self.exemplars = Exemplars()
         self._pages: dict[Slice, Slice] = {(): ()}
         self._error_types: set[str] = set()
@@ -79,7 +79,7 @@ class SeriesCounts:
         if len(self._pages) <= SLICE_BUDGET:
             self._pages[wanted] = wanted
             return wanted
-        self.overflowed += 1
+        self.overflowed["slices"] += 1
         return tuple((name, OTHER) for name, _ in wanted)
 
     def error_type(self, name: str) -> str:
@@ -87,7 +87,7 @@ class SeriesCounts:
         if name in self._error_types or not name:
             return name
         if len(self._error_types) >= ERROR_TYPE_BUDGET:
-            self.overflowed += 1
+            self.overflowed["error_types"] += 1
             return OTHER
         self._error_types.add(name)
         return name
@@ -101,9 +101,15 @@ class SeriesCounts:
             if len(known) >= CLASS_BUDGET:
                 break
             known.add(value)
-        kept = [value if value in known else OTHER for value in values]
-        self.overflowed += kept.count(OTHER)
-        return kept
+        return [value if value in known else OTHER for value in values]
+
+    def overflows(self) -> dict[str, int]:
+        """Return what was counted under ``"__other__"``, by name of the budget: predictions of classes, else calls."""
+        overflows = dict(self.overflowed)
+        if len(self._classes) >= CLASS_BUDGET and OTHER not in self._classes:
+            totals = [ledger.total for ledger in self.ledgers.values()]
+            overflows["classes"] = sum(total["predicted"].get((OTHER,)) for total in totals if "predicted" in total)
+        return overflows
 
     def enter(self, page: Slice, slot: int, entry: Tally) -> None:
         """Add an entry to a slice's total and to one of its slots."""

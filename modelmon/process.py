@@ -111,8 +111,9 @@ class ProcessCounts:
         for (name, what), n in own.items():
             counts.counts(f"self:{name}").add((what,), n)
         for series in self._series.values():
-            if series.overflowed:
-                counts.counts("self:overflow").add(("slices",), series.overflowed)
+            for name, n in series.overflows().items():
+                if n:
+                    counts.counts("self:overflow").add((name,), n)
         for pair, n in failures.items():
             counts.counts("exporter_failures").add(pair, n)
         return counts

@@ -63,6 +63,8 @@ def _fill_cells(sheet: Sheet, model: ModelSnapshot, counted: Confusion) -> None:
 def _fill_sums(sheet: Sheet, model: ModelSnapshot, counted: Confusion) -> None:
     size = len(model.classes)
     for side, sums in zip(_SIDES, (counted.added_marginals(size), counted.removed_marginals(size)), strict=True):
+        if model.shared_place is not None:
+            sums[0][model.shared_place] = 0  # of one class past the bound and predicted as one: nobody knows if as it
         _fill_classes(sheet, model, side, sums)
 
 

@@ -10,12 +10,13 @@ import numpy as np
 
 from modelmon.accumulators.confusion import Confusion
 from modelmon.accumulators.multilabel import LabelMatrix
-from modelmon.identity import Missing, canonical_class
+from modelmon.identity import OTHER, Missing, canonical_class
 from modelmon.memos import memo
 from modelmon.quality import matrix as quality
 from modelmon.quality import multilabel
 from modelmon.readings.calls import SeriesReadings
-from modelmon.tasks import Binary, Multilabel
+from modelmon.stores.series import MOST_CLASSES
+from modelmon.tasks import Binary, Multiclass, Multilabel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,6 +108,31 @@ class ClassReadings(SeriesReadings):
         hits, support, predicted = self._cells.marginals(len(self.classes))
         return quality.Margins(hits, support, predicted, np.full(len(hits), support.sum()))
 
+    @memo
+    def shared_place(self) -> int | None:
+        """The place of the class that stands for all undeclared ones past the bound; None where none are."""
+        if not isinstance(self.task, Multiclass) or self.task.classes is not None:
+            return None
+        known = [source.part.classes for source in self.selection.sources]
+        spent = any(len(classes) >= MOST_CLASSES and OTHER in classes for classes in known)
+        return self.classes.index(OTHER) if spent else None
+
+    @property
+    def merged(self) -> int | None:
+        """The place of the class that stands for many, where rows of it count here; else None."""
+        place = self.shared_place
+        return None if place is None or not self.margins.present[place] else place
+
+    def tells(self, place: int | None, average: Average | Unset | None = None) -> bool:
+        """Tell whether it is known what is right, of the class at a place or in an average over classes.
+
+        A row that was predicted as one class past the bound, and is of one, may be right or wrong; and an average that
+        weighs class by class cannot weigh many as one.
+        """
+        if self.merged is None or place not in {None, self.merged}:
+            return True
+        return (place is not None or average == "micro") and not self.margins.hits[self.merged]
+
     @property
     def support(self) -> dict[ClassValue, int]:
         """Labelled predictions by true class."""
@@ -117,7 +143,7 @@ class ClassReadings(SeriesReadings):
         """The share of labelled predictions that are right; for several labels per row, right in every label."""
         if isinstance(self.task, Multilabel):
             return multilabel.subset_accuracy(self._labels.hits, self._labels.complete)
-        return quality.accuracy(self.margins)
+        return quality.accuracy(self.margins) if self.tells(None, "micro") else math.nan
 
     @property
     def balanced_accuracy(self) -> float:
@@ -186,11 +212,12 @@ class ClassReadings(SeriesReadings):
         place, how = self.resolve(of, average)
         if how == "samples":
             return self._samples(name)
-        if place is not None:
-            return float(quality.by_class(name, self.margins)[place])
-        if how is None:
-            return dict(zip(self.classes, quality.by_class(name, self.margins).tolist(), strict=True))
-        return quality.averaged(name, self.margins, how)
+        if place is not None or how is None:
+            found = quality.by_class(name, self.margins)
+            if self.merged is not None and not self.tells(self.merged):
+                found[self.merged] = math.nan
+            return dict(zip(self.classes, found.tolist(), strict=True)) if place is None else float(found[place])
+        return quality.averaged(name, self.margins, how) if self.tells(None, how) else math.nan
 
     def resolve(self, of: Any, average: Average | Unset | None) -> tuple[int | None, Average | None]:
         """Return the class's place or the average that is meant.
@@ -225,7 +252,8 @@ class ClassReadings(SeriesReadings):
         return self.classes.index(value)
 
     def _of_single(self, function: Any) -> float:
-        return math.nan if isinstance(self.task, Multilabel) else float(function(self.margins))
+        known = not isinstance(self.task, Multilabel) and self.tells(None)
+        return float(function(self.margins)) if known else math.nan
 
     @property
     def _cells(self) -> Confusion:

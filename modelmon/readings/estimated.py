@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 Method: TypeAlias = Literal["poststratified"]
 METHODS = ("poststratified",)
+MERGED = (
+    "undeclared classes past the 256th are counted as one, '__other__', and nobody knows which of its rows are right: "
+    "declare the classes"
+)
 _OF_MATRIX: dict[str, Callable[[quality.Margins], float]] = {
     "accuracy": quality.accuracy,
     "balanced_accuracy": quality.balanced_accuracy,
@@ -63,6 +67,8 @@ def reason(readings: Readings, metric: Metric) -> str:
         return "no prediction is labelled yet"
     if not has_cells(readings):
         return "so many classes met that single cells are not kept"
+    if readings.merged is not None:
+        return MERGED
     bare = [value for value, share in readings.coverage_by_class.items() if share == 0]
     if bare:
         return f"no prediction of {', '.join(map(repr, bare[:5]))} is labelled, so nothing is known of them"

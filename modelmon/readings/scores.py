@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BEST_KEPT = 5
 """How many of the best classes are kept of a prediction over many classes."""
 
+MOST_WHOLE = 32
+"""Up to so many classes whole rows of probabilities are kept."""
+
 
 class ScoreReadings(ClassReadings):
     """Read how scores met true classes."""
@@ -120,7 +123,7 @@ class ScoreReadings(ClassReadings):
             msg = f"top_k({count!r}): look at one class or more"
             raise ValueError(msg)
         losses = self._losses
-        if losses.unknown_ranks and count > BEST_KEPT:
+        if self.merged is not None or (losses.unknown_ranks and count > BEST_KEPT):
             return math.nan
         return probability.within_top(losses.ranks[:RANKS], losses.ranked, count)
 

@@ -49,6 +49,8 @@ def accuracy(readings: Readings, _of: Any, _average: Any, confidence: float) -> 
     if isinstance(readings.task, Multilabel):
         held = readings.selection.gather("multilabel", LabelMatrix) or LabelMatrix()
         return intervals.proportion(held.hits, held.complete, confidence)
+    if not readings.tells(None, "micro"):
+        return unknown(readings, _of, _average, confidence)
     counts = readings.margins
     return intervals.proportion(int(counts.hits.sum()), int(counts.support.sum()), confidence)
 
@@ -63,9 +65,9 @@ def ratio(name: quality.Ratio) -> Uncertain:
 
     def interval(readings: Readings, of: Any, average: Any, confidence: float) -> Interval:
         place, how = readings.resolve(of, average)
-        if place is not None:
+        if place is not None and readings.tells(place):
             return _of_class(readings.margins, name, place, confidence)
-        if isinstance(readings.task, Multilabel) or how in {None, "samples"}:
+        if isinstance(readings.task, Multilabel) or how in {None, "samples"}:  # no average, or none with an interval
             return unknown(readings, of, average, confidence)
         if how == "micro":
             return _micro(readings, name, confidence)
