@@ -35,24 +35,18 @@ class Rejects:
     def begin(self, line: int) -> None:
         """Keep what an earlier run found before a line, and drop the rest, which comes again."""
         kept = [row for row in self._read()[1:] if row[0].isdecimal() and int(row[0][:_DIGITS]) < line]
-        self.path.unlink(missing_ok=True)
-        if kept:
-            self._append(kept)
+        if not kept:
+            self.path.unlink(missing_ok=True)
+            return
+        beside = self.path.with_name(f"{self.path.name}.new")  # a full disk or a kill leaves the file as it was
+        beside.unlink(missing_ok=True)
+        _append(beside, kept)
+        beside.replace(self.path)
 
     def add(self, rejected: Sequence[Reject]) -> None:
         """Write rows, and have them on the file when this returns."""
         if rejected:
-            self._append(rejected)
-
-    def _append(self, rows: Sequence[Sequence[object]]) -> None:
-        new = not self.path.exists()
-        if new:
-            self.path.touch(mode=0o600)  # ids and labels are nobody else's business
-        with self.path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\r\n")  # which has it quote fields that hold either
-            if new:
-                writer.writerow(HEADER)
-            writer.writerows(rows)
+            _append(self.path, rejected)
 
     def _read(self) -> list[list[str]]:
         if not self.path.exists():
@@ -62,3 +56,14 @@ class Rejects:
                 return [row for row in csv.reader(file) if row]
             except csv.Error:  # a field longer than any of ours
                 raise self._foreign() from None
+
+
+def _append(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    new = not path.exists()
+    if new:
+        path.touch(mode=0o600)  # ids and labels are nobody else's business
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\r\n")  # which has it quote fields that hold either
+        if new:
+            writer.writerow(HEADER)
+        writer.writerows(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import decimal
+import errno
 import json
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ import pytest
 
 from modelmon import LabelClient, Monitor, Multiclass, Multilabel
 from modelmon.cli import main
+from modelmon.labelfile.batches import Reject
 from modelmon.labelfile.fields import fields
+from modelmon.labelfile.rejects import Rejects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,3 +153,25 @@ def test_a_carriage_return_in_a_row_stays_in_its_field(tmp_path: Path) -> None:
     file.write_text(json.dumps({"id": "x\ry", "label": "y", "at": "nonsense"}), "utf-8")
     assert main(["label", str(file), "--store", url, "--no-progress"]) == 3
     assert [(row["id"], row["at"]) for row in rejected(file)] == [("x\ry", "nonsense")]
+
+
+def test_a_full_disk_leaves_the_rows_of_an_earlier_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is written beside the file, which it replaces only when all of it is there."""
+    side = tmp_path / "labels.csv.rejects.csv"
+    rows = [Reject(3, "no usable id", "", "fraud"), Reject(9, "no label", "order-9", "")]
+    Rejects(side).add(rows)
+    before = side.read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(csv, "writer", full)
+        with pytest.raises(OSError, match="space"):
+            Rejects(side).begin(100)
+    assert side.read_bytes() == before
+    Rejects(side).begin(100)
+    assert side.read_bytes() == before
+    Rejects(side).begin(9)
+    assert [path.name for path in tmp_path.iterdir()] == [side.name]
+    assert len(side.read_text().splitlines()) == 2
