@@ -19,7 +19,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Keys = NDArray[np.int64]
+
+LONGEST_LEASE_S: Final = 240.0
+"""Twice the longest lease that anybody asks for."""
 
 
 class Head(NamedTuple):
@@ -206,7 +209,11 @@ class Database(Protocol):
         ...
 
     def lease(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or extend a lease; return whether ``holder`` has it now; it ends ``seconds`` from now, by one clock."""
+        """Take or extend a lease; return whether ``holder`` has it now; it ends ``seconds`` from now, by one clock.
+
+        One that ends later than `LONGEST_LEASE_S` from now is over: the clock was set back since.
+        With no ``seconds`` this only tells whether ``holder`` could have it, and leaves none to anybody.
+        """
         ...
 
     def release(self, name: str, holder: str) -> None:

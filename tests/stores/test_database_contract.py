@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from databases import head, keyed, put, read, write
 
-from modelmon.stores.database import Changes, Reminder
+from modelmon.stores.database import LONGEST_LEASE_S, Changes, Reminder
 
 if TYPE_CHECKING:
     from databases import Another, Fresh
@@ -221,6 +221,23 @@ def test_leases_have_one_holder_and_end(database: Database, another: Another) ->
     assert not database.lease("exporter", "a", 60.0)
     view.release("exporter", "b")
     assert database.lease("exporter", "a", 60.0)
+
+
+def test_whoever_only_asks_for_a_lease_leaves_none(database: Database, another: Another) -> None:
+    """Asking for no seconds tells who could have a lease, and changes nothing."""
+    view = another()
+    assert database.lease("exporter", "a", 0.0)
+    assert database.lease("exporter", "b", 60.0)
+    assert not view.lease("exporter", "a", 0.0)
+    assert view.lease("exporter", "b", 0.0)
+    assert not view.lease("exporter", "a", 60.0)
+
+
+def test_a_lease_that_ends_far_ahead_is_over(database: Database, another: Another) -> None:
+    """Nobody asks for so long a lease: the clock that it ends by was set back since."""
+    assert database.lease("exporter", "a", LONGEST_LEASE_S + 60.0)
+    assert another().lease("exporter", "b", 60.0)
+    assert not database.lease("exporter", "a", 60.0)
 
 
 def test_notes_are_kept_by_name(database: Database, another: Another) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from modelmon.errors import ConfigurationError, StoreError
-from modelmon.stores.database import Counted, Head, Reminder
+from modelmon.stores.database import LONGEST_LEASE_S, Counted, Head, Reminder
 from modelmon.stores.postgres.arrays import blobs, integers
 from modelmon.stores.postgres.schema import VERSION, bring_up_to_date, checked, version_of
 from modelmon.stores.postgres.session import Session
@@ -158,7 +158,9 @@ class PostgresDatabase:
 
     def lease(self, name: str, holder: str, seconds: float) -> bool:
         """Take or extend a lease by the server's clock; return whether ``holder`` has it now."""
-        return bool(self._single(self._sql.lease, (name, holder, float(seconds))))
+        if not seconds:
+            return not self._single(self._sql.leased, (name, holder, LONGEST_LEASE_S))
+        return bool(self._single(self._sql.lease, (name, holder, float(seconds), LONGEST_LEASE_S)))
 
     def release(self, name: str, holder: str) -> None:
         """Give a lease back, if ``holder`` has it."""

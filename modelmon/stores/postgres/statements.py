@@ -50,6 +50,7 @@ class Statements:
     purge: bytes
     folded: bytes
     lease: bytes
+    leased: bytes
     release: bytes
     note: bytes
     forget: bytes
@@ -88,7 +89,10 @@ _TEXTS: Final[dict[str, str]] = {
     "lease": "INSERT INTO {s}.leases AS held (name, holder, ends)"
     " VALUES (%s, %s, clock_timestamp() + make_interval(secs => %b::float8)) ON CONFLICT (name) DO UPDATE"
     " SET holder = excluded.holder, ends = excluded.ends"
-    " WHERE held.holder = excluded.holder OR held.ends <= clock_timestamp() RETURNING 1",
+    " WHERE held.holder = excluded.holder OR held.ends <= clock_timestamp()"
+    " OR held.ends > clock_timestamp() + make_interval(secs => %b::float8) RETURNING 1",
+    "leased": "SELECT 1 FROM {s}.leases WHERE name = %s AND holder <> %s AND ends > clock_timestamp()"
+    " AND ends <= clock_timestamp() + make_interval(secs => %b::float8)",
     "release": "DELETE FROM {s}.leases WHERE name = %s AND holder = %s",
     "note": "INSERT INTO {s}.notes (name, body) VALUES (%s, %b::bytea)"
     " ON CONFLICT (name) DO UPDATE SET body = excluded.body",

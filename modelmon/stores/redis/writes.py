@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from modelmon.stores.database import LONGEST_LEASE_S
 from modelmon.stores.redis.scripts import LISTS, script
 
 REMEMBERED: Final = 10_000
@@ -173,13 +174,16 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 local found = redis.call('HGET', KEYS[1], ARGV[1])
 if found then
   local till, holder = string.match(found, '^(%S+) (.*)$')
-  if holder ~= ARGV[2] and tonumber(till) > now then return 0 end
+  local left = tonumber(till) - now
+  if holder ~= ARGV[2] and left > 0 and left <= LONGEST then return 0 end
 end
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%.6f', now + tonumber(ARGV[3])) .. ' ' .. ARGV[2])
+if tonumber(ARGV[3]) > 0 then
+  redis.call('HSET', KEYS[1], ARGV[1], string.format('%.6f', now + tonumber(ARGV[3])) .. ' ' .. ARGV[2])
+end
 return 1
-""",
+""".replace("LONGEST", str(LONGEST_LEASE_S)),
 )
-"""Take or extend a lease; ARGV: its name, the holder, seconds."""
+"""Take or extend a lease, or with no seconds only tell who could; ARGV: its name, the holder, seconds."""
 
 RELEASE: Final = script(
     _FREES,

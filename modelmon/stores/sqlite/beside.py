@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from modelmon.stores.database import Counted, Head
+from modelmon.stores.database import LONGEST_LEASE_S, Counted, Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,13 +89,17 @@ class Beside:
         return True
 
     def lease(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or extend a lease by the host's clock; return whether ``holder`` has it now."""
+        """Take or extend a lease by the host's clock; return whether ``holder`` has it now.
+
+        The clock may have been set back since: no lease is as long as one that ends far ahead.
+        """
         with self._writing() as connection:
             row = connection.execute("SELECT holder, until FROM leases WHERE name = ?", (name,)).fetchone()
             now = time.time()
-            if row is not None and row[0] != holder and row[1] > now:
+            if row is not None and row[0] != holder and now < row[1] <= now + LONGEST_LEASE_S:
                 return False
-            connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, holder, now + seconds))
+            if seconds:
+                connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, holder, now + seconds))
         return True
 
     def release(self, name: str, holder: str) -> None:
