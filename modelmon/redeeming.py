@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from modelmon.recorder import Recorder
     from modelmon.settings import Settings
-    from modelmon.stores.contract import Store
+    from modelmon.stores.contract import JoinSettings, Store
 
 REFUSED = {
     "malformed": "the text is no receipt, or was cut",
@@ -62,10 +62,16 @@ def redeem_at(  # noqa: PLR0917  (one caller, which has just these)
     at: Any,
     revs: Any,
 ) -> Counter[str]:
-    """Deliver labels with receipts to the store of a client; see `redeem`."""
+    """Deliver labels with receipts to the store of a client, by the settings that it holds; see `redeem`."""
     delivery = read_delivery(receipts, given, keys_of(keys), age, at=at, revs=revs)
+
+    def redeemed(store: Any) -> tuple[Counter[str], Counter[str]]:
+        if hasattr(store, "governing"):
+            _check(store.governing())
+        return deliver(store, delivery, now)
+
     outcomes: Counter[str]
-    outcomes, events = hold(lambda store: deliver(store, delivery, now))
+    outcomes, events = hold(redeemed)
     say_refused(events)
     return outcomes
 
@@ -107,7 +113,7 @@ def say_refused(events: Counter[str]) -> None:
             warn(f"receipts:{reason}", f"{events[reason]} receipt(s) refused, {reason}: {text}")
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings | JoinSettings) -> None:
     if settings.correction_horizon + settings.forget_after < settings.ttl:
         msg = (
             "receipts need correction_horizon + forget_after of at least ttl, or the store would forget a receipt that "

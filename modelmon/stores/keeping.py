@@ -195,6 +195,12 @@ class DatabaseStore:
             self._session.transact(_NO_IDS, lambda working: assume(working.holdings, model, version, assumption))
             upkeep.remind_all(self._session)
 
+    def governing(self) -> JoinSettings:
+        """Return the settings in force: those given, else those that the store holds."""
+        with self._held():
+            self._session.followed()
+            return self._session.settings
+
     def part(self) -> Part:
         """Return what is counted as of now, frozen."""
         with self._held():
@@ -281,18 +287,11 @@ class DatabaseStore:
         if session.awaiting > session.most_awaiting():
             self._sweep()  # what is overdue makes room before anything is evicted
         if session.awaiting > session.most_awaiting():
-            self._make_room()
+            awaiting, most = session.awaiting, session.most_awaiting()
+            upkeep.make_room(session)
+            warn(f"store:full:{self!r}", _FULL.format(self, awaiting, most, most // SLACK))
         most = MOST_REMEMBERED * max(AT_ONCE, working.max_awaiting)
         if head.documents - session.awaiting > most:
             upkeep.forget_oldest(session, most // 16)
         if is_long(head, self._reading.folded):
             self._reading.fold(session.settings)
-
-    def _make_room(self) -> None:
-        """Halve the sample until what awaits labels has room, and say so."""
-        session = self._session
-        awaiting, rate = session.awaiting, math.inf
-        while session.awaiting > session.most_awaiting():
-            rate = upkeep.evict(session, rate)
-        most = session.most_awaiting()
-        warn(f"store:full:{self!r}", _FULL.format(self, awaiting, most, most // SLACK))

@@ -116,9 +116,10 @@ class Session:
             self._governed = (head.settings, None)
             return
         self.settings = self.given
-        if held is not None and held.window != self.given.window and head.journal:
+        window = (held or JoinSettings()).window
+        if window != self.given.window and head.journal:
             msg = (
-                f"this store counts in slots of {held.window:g} s, and window={self.given.window:g} does not fit: "
+                f"this store counts in slots of {window:g} s, and window={self.given.window:g} does not fit: "
                 "give it the same window, or another store"
             )
             raise ConfigurationError(msg)

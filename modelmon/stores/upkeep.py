@@ -61,6 +61,13 @@ def _take_reminded(session: Session, working: Working, keys: NDArray[np.int64], 
     working.take(wanted[chosen], [documents[number] for number in chosen.tolist()])
 
 
+def make_room(session: Session) -> None:
+    """Halve the sample until what awaits labels has room."""
+    rate = math.inf
+    while session.awaiting > session.most_awaiting():
+        rate = evict(session, rate)
+
+
 def evict(session: Session, above: float) -> float:
     """Halve the sample, or a rate ``above`` that is less; let the awaiting rows outside go, and return the rate.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -24,6 +24,9 @@ from modelmon import (
 from modelmon.receipts.tokens import Receipt, read, write
 from modelmon.signing import VARIABLE, Keys
 from modelmon.testing import FakeClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = b"a key of sixteen bytes and more"
 OTHER = b"another key of sixteen bytes!!!!"
@@ -263,3 +266,26 @@ def test_a_client_takes_receipts_with_the_key_alone() -> None:
     with LabelClient(MemoryStore(), clock=FakeClock(NOW), receipt_key=KEY) as client:
         assert dict(client.labels(receipts=[*receipts, "x"], truths=[1, 1, 1])) == {"joined": 2, "invalid": 1}
         assert client.snapshot()["m"].accuracy == 0.5
+
+
+def test_a_client_refuses_receipts_that_a_store_would_forget(tmp_path: Path) -> None:
+    """What a monitor refuses by its settings, a client refuses by those that the store holds."""
+    clock, path = FakeClock(NOW), tmp_path / "labels.db"
+    own = monitor_at(clock=clock, store=path, correction_horizon="1d", forget_after="1d")
+    receipts = issued(own, ["a"], [0.9])
+    own.snapshot()
+    for back in (own, LabelClient(path, clock=clock, receipt_key=KEY)):
+        with pytest.raises(ConfigurationError, match="correction_horizon"):
+            back.labels(receipts=receipts, truths=[1])
+    own.close()
+
+
+def test_a_client_that_comes_first_counts_in_the_usual_slots(tmp_path: Path) -> None:
+    """A monitor of another window is refused then, as after a monitor of the usual one."""
+    path = tmp_path / "labels.db"
+    with LabelClient(path, clock=FakeClock(NOW), receipt_key=KEY) as client:
+        client.labels(receipts=issued(monitor_at(), ["a"], [0.9]), truths=[1])
+    own = monitor_at(store=path, window="1m")
+    with pytest.raises(ConfigurationError, match="slots of 3600 s"):
+        own.snapshot()
+    own.close()
