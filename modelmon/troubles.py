@@ -30,9 +30,10 @@ class Troubles:
         failures: failed exports, by (exporter, reason).
         successes: when each exporter did its work last, or was added, on the monotonic clock.
         issued: to be called for each receipt, by any thread.
+        too_long: the same for each that would have been too long for anybody to read.
     """
 
-    __slots__ = ("_arrived", "_notices", "_own", "_receipts", "failures", "issued", "successes")
+    __slots__ = ("_arrived", "_long", "_notices", "_own", "_receipts", "failures", "issued", "successes", "too_long")
 
     def __init__(self) -> None:
         """Start without any."""
@@ -41,8 +42,9 @@ class Troubles:
         self._notices: dict[str, str] = {}
         self.failures: dict[tuple[str, str], int] = {}
         self.successes: dict[str, float] = {}
-        self._receipts = count()
+        self._receipts, self._long = count(), count()
         self.issued: Callable[[], int] = self._receipts.__next__
+        self.too_long: Callable[[], int] = self._long.__next__
 
     def count(self, name: str, what: str, n: int) -> None:
         """Count a trouble of our own, such as a drop."""
@@ -70,9 +72,10 @@ class Troubles:
             counts["dropped", "buffer_full"] = lost
         if unspooled:
             counts["dropped", "store_full"] = unspooled
-        issued = int(repr(self._receipts)[6:-1])  # as a seat reads its counters
-        if issued:
-            counts["receipts", "issued"] = issued
+        for event, counter in (("issued", self._receipts), ("too_long", self._long)):
+            n = int(repr(counter)[6:-1])  # as a seat reads its counters
+            if n:
+                counts["receipts", event] = n
         if gate_timeouts():
             counts["internal_errors", "fork_gate_timeout"] = gate_timeouts()
         if steps:

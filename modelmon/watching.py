@@ -209,7 +209,8 @@ class Watching:
         if keys is None:
             msg = f"receipts=True needs a key to sign with: Monitor(receipt_key=...), or {VARIABLE} in the environment"
             raise ConfigurationError(msg)
-        return Promises((site.model, site.version), site.task, keys, recorder.clock.time, recorder.troubles.issued)
+        name, troubles = (site.model, site.version), recorder.troubles
+        return Promises(name, site.task, keys, recorder.clock.time, troubles.issued, troubles.too_long)
 
     def _context(
         self, model: str, version: str, task: Task | None, sync: str | None = None, *, receipts: bool = False

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from modelmon.columns import encode_ids
 from modelmon.outputs import read
-from modelmon.receipts.tokens import Receipt, write
+from modelmon.receipts.tokens import LONGEST, Receipt, write
 
 if TYPE_CHECKING:
     from modelmon.outputs import Reading
     from modelmon.parts import Slice
     from modelmon.signing import Keys
     from modelmon.tasks import Task
+
+
+__all__ = ["LONGEST", "Batch"]
 
 
 class Batch:

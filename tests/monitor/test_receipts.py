@@ -289,3 +289,15 @@ def test_a_client_that_comes_first_counts_in_the_usual_slots(tmp_path: Path) -> 
     with pytest.raises(ConfigurationError, match="slots of 3600 s"):
         own.snapshot()
     own.close()
+
+
+def test_no_receipt_is_issued_that_nobody_would_read(caplog: pytest.LogCaptureFixture) -> None:
+    """One that holds too many classes is not issued, but counted and said; the call goes on."""
+    own = monitor_at()
+    names = [f"class number {number:04d}, with a name" for number in range(1000)]
+    assert issued(own, ["a"], [names[3]], Multiclass(names)) == [""]
+    assert len([line for line in caplog.messages if "16384" in line]) == 1
+    with own.call(model="few", task=Multiclass(names[:100]), receipts=True) as call:
+        call.prediction("a", names[3])
+    assert dict(own.labels(receipts=[call.receipt("a")], truths=[names[3]])) == {"joined": 1}
+    assert refusals(own) == {"too_long": 1, "issued": 1, "used": 1}
