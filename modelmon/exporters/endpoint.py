@@ -67,6 +67,7 @@ class Endpoint:
         self._certificate = certificate
         self._thread: threading.Thread | None = None
         self._missed: OSError | None = None
+        self._deciding = threading.RLock()  # whether the thread ends, or goes on
         self._forget()
         renew_in_child(self)
 
@@ -95,9 +96,11 @@ class Endpoint:
             OSError: when no port can be had, and it is not to be waited for.
             RuntimeError: when no thread can be started.
         """
-        if self._thread is not None and self._thread.is_alive():
-            return self._missed if self._listener is None else None
-        self._close()
+        with self._deciding:
+            if self._thread is not None and self._thread.is_alive():
+                self._stopping = False  # a thread that was to end, and has not yet, goes on
+                return self._missed if self._listener is None else None
+            self._close()
         try:
             selector = self._prepare()
             try:
@@ -128,6 +131,7 @@ class Endpoint:
 
     def renew(self) -> None:
         """Close a forked child's copies of the sockets, which belong to its parent."""
+        self._deciding = threading.RLock()
         self._close()
 
     def _forget(self) -> None:
@@ -165,14 +169,21 @@ class Endpoint:
                 self._died()
 
     def _serve(self, selector: selectors.BaseSelector) -> None:
-        while not self._stopping:
+        while not self._ended():
             try:
                 with self._section():
                     self._turn(selector)
             except BaseException as error:  # noqa: PERF203 - one turn of many requests must not end the others
                 self._failed(type(error).__name__)
                 time.sleep(_BREATH_S)  # whatever it is, do not spin on it
-        self._close()
+
+    def _ended(self) -> bool:
+        """Tell whether the thread is to end, with everything closed; who starts it comes before that or after."""
+        with self._deciding:
+            if self._stopping:
+                self._close()
+                return True
+        return False
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
         complete: list[tuple[Client, Request]] = []
@@ -185,6 +196,8 @@ class Endpoint:
                 self._follow(selector, key.data)
             elif key.data is not None:
                 listener = key.data
+            elif self._woken is not None:
+                self._woken.recv(BACKLOG)
         if complete:
             self._answer(selector, complete)
         now = time.monotonic()

@@ -395,3 +395,29 @@ def test_stopping_waits_no_longer_than_asked():
         assert not endpoint.stop(0.05)
         assert time.monotonic() - begin < 5
         go_on.set()
+
+
+@pytest.mark.fault("X2")
+def test_started_again_before_it_has_stopped_it_goes_on():
+    """The same thread answers on the same port, does not spin, and still stops when it is asked to."""
+    entered, go_on, turns = threading.Event(), threading.Event(), []
+
+    def respond(requests):
+        entered.set()
+        go_on.wait(10)
+        return [Response(200, "text/plain", b"x")] * len(requests)
+
+    with serving(respond) as endpoint, connect(endpoint) as client:
+        port, thread = endpoint.port, endpoint._thread
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert entered.wait(5)
+        assert not endpoint.stop(0)
+        assert endpoint.start() is None
+        turn = endpoint._turn
+        endpoint._turn = lambda selector: (turns.append(1), turn(selector))
+        go_on.set()
+        assert status(client.recv(1000)) == 200
+        assert status(ask(endpoint, b"GET /metrics HTTP/1.1\r\n\r\n")) == 200
+        assert (endpoint.port, endpoint._thread) == (port, thread)
+        assert len(turns) < 20
+    assert endpoint.port is None
