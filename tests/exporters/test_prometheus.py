@@ -23,6 +23,7 @@ from small_worlds import WORLDS
 
 from modelmon import notices
 from modelmon.errors import ConfigurationError
+from modelmon.exporters import mounts, wire
 from modelmon.exporters import prometheus as module
 from modelmon.exporters.prometheus import PrometheusExporter
 from modelmon.snapshot import Snapshot
@@ -315,6 +316,101 @@ def test_asgi(added):
     both = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     assert [m["type"] for m in call("lifespan", both)] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert call("websocket") == [{"type": "websocket.close"}]
+
+
+def scrape(app, statuses, method="GET"):
+    """Return what asks an ASGI application once and notes the status."""
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    return app({"type": "http", "method": method, "path": "/", "headers": []}, None, send)
+
+
+def test_asgi_scrapes_wait_on_one_thread_and_the_loop_on_none():
+    """While one waits for a store the loop goes on; who asks meanwhile is answered together, whoever went away."""
+    batches, statuses, entered, go = [], [], threading.Event(), threading.Event()
+
+    def respond(requests):
+        batches.append((len(requests), threading.current_thread() is threading.main_thread()))
+        entered.set()
+        assert go.wait(5)
+        return [wire.Response(200, "text/plain", b"")] * len(requests)
+
+    async def host():
+        app = mounts.make_asgi_app(respond)
+        first = asyncio.create_task(scrape(app, statuses))
+        assert await asyncio.to_thread(entered.wait, 5)
+        others = [asyncio.create_task(scrape(app, statuses)) for _ in range(20)]
+        await asyncio.sleep(0)
+        first.cancel()
+        others.pop().cancel()
+        await scrape(app, statuses, "PUT")
+        assert (batches, statuses) == ([(1, False)], [405])
+        go.set()
+        await asyncio.gather(*others)
+        await scrape(app, statuses)
+
+    asyncio.run(host())
+    assert batches == [(1, False), (20, False), (1, False)]
+    assert statuses == [405] + [200] * 20
+
+
+def test_asgi_scrapes_that_fail_are_answered():
+    """They are told so, and the next one is made as ever."""
+    statuses = []
+
+    def respond(requests):
+        if not statuses:
+            raise ValueError
+        return [wire.Response(200, "text/plain", b"")]
+
+    async def host():
+        app = mounts.make_asgi_app(respond)
+        for _ in range(2):
+            await scrape(app, statuses)
+
+    asyncio.run(host())
+    assert statuses == [500, 200]
+
+
+def test_an_asgi_scrape_ends_with_its_loop():
+    """Nobody is left waiting, and another loop is served by the same application."""
+    entered, go, statuses = threading.Event(), threading.Event(), []
+
+    def respond(requests):
+        entered.set()
+        assert go.wait(5)
+        return [wire.Response(200, "text/plain", b"")]
+
+    app = mounts.make_asgi_app(respond)
+
+    async def host():
+        task = asyncio.create_task(scrape(app, statuses))
+        assert await asyncio.to_thread(entered.wait, 5)
+        for one in asyncio.all_tasks() - {asyncio.current_task()}:
+            one.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.set()
+
+    asyncio.run(host())
+    asyncio.run(scrape(app, statuses))
+    assert statuses == [200]
+
+
+def test_asgi_on_a_loop_of_another_library():
+    """Where asyncio does not run, the scrape runs where it is asked for."""
+    statuses, threads = [], []
+
+    def respond(requests):
+        threads.append(threading.current_thread())
+        return [wire.Response(200, "text/plain", b"")]
+
+    with pytest.raises(StopIteration):
+        scrape(mounts.make_asgi_app(respond), statuses).send(None)
+    assert (statuses, threads) == ([200], [threading.current_thread()])
 
 
 def test_windows(added):
