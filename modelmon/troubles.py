@@ -83,6 +83,9 @@ class Troubles:
         texts = sys.modules.get("modelmon.points.attributes")  # there once points were made
         if texts is not None and texts.changed_texts():
             counts["sanitized", "text"] = texts.changed_texts()
+        points = sys.modules.get("modelmon.points.failures")
+        for site, n in points.failures().items() if points is not None else ():
+            counts["internal_errors", site] = n
         return counts
 
     def fail_export(self, exporter: str, reason: str) -> None:

@@ -8,6 +8,7 @@ Rules:
 3. Numbers that belong to no model carry neither model nor version.
 4. What a store counts is shown only where a store was read, the zeros of what it has not counted yet too: a counter
    that fell to zero while its store could not be read would count everything again once that comes back.
+5. A model whose points cannot be made is left out, counted and told of; the others are shown.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from modelmon.errors import ModelmonError
+from modelmon.faults import is_signalled
 from modelmon.points.calls import fill_calls, fill_predictions, predicted_names
 from modelmon.points.devices import fill_devices, fill_hardware, fill_powers
+from modelmon.points.failures import fail
 from modelmon.points.joins import fill_coverage, fill_joins
 from modelmon.points.matrices import fill_matrices, fill_scores
 from modelmon.points.qualities import fill_quality
@@ -27,10 +31,10 @@ from modelmon.points.windows import views
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import ItemsView, Sequence
+    from collections.abc import Sequence, ValuesView
 
     from modelmon.accumulators.counts import Counts
-    from modelmon.parts import DevicePart, SeriesKey, Slice
+    from modelmon.parts import DevicePart, Slice
     from modelmon.points.catalogue import Point
     from modelmon.readings.distributions import Distribution
     from modelmon.readings.model import ModelSnapshot
@@ -72,8 +76,8 @@ class Whole(Protocol):
         """Where labels that belong to no model yet are now."""
         ...
 
-    def items(self) -> ItemsView[SeriesKey, ModelSnapshot]:
-        """Return every model by (model, version)."""
+    def values(self) -> ValuesView[ModelSnapshot]:
+        """Return every model and version."""
         ...
 
     def counts(self, name: str) -> Counts:
@@ -112,24 +116,41 @@ def points(snapshot: Whole, *, windows: Sequence[str] = (), slices: bool = True,
 
 def _model_points(snapshot: Whole, windows: Sequence[str], *, slices: bool, most: int) -> list[Point]:
     found: list[Point] = []
-    for (model, version), whole in snapshot.items():
-        names = predicted_names(whole)
-        for page, view in (_views(whole) if slices else {(): whole}).items():
-            sheet = Sheet(series_attributes(model, version, page))
-            fill_calls(sheet, view)
-            fill_predictions(sheet, view, names)
-            if snapshot.stored:
-                _fill_joined(sheet, view, whole, windows, most)
-            found += sheet.points
-        sheet = Sheet(series_attributes(model, version, ()))
-        fill_scores(sheet, whole)
-        fill_devices(sheet, whole)
-        fill_powers(sheet, whole, snapshot.devices)
-        for seen in views(whole, windows, whole) if snapshot.stored else ():
-            fill_quality(sheet, seen.model, window=seen.window, shared=True)
-        found += sheet.points
-        notice_missing(whole)
+    for whole in snapshot.values():
+        found += _if_any(snapshot, whole, windows, slices=slices, most=most)
     return found
+
+
+def _if_any(snapshot: Whole, whole: ModelSnapshot, windows: Sequence[str], *, slices: bool, most: int) -> list[Point]:
+    try:
+        return _points_of(snapshot, whole, windows, slices=slices, most=most)
+    except Exception as error:
+        if is_signalled(error) or isinstance(error, ModelmonError):
+            raise
+        fail(whole.model, whole.version, error)
+        return []
+
+
+def _points_of(
+    snapshot: Whole, whole: ModelSnapshot, windows: Sequence[str], *, slices: bool, most: int
+) -> list[Point]:
+    found: list[Point] = []
+    names = predicted_names(whole)
+    for page, view in (_views(whole) if slices else {(): whole}).items():
+        sheet = Sheet(series_attributes(*whole.key, page))
+        fill_calls(sheet, view)
+        fill_predictions(sheet, view, names)
+        if snapshot.stored:
+            _fill_joined(sheet, view, whole, windows, most)
+        found += sheet.points
+    sheet = Sheet(series_attributes(*whole.key, ()))
+    fill_scores(sheet, whole)
+    fill_devices(sheet, whole)
+    fill_powers(sheet, whole, snapshot.devices)
+    for seen in views(whole, windows, whole) if snapshot.stored else ():
+        fill_quality(sheet, seen.model, window=seen.window, shared=True)
+    notice_missing(whole)
+    return found + sheet.points
 
 
 def _views(whole: ModelSnapshot) -> dict[Slice, ModelSnapshot]:
