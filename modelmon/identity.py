@@ -35,6 +35,8 @@ EXACT_FLOATS = float(1 << 53)
 MAXIMUM_NAME_BYTES = 256
 """Bytes of the longest name of a model, and of a version, in UTF-8: stores and all who read them keep each for ever."""
 
+_BOOLS = {"True": 1, "true": 1, "False": 0, "false": 0}
+_NUMERIC = frozenset("0123456789+-.eE")
 _DIGEST_LENGTH = 8
 _MAXIMUM_CLASS_BITS = 1024  # as far as a float reaches, so that 1e300 and int(1e300) are one class
 _MAXIMUM_ID_BITS = 850  # fewer than 256 decimal digits
@@ -159,6 +161,23 @@ def canonical_class(value: Any) -> int | float | str | Missing:
             return INVALID
         return int(scalar) if scalar.is_integer() else scalar
     return scalar if scalar.bit_length() <= _MAXIMUM_CLASS_BITS else INVALID
+
+
+def number_of(text: str) -> int | float | None:
+    """Return the class that a text says as a number, or as a bool; None where it says none.
+
+    >>> number_of("3"), number_of("1.0"), number_of("-2.5e1"), number_of("true"), number_of("nan"), number_of("1_0")
+    (3, 1, -25, 1, None, None)
+    """
+    if text in _BOOLS:
+        return _BOOLS[text]
+    if not set(text) <= _NUMERIC:
+        return None
+    try:
+        number = canonical_class(int(text) if text.removeprefix("-").isdigit() else float(text))
+    except ValueError:
+        return None
+    return number if isinstance(number, (int, float)) else None
 
 
 def _decoded(data: bytes) -> str:

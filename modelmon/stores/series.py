@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from modelmon.identity import OTHER
+from modelmon.identity import OTHER, number_of
 from modelmon.stores.index import distinct
 from modelmon.tasks import Binary, Multiclass, Multilabel, Regression
 from modelmon.truths import flags_of
@@ -104,7 +104,7 @@ class Series:
                 for value in columns:
                     self.add(value)
             return tuple(self.classes) == tuple(columns)
-        return True
+        return _counts_alike(task, self.task)
 
     def predicted(self, column: Column | None, n: int) -> NDArray[np.int32]:
         """Return the class code of each prediction: int32 ``(n,)``, -1 where there is none."""
@@ -134,6 +134,7 @@ class Series:
         self.classes.append(value)
         if isinstance(value, str):
             self._texts[value] = code
+            self._readings[TEXTUAL].fill(_UNKNOWN)  # it may have been read as a number
         else:
             self._texts.setdefault(str(value), code)
         if value in (0, 1):  # 1 and True are one class, and so are the texts that a bool is written as
@@ -226,14 +227,35 @@ class Series:
 
     def _read_class(self, value: Any, task: Task, *, textual: bool) -> float:
         same_text = self._texts.get(str(value))
-        if textual and same_text is not None:
-            return float(same_text)
+        if textual:
+            if same_text is not None:
+                return float(same_text)
+            value = self._said(value)
         code = self._codes.get(value)
         if code is not None:
             return float(code)
         if same_text is not None or self._is_closed or (isinstance(task, Binary) and task.negative is not None):
             return math.nan
         return float(self.code(value))
+
+    def _said(self, value: Any) -> Any:
+        """Return the class that a text of no known class says: a number, where that is known or the first class is one.
+
+        The first class is of the first prediction and stays, so that it does not matter which of them comes next.
+        """
+        number = number_of(value) if isinstance(value, str) else value
+        if number is None or (number not in self._codes and isinstance(next(iter(self.classes), ""), str)):
+            return value
+        return number
+
+
+def _counts_alike(task: Task, held: Task) -> bool:
+    """Tell whether predictions of one task mean the same in a series that counts by another of its type."""
+    if isinstance(task, Binary):
+        return task.declared == held.declared
+    if isinstance(task, Multiclass) and isinstance(held, Multiclass) and task.classes and held.classes:
+        return task.classes == held.classes or {*task.classes} == {*held.classes}
+    return True
 
 
 def _as_number(value: Any) -> float:

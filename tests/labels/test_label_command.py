@@ -8,14 +8,14 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import label_files
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelmon import LabelClient, Multiclass, Regression, StoreError
+from modelmon import Binary, LabelClient, Multiclass, Regression, StoreError
 from modelmon.cli import main
 from modelmon.labelfile.showing import progress
 
@@ -70,8 +70,8 @@ def test_a_store_of_others_is_asked_about(bad: str, tmp_path: Path, capsys: pyte
 
 
 def test_whole_numbers_written_with_a_point_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A class 1.0 beside the class 1 of predictions is named while it has labels, and not once they are mended."""
-    url = label_files.predicted(tmp_path, 6, [0, 1, 2, 0, 1, 2], task=Multiclass())
+    """A class 1.0 beside the text 1 of predictions is named while it has labels, and not once they are mended."""
+    url = label_files.predicted(tmp_path, 6, ["0", "1", "2"] * 2, task=Multiclass())
     file = tmp_path / "labels.csv"
     for end, told in ((".0", True), ("", False)):
         rows = "".join(f"order-{number},{number % 3}{end}\n" for number in range(6))
@@ -81,6 +81,18 @@ def test_whole_numbers_written_with_a_point_are_told_of(tmp_path: Path, capsys: 
         assert ("model 'fraud' has 2 label(s) of class '0.0', which is not its class 0" in error) is told
     with LabelClient(url) as client:
         assert client.snapshot()["fraud"].accuracy == 1.0
+
+
+@pytest.mark.parametrize("task", [Binary(), Binary(1, 0), Multiclass()])
+def test_whole_numbers_written_with_a_point_are_the_whole_numbers(tmp_path: Path, task: Any) -> None:
+    """What pandas writes for a column of whole numbers with a gap joins as the numbers that were meant."""
+    url = label_files.predicted(tmp_path, 4, [1, 0, 1, 0], task=task)
+    file = tmp_path / "labels.csv"
+    file.write_text("id,label\norder-0,1.0\norder-1,0.0\norder-2,\norder-3,0.0\n", "utf-8")
+    assert main(["label", str(file), "--store", url, "--no-progress"]) == 3
+    with LabelClient(url) as client:
+        found = client.snapshot()["fraud"]
+    assert (found.labelled, found.accuracy, tuple(found.classes)) == (3, 1.0, (0, 1))
 
 
 def test_what_cannot_be_read_back_is_no_failure(
