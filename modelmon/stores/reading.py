@@ -137,7 +137,10 @@ class Reading:
         """
         part = self.part(settings)
         check(part)
-        held = self._held(part.epoch, settings)
+        try:
+            held = self._held(part.epoch, settings)
+        finally:
+            self.forget()  # deadlines were read with the catalogue, which may have met classes that no entry names
         if held is None:
             return  # others write meanwhile: what is held is of a later moment than what is counted
         counted: Counter[str] = Counter()

@@ -163,6 +163,20 @@ def test_what_could_never_be_assumed_is_refused(truth: Any, after: float, messag
         read_assumption(float("nan"), 1.0)
 
 
+def test_a_check_leaves_the_classes_as_they_are(fresh_store: Any) -> None:
+    """Checking the laws reads deadlines, for which the assumed truth may be a new class: later counts stay right."""
+    world = World(fresh_store(), **SPANS)
+    world.store.assume("m", None, read_assumption("ok", 14.0))
+    world.predict(["a", "other"], ["ok", "ok"], version="1")
+    world.label(["a"], ["ok"])
+    world.store.declare("m", "2", Multiclass())
+    world.store.check_invariants()
+    world.predict(["b", "c"], ["fraud", "fraud"], version="2")
+    world.label(["b", "c"], ["fraud", "ok"])
+    assert world.cells(version="2") == {("fraud", "fraud"): 1, ("ok", "fraud"): 1}
+    world.store.check_invariants()
+
+
 def test_a_memory_store_opened_later_assumes_the_same() -> None:
     """What is assumed before a memory store is opened holds in it, as in a forked child's."""
     store = MemoryStore()
