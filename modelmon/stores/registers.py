@@ -157,7 +157,9 @@ class Registers:
             mine, theirs = objects[int(value[place])], objects[int(held_value[place])]
             greater[there[place]] = 1 if is_greater(mine, theirs) else -1
         for place in np.flatnonzero(self.table["has_lost"][number]).tolist():
-            lost[there[place]] = (int(kind[place]), float(value[place])) in self._lost[int(number[place])]
+            held, code = self._lost[int(number[place])], float(value[place])
+            alike = (OBJECT, TEXTUAL) if kind[place] in (OBJECT, TEXTUAL) else (int(kind[place]),)
+            lost[there[place]] = any((one, code) in held for one in alike)
         return same, greater, lost
 
     def object_codes(self) -> NDArray[np.int64]:

@@ -104,6 +104,17 @@ def test_a_lost_value_comes_back_only_with_an_order(world: World) -> None:
     assert world.label(["a"], ["cat"], rev=2) == {"joined": 1}
 
 
+def test_a_lost_value_is_the_same_from_a_file(world: World) -> None:
+    """A redelivery is stale whether the text came from a file now, or did before."""
+    world.predict(["a", "b"], ["fraud", "fraud"], task=Binary("fraud", "ok"))
+    for first, again in ((False, True), (True, False)):
+        id_ = ["b" if first else "a"]
+        world.label(id_, ["fraud"], textual=first)
+        world.label(id_, ["ok"])
+        assert world.label(id_, ["fraud"], textual=again) == {"stale": 1}
+    assert world.cells() == {("ok", "fraud"): 2}
+
+
 def test_labels_of_equal_rev_end_alike_whenever_they_arrive(world: World) -> None:
     """With a rev and no time, arrival says nothing: a value beats a retraction, and the greater value wins."""
     for id_, order in (("a", ["cat", "dog", RETRACT]), ("b", [RETRACT, "dog", "cat"]), ("c", ["dog", "cat", "dog"])):
