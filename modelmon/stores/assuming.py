@@ -13,14 +13,19 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from modelmon.errors import ConfigurationError
+from modelmon.notices import warn
 from modelmon.stores.series import Assumption
 from modelmon.truths import NUMBER, OBJECT, truths
 
 if TYPE_CHECKING:
     from modelmon.stores.holdings import Holdings
+    from modelmon.stores.series import Series
+
+_NO_TRUTH = "{0!r} is no truth of model {1!r}, version {2!r}"
 
 
 def read_assumption(truth: Any, after: float) -> Assumption:
@@ -63,7 +68,14 @@ def assume(holdings: Holdings, model: str, version: str | None, assumption: Assu
     for series in holdings.groups.series if assumption.truth is not None else ():
         mine = series.key[0] == model and version in {None, series.key[1]}
         if mine and not series.could_assume(assumption.truth):
-            msg = f"{assumption.truth!r} is no truth of model {series.key[0]!r}, version {series.key[1]!r}"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(_NO_TRUTH.format(assumption.truth, *series.key))
     holdings.groups.assume(model, version, assumption)
     holdings.records.segments.hasten()
+
+
+def mention(series: Series) -> None:
+    """Say where what was assumed before a version's first prediction is no truth of it, so that nothing is assumed."""
+    if series.assumption is None or series.assumption.truth is None or not math.isnan(series.assumed):
+        return
+    told = _NO_TRUTH.format(series.assumption.truth, *series.key)
+    warn(f"assume:{series.key}", f"{told}, so that nothing is assumed of it: give assume_label() one of its classes")

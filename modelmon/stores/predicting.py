@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from modelmon.stores import transition
+from modelmon.stores.assuming import mention
 from modelmon.stores.groups import Group, Layout
 from modelmon.stores.holdings import KEY_SEED, Picked
 from modelmon.stores.index import distinct, rounds
@@ -62,7 +63,8 @@ def predict(holdings: Holdings, predictions: Predictions, now: float) -> NDArray
         outcome[:] = _apply(holdings, batch)
     else:  # what is no id at all would only repeat one key
         outcome[batch.readable] = _apply(holdings, batch.take(batch.readable))
-    times = np.where(batch.time <= now + transition.AHEAD, batch.time, now)
+    # A slot of what lies ahead would never fold away, and what lies further back than the epoch may have none.
+    times = np.where(np.abs(batch.time) <= now + transition.AHEAD, batch.time, now)
     holdings.counting.predictions(batch.group, times, outcome)
     return outcome
 
@@ -101,6 +103,7 @@ def _batch(holdings: Holdings, predictions: Predictions, now: float) -> _Batch:
     fits = series.fits(predictions.task, predictions.columns)
     n = len(predictions.ids)
     predicted = series.predicted(predictions.classes if fits else None, n)
+    mention(series)
     layout, payload = _payload(series, predictions) if fits else (Layout("class"), None)
     pages = [groups.group(Group(number, groups.ledger(number, page), layout)) for page in predictions.slices.values]
     group = np.array(pages, np.int64)[predictions.slices.codes]
@@ -179,13 +182,23 @@ def _is_same(holdings: Holdings, batch: _Batch, rows: Numbers) -> NDArray[np.boo
     """Return whether the rows remembered hold these very predictions."""
     table = holdings.records.records
     same: NDArray[np.bool_] = table["predicted"][rows] == batch.predicted
-    layouts = [group.layout == batch.layout for group in holdings.groups.all]
-    same &= np.array(layouts, np.bool_)[table["group"][rows]]
-    alike = np.flatnonzero(same)
-    if batch.payload is not None and len(alike):
-        held = holdings.payload(batch.layout, rows[alike])
-        equal = held == batch.payload[alike]
-        same[alike] = equal if equal.ndim == 1 else equal.all(axis=1)  # type: ignore[union-attr]  # there is a payload
+    for layout, chosen in holdings.by_layout(table["group"][rows]):
+        same[chosen] &= _has_same(layout, holdings.payload(layout, rows[chosen]), batch.take(chosen))
+    return same
+
+
+def _has_same(layout: Layout, held: NDArray[np.float64] | None, batch: _Batch) -> NDArray[np.bool_]:
+    """Return whether rows of one layout hold what these predictions say besides their class.
+
+    A score of nan is none: a batch in which others have scores keeps it so.
+    """
+    same = np.zeros(len(batch.low), np.bool_)
+    if {layout.kind, batch.layout.kind} <= {"class", "score"}:
+        none = np.full(len(same), np.nan)
+        left, right = none if held is None else held, none if batch.payload is None else batch.payload
+        same |= (left == right) | (np.isnan(left) & np.isnan(right))
+    elif layout == batch.layout:
+        same |= (held == batch.payload).all(axis=1)  # type: ignore[union-attr]  # only classes have no payload
     return same
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from worlds import RETRACT, World
 
+from modelmon import notices
 from modelmon.errors import ConfigurationError
 from modelmon.snapshot import Snapshot
 from modelmon.stores.assuming import read_assumption
@@ -161,6 +162,20 @@ def test_what_could_never_be_assumed_is_refused(truth: Any, after: float, messag
         world_of(truth, after)
     with pytest.raises(ConfigurationError, match="no truth that could be assumed"):
         read_assumption(float("nan"), 1.0)
+
+
+def test_what_the_first_prediction_shows_to_be_no_truth_is_told(
+    fresh_store: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An assumption mistyped before the model was known is named once predictions come; a good one is not."""
+    monkeypatch.setattr(notices, "_said", {})
+    world = World(fresh_store(), **SPANS)
+    for model, truth in (("m", "OK"), ("good", "ok"), ("none", None)):
+        world.store.assume(model, None, read_assumption(truth, 14.0))
+        world.predict(["a"], ["ok"], model=model, task=BINARY)
+    told = [record.getMessage() for record in caplog.records if "assumed" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].startswith("'OK' is no truth of model 'm', version '', so that nothing is assumed of it")
 
 
 def test_a_check_leaves_the_classes_as_they_are(fresh_store: Any) -> None:

@@ -57,6 +57,27 @@ def test_integers_and_text_live_together(world: World) -> None:
     world.store.check_invariants()
 
 
+def test_what_no_slot_can_hold_loses_no_count(world: World) -> None:
+    """A time before all times is too old, counted like any other, and what came with it stays counted."""
+    assert world.predict(["a", "b"], ["cat", "cat"]) == {"pending": 2}
+    assert world.predict(["c", "d", "e"], ["cat"] * 3, at=[-np.inf, -1e300, -3e22]) == {"too_old": 3}
+    assert world.label(["a"], ["cat"]) == {"joined": 1}
+    assert world.counts("prediction_events") == {"pending": 2, "too_old": 3}
+    world.store.check_invariants()
+
+
+def test_a_prediction_without_a_score_is_the_same_beside_scored_ones(world: World) -> None:
+    """A retry is a duplicate whether its batch has scores or not; another score, or one at all, is a conflict."""
+    task = Binary("fraud", "ok")
+    assert world.predict(["b"], ["fraud"], task=task) == {"pending": 1}
+    for _ in range(2):
+        world.predict(["a", "b"], ["ok", "fraud"], task=task, scores=[0.1, np.nan])
+    assert world.predict(["b"], ["fraud"], task=task) == {"duplicate": 1}
+    assert world.counts("prediction_events") == {"pending": 2, "duplicate": 4}
+    assert world.predict(["a", "b"], ["ok", "fraud"], task=task, scores=[0.2, 0.9]) == {"conflict": 2}
+    assert world.predict(["a", "b"], ["ok", "ok"], task=task) == {"conflict": 2}
+
+
 @pytest.mark.fault("L1")
 def test_an_early_label_waits_for_its_prediction(world: World) -> None:
     """A label that comes first is parked, may be replaced, and joins the prediction that follows."""
