@@ -27,7 +27,7 @@ from modelmon.errors import BusyError, ConfigurationError, ModelmonError, StoreE
 from modelmon.forking import renew_in_child
 from modelmon.notices import warn
 from modelmon.stores import batches, upkeep
-from modelmon.stores.assuming import assume
+from modelmon.stores.assumptions import Assumptions
 from modelmon.stores.holdings import KEY_SEED
 from modelmon.stores.limits import SLACK
 from modelmon.stores.reading import Reading, is_long
@@ -78,6 +78,7 @@ class DatabaseStore:
         """Prepare; nothing is opened before the first use."""
         self._database = database
         self._session = Session(database)
+        self._assumptions = Assumptions(self._session, self._sweep)
         self._opened_by = 0
         self.renew()
         renew_in_child(self)
@@ -189,11 +190,7 @@ class DatabaseStore:
             ConfigurationError: when it could never be made.
         """
         with self._held():
-            if self._session.followed().groups.assumptions.get((model, version)) == assumption:
-                return
-            self._sweep()  # what is overdue is so under what was assumed until now
-            self._session.transact(_NO_IDS, lambda working: assume(working.holdings, model, version, assumption))
-            upkeep.remind_all(self._session)
+            self._assumptions.tell(model, version, assumption)
 
     def governing(self) -> JoinSettings:
         """Return the settings in force: those given, else those that the store holds."""
@@ -281,6 +278,7 @@ class DatabaseStore:
         working, head = session.settings, session.head
         if head is None:
             return
+        self._assumptions.tell_again()
         if head.due < head.now and time.monotonic() - self._swept > _SWEEP_EVERY_S:
             self._swept = time.monotonic()
             upkeep.sweep_some(session)
