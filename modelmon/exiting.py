@@ -17,6 +17,7 @@ from __future__ import annotations
 import atexit
 import sys
 import weakref
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -118,8 +119,12 @@ class _Exit:
             self.registered = True
             atexit.register(self.run)
             self._tell_workers()
-        self._tasks = [known for known in self._tasks if known.begin() not in {None, begin}]
-        self._tasks.append(task)
+        self._tasks.append(task)  # at once, lest what another thread adds at this moment be lost
+        known = self._tasks[:]
+        for old in known[: known.index(task)]:
+            if old.begin() in {None, begin}:
+                with suppress(ValueError):  # gone already
+                    self._tasks.remove(old)
 
     def _tell_workers(self) -> None:
         """Have it done in a worker of multiprocessing, which ends without what is registered in ``atexit``.
@@ -156,7 +161,7 @@ class _Exit:
         start = monotonic()
         end = start + self.left
         shown, self.shown = self.shown, True
-        tasks = [task for task in self._tasks if not (shown and task.shows)]
+        tasks = [task for task in self._tasks[:] if not (shown and task.shows)]
         try:
             first = [task.start for task in tasks if not task.shows]
             if not together(self.left, first, [task.start for task in tasks if task.shows]):

@@ -17,13 +17,15 @@ import os
 import sys
 import weakref
 from _thread import RLock, allocate_lock, start_new_thread
+from contextlib import suppress
 from importlib import import_module
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+T = TypeVar("T")
 GATE_S: Final = 20.0
 FOREIGN_S: Final = 0.05
 _COUNTING: Final = (
@@ -77,7 +79,7 @@ class _Fork:
         self.held = self.gate.acquire(timeout=GATE_S)
         self.timeouts += not self.held
         until = monotonic() + FOREIGN_S
-        for gate in list(self.gates):
+        for gate in _all(self.gates):
             if not _owned(gate.lock):
                 self.taken.append(gate)  # before it is, lest a signal strike in between
                 left = 0.0 if gate.turn == gate.passed else until - monotonic()
@@ -96,13 +98,20 @@ class _Fork:
     def after_in_child(self) -> None:
         self.gate, self.held, self.timeouts = RLock(), False, 0
         self.taken.clear()
-        for gate in list(self.gates):
+        for gate in _all(self.gates):
             gate.lock = RLock()
-        for thing in list(self.renewables):
+        for thing in _all(self.renewables):
             try:
                 thing.renew()
             except Exception:  # noqa: PERF203, S112  (a fork hook that raises would print into the host's stderr)
                 continue
+
+
+def _all(things: weakref.WeakSet[T]) -> list[T]:
+    """Return what is in a set to which other threads may add meanwhile; a child has no others."""
+    while True:
+        with suppress(RuntimeError):  # it grew while it was read
+            return list(things)
 
 
 def _owned(lock: Any) -> bool:

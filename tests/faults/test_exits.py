@@ -11,6 +11,8 @@ from contextlib import closing
 import programs
 import pytest
 
+from modelmon import exiting
+
 LIMIT = 2.0
 GRACE = 3.0  # what the interpreter and its imports take by themselves, on a machine that has much to do
 
@@ -309,3 +311,42 @@ def test_os_exit_skips_everything_but_what_was_written(tmp_path) -> None:
     """)
     assert (ended.code, ended.error) == (0, "")
     assert ended.out == ["0", "1 0"]
+
+
+def test_what_is_registered_at_one_moment_is_all_done() -> None:
+    """Another thread may register while what is known is looked through; the same thing twice is done once."""
+    done = []
+
+    class Thing:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def begin(self) -> None:
+            done.append(self.name)
+
+    class Meeting:
+        """A task that is looked at, while another thread registers its own."""
+
+        shows = False
+        late = Thing("late")
+
+        def begin(self) -> object:
+            if not done:
+                done.append("met")
+                leaving.add(exiting._Task(self.late.begin, None, None, shows=False), self.late.begin)
+            return self.begin
+
+        def start(self) -> None:
+            """Do nothing."""
+
+        def leave(self, _: float) -> None:
+            """Do nothing."""
+
+    leaving = exiting._Exit()
+    leaving.registered = True
+    leaving._tasks.append(Meeting())
+    things = [Thing("a"), Thing("b")]
+    for thing in (*things, things[0]):
+        leaving.add(exiting._Task(thing.begin, None, None, shows=False), thing.begin)
+    leaving.finish()
+    assert sorted(done) == ["a", "b", "late", "met"]

@@ -9,6 +9,8 @@ import sys
 import programs
 import pytest
 
+from modelmon import forking
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
@@ -250,3 +252,18 @@ def test_a_process_id_that_comes_again() -> None:
         told(codes, monitor.snapshot().merge(*parts)["m"].calls)
     """)
     assert (ended.code, ended.out, ended.error) == (0, ["[0, 0, 0] 4"], "")
+
+
+def test_what_a_fork_waits_for_may_grow_meanwhile() -> None:
+    """Another thread that makes an exporter while the hook looks costs a second look, and no word on stderr."""
+    looks = []
+
+    class Growing(list):  # type: ignore[type-arg]
+        def __iter__(self):
+            looks.append(1)
+            if len(looks) < 3:
+                raise RuntimeError
+            return super().__iter__()
+
+    assert forking._all(Growing("ab")) == ["a", "b"]
+    assert len(looks) == 3
