@@ -52,6 +52,14 @@ class Source:
         """Read this monitor."""
         self._monitor = monitor
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the other reads the same monitor."""
+        return isinstance(other, Source) and self._monitor is other._monitor
+
+    def __hash__(self) -> int:
+        """Return the hash of the monitor."""
+        return hash(self._monitor)
+
     @property
     def strict(self) -> bool:
         """Whether trouble raises where it would otherwise be counted."""

@@ -95,22 +95,25 @@ class Alerts(Periodic):
     def attach(self, source: Source) -> None:
         """Evaluate from now on; what was counted before is not held against anybody.
 
+        Attached to the same monitor again, where a thread has ended, it goes on from where every rule stands.
+
         Raises:
             ConfigurationError: when a monitor has these already.
         """
-        if self._source is not None and not self._inherited:
+        again = self._inherited or self._source is not None
+        if again and not self._inherited and self._source != source:
             msg = "a monitor has these Alerts already: make others for each monitor"
             raise ConfigurationError(msg)
         for outbox in self._outboxes:
             outbox.attach(source)
-        if not self._inherited:
+        if not again:
             try:
                 self.take(source.snapshot())
             except Exception as error:
                 source.count_failure(self.name, type(error).__name__)
         super().attach(source)
         at_exit(self.begin, self._missed, shows=True)  # type: ignore[arg-type]  # bound methods
-        if self._inherited:  # at a first call in a forked child, which shall not wait
+        if again:  # at a call, which shall not wait
             self._ticker.nudge()
 
     def take(self, snapshot: Snapshot) -> list[Alert]:

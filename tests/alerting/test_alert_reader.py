@@ -63,6 +63,26 @@ def test_a_program_is_told_once_per_change():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("modelmon-alerts")]
 
 
+def test_threads_that_ended_unasked_come_back_with_all_states():
+    """At the next call after something struck them, as those of other readers do; nothing is told twice."""
+    told = []
+    program = Program(Rule("errors", "errors", per="calls", above=0.1, window=60), notify=told.append)
+    assert program.run(good=5, bad=5)
+    assert [one.state for one in told] == ["firing"]
+    outbox = program.alerts._outboxes[0]
+    for ticker in (program.alerts._ticker, outbox._ticker):
+        assert ticker.stop(5)
+        assert not ticker.running
+    program.monitor.home.rouse()
+    program.work(False)
+    assert program.alerts._ticker.running
+    assert outbox._ticker.running
+    assert [one.state for one in program.alerts.firing] == ["firing"]
+    assert program.run(good=5, bad=5)
+    assert [one.state for one in told] == ["firing"]
+    program.monitor.close()
+
+
 def test_other_changes_are_told_on_request():
     """Pending and inactive are told to those who ask for them."""
     told = []
