@@ -97,7 +97,7 @@ def load_alike(holdings: Holdings, keys: Numbers, documents: Sequence[bytes]) ->
         values = payload if layout.kind == "flags" else payload.view("<f8")
         holdings.store_payload(layout, new, values[:, 0] if layout.kind == "score" else values)
     due = np.ascontiguousarray(rows["earliest"])
-    records.remind(new, float(due.min()))
+    records.remind(new, float(records.due(new).min()))  # by the settings of now, which may be shorter
     return due
 
 

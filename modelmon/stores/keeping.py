@@ -264,6 +264,8 @@ class DatabaseStore:
         horizon: float | None = math.inf
         while horizon is not None:
             horizon = upkeep.sweep_some(self._session, horizon)
+        if self._session.shortened:
+            upkeep.remind_all(self._session)
 
     def _tidy(self) -> None:
         """Do now and then what no single event asks for; trouble with that is not the event's."""
@@ -279,6 +281,8 @@ class DatabaseStore:
         if head is None:
             return
         self._assumptions.tell_again()
+        if session.shortened:
+            upkeep.remind_all(session)
         if head.due < head.now and time.monotonic() - self._swept > _SWEEP_EVERY_S:
             self._swept = time.monotonic()
             upkeep.sweep_some(session)

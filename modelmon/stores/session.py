@@ -45,6 +45,8 @@ class Session:
         catalogue: what numbers mean.
         head: what the last transaction began with.
         awaiting: rows that awaited labels after it.
+        shortened: whether rows or labels are due earlier by the settings given than by those that the store held.
+        reminded: the settings by which all documents were reminded here; others may give other ones all the time.
     """
 
     def __init__(self, database: Database) -> None:
@@ -54,6 +56,8 @@ class Session:
         self.settings = JoinSettings()
         self.head: Head | None = None
         self.awaiting = 0
+        self.shortened = False
+        self.reminded: JoinSettings | None = None
         self._document_bytes = 0.0
         self._text: str | None = None
         self._governed: tuple[str, JoinSettings | None] | None = None
@@ -117,7 +121,8 @@ class Session:
             return
         self.settings = self.given
         window = (held or JoinSettings()).window
-        if window != self.given.window and head.journal:
+        counted = self.catalogue.groups.series if held is None else head.journal
+        if window != self.given.window and counted:
             msg = (
                 f"this store counts in slots of {window:g} s, and window={self.given.window:g} does not fit: "
                 "give it the same window, or another store"
@@ -125,6 +130,7 @@ class Session:
             raise ConfigurationError(msg)
         if write_settings(self.given) != head.settings:
             self._text = write_settings(self.given)
+            self.shortened |= held is not None and self.given != self.reminded and _is_shorter(self.given, held)
         else:
             self._governed = (head.settings, self.given)
 
@@ -197,3 +203,7 @@ class Session:
             time.sleep(random.uniform(0, min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)))  # noqa: S311  (no secret)
         msg = f"others changed the same rows {_ATTEMPTS} times in a row; nothing was committed"
         raise StoreError(msg, kind="conflict")
+
+
+def _is_shorter(given: JoinSettings, held: JoinSettings) -> bool:
+    return given.ttl < held.ttl or given.early_ttl < held.early_ttl

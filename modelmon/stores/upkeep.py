@@ -91,6 +91,7 @@ def evict(session: Session, above: float) -> float:
 def remind_all(session: Session) -> None:
     """Note anew when each document is due, after something has changed that all deadlines follow from."""
     _walk(session, lambda working: limits.sweep(working.holdings, working.now))
+    session.reminded, session.shortened = session.given, False
 
 
 def _walk(session: Session, act: Callable[[Working], object]) -> None:

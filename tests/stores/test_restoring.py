@@ -208,3 +208,43 @@ def test_the_log_says_that_a_sample_is_kept(open_world: Callable[..., World], ca
     assert "400 predictions awaited a label" in said
     assert "allow 100: only a sample" in said
     assert "no more than 25 await" in said
+
+
+def test_a_lowered_ttl_counts_after_a_restart(
+    open_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows and early labels of before are due by the new spans, whoever reads or writes first; one walk sees to it."""
+    walks, walk = [], upkeep._walk
+    monkeypatch.setattr(upkeep, "_walk", lambda session, act: walks.append(walk(session, act)))
+    world = open_world()
+    world.predict(["a", "b", "c", "d"], ["cat"] * 4)
+    world.label(["d", "early"], ["cat", "dog"])
+    world.clock.now = 20.0
+    short = open_world(ttl=10.0, early_ttl=10.0)
+    short.clock.now = 20.0
+    short.store.check_invariants()
+    assert short.counts("transitions")["pending", "expired"] == 3
+    assert short.store.part().counts["transitions"].get(("early", "orphaned")) == len(walks) == 1
+    world.predict(["e"], ["cat"])  # another process of the old spans goes on
+    short.predict(["f"], ["cat"])
+    assert len(walks) == 1
+
+
+def test_a_lowered_ttl_counts_before_the_documents_are_reminded(open_world: Callable[..., World]) -> None:
+    """Labels meet the rows of documents that are alike as they meet those of others."""
+    world = open_world()
+    world.predict(["a", "b", "z"], ["cat", "cat", "cat"])
+    world.label(["z"], ["cat"])
+    world = open_world(ttl=10.0)
+    world.clock.now = 20.0
+    assert world.label(["a"], ["cat"]) == {"late": 1}
+    assert world.label(["b", "z"], ["cat", "cat"]) == {"late": 1, "duplicate": 1}
+
+
+def test_a_lowered_ttl_is_seen_to_by_whoever_only_writes(open_world: Callable[..., World]) -> None:
+    """Nobody reads; the rows of before expire all the same."""
+    open_world().predict(["a", "b"], ["cat", "cat"])
+    world = open_world(ttl=10.0)
+    world.clock.now = 20.0
+    world.predict(["c"], ["cat"])
+    assert world.store._session.awaiting == 1
