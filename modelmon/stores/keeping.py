@@ -290,8 +290,8 @@ class DatabaseStore:
             self._sweep()  # what is overdue makes room before anything is evicted
         if session.awaiting > session.most_awaiting():
             awaiting, most = session.awaiting, session.most_awaiting()
-            upkeep.make_room(session)
-            warn(f"store:full:{self!r}", _FULL.format(self, awaiting, most, most // SLACK))
+            if upkeep.make_room(session):
+                warn(f"store:full:{self!r}", _FULL.format(self, awaiting, most, most // SLACK))
         most = MOST_REMEMBERED * max(AT_ONCE, working.max_awaiting)
         if head.documents - session.awaiting > most:
             upkeep.forget_oldest(session, most // 16)

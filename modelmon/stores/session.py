@@ -73,6 +73,7 @@ class Session:
         """Forget what was read of the store; it is read anew."""
         self.catalogue = Catalogue()
         self._origin = ""
+        self._lost = 0
 
     def now(self, head: Head) -> float:
         """Return the time of the transaction under way: never less than any before."""
@@ -141,6 +142,16 @@ class Session:
             return most
         return min(most, int(most_bytes / self._document_bytes))
 
+    def recount(self) -> None:
+        """Count what awaits labels by now, whoever brought it or let it go."""
+        self.awaiting = self.begin().head.awaiting - self._lost
+        self.database.abandon()
+
+    def write_off(self) -> None:
+        """Take what is counted as awaiting for lost from here on: there is none of it."""
+        self._lost += self.awaiting
+        self.awaiting = 0
+
     def _restore(self, working: Working) -> None:
         """Sample again as the settings say, where few enough rows await; whoever is new here weighs some documents."""
 
@@ -149,7 +160,7 @@ class Session:
                 self._weigh(self.database.scan(None, _WEIGHED)[1])
             return self.most_awaiting()
 
-        if restore(working.holdings, working.head.awaiting + working.holdings.awaiting, most):
+        if restore(working.holdings, working.head.awaiting - self._lost + working.holdings.awaiting, most):
             working.rate = working.holdings.rate
 
     def _weigh(self, documents: Sequence[bytes | None]) -> None:
@@ -194,7 +205,7 @@ class Session:
             if done:
                 self.catalogue.settle(changes.entries)
                 self.catalogue.release()
-                self.awaiting = working.head.awaiting + changes.awaiting
+                self.awaiting = working.head.awaiting - self._lost + changes.awaiting
                 self._weigh(changes.after)
                 return result
             if changes.entries:

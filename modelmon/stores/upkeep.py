@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import os
+from binascii import hexlify
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 _AT_ONCE = 8192
 _REMINDERS = 16
 _SAMPLED = 65_536
+_ROOM: Final = "room"
+_ROOM_S: Final = 120.0
+"""Name of the lease on making room, and of the note that it goes on; and how long the lease is."""
 
 
 def sweep_some(session: Session, horizon: float = math.inf) -> float | None:
@@ -61,31 +66,57 @@ def _take_reminded(session: Session, working: Working, keys: NDArray[np.int64], 
     working.take(wanted[chosen], [documents[number] for number in chosen.tolist()])
 
 
-def make_room(session: Session) -> None:
-    """Halve the sample until what awaits labels has room."""
-    rate = math.inf
-    while session.awaiting > session.most_awaiting():
-        rate = evict(session, rate)
+def make_room(session: Session) -> bool:
+    """Halve the sample until what awaits labels has room, and return whether that was for this process to do.
+
+    One process does it at a time, and finishes what another one was cut off from, so that no row goes for nothing.
+    """
+    database, holder = session.database, hexlify(os.urandom(16)).decode()
+    if not database.lease(_ROOM, holder, _ROOM_S):
+        return False
+    try:
+        session.recount()
+        if session.awaiting <= session.most_awaiting():
+            return False
+        rate = math.inf
+        if database.noted(_ROOM) is not None:
+            rate, _ = evict(session, rate, share=1.0)
+        database.note(_ROOM, b"1")
+        while session.awaiting > session.most_awaiting():
+            rate, left = evict(session, rate)
+            if not left:  # what is counted as awaiting was lost, as damaged documents are
+                session.write_off()
+        database.note(_ROOM, None)
+    finally:
+        database.release(_ROOM, holder)
+    return True
 
 
-def evict(session: Session, above: float) -> float:
-    """Halve the sample, or a rate ``above`` that is less; let the awaiting rows outside go, and return the rate.
+def evict(session: Session, above: float, share: float = 0.5) -> tuple[float, int]:
+    """Halve the sample, or a rate ``above`` that is less, and let the awaiting rows outside go.
 
     That rate holds for the whole walk, whatever others, whose bounds may be wider, make of the sample meanwhile.
+
+    Returns:
+        The rate, and how many rows still await.
     """
+    left = 0
 
     def halve(working: Working) -> float:
-        working.rate = min(working.holdings.rate, above) / 2
+        working.rate = min(working.holdings.rate, above) * share
         return working.rate
 
     rate = session.attempt(halve)
 
     def lot(working: Working) -> None:
+        nonlocal left
         working.holdings.rate = rate
         limits.evict(working.holdings, working.now)
+        table = working.holdings.records.records
+        left += int(np.count_nonzero(table["state"][: table.top] == PENDING))
 
     _walk(session, lot)
-    return rate
+    return rate, left
 
 
 def remind_all(session: Session) -> None:

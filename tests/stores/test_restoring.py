@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from databases import write
 from worlds import HandClock, World
 
 from modelmon import notices
 from modelmon.columns import encode_ids
+from modelmon.errors import StoreError
 from modelmon.events import Labels
 from modelmon.stores import upkeep
 from modelmon.stores.keeping import DatabaseStore
+from modelmon.stores.session import Session
 from modelmon.truths import truths
 
 if TYPE_CHECKING:
@@ -167,10 +170,11 @@ def test_halving_ends_whatever_a_process_with_wider_bounds_does(
     predict(wide, "burst", 1000)
     rates, evict = [], upkeep.evict
 
-    def interrupted(session: Any, above: float) -> float:
-        rates.append(evict(session, above))
+    def interrupted(session: Any, above: float) -> tuple[float, int]:
+        rate, left = evict(session, above)
+        rates.append(rate)
         wide.label(["nobody"], ["cat"])
-        return rates[-1]
+        return rate, left
 
     monkeypatch.setattr(upkeep, "evict", interrupted)
     predict(narrow, "last", 1)
@@ -193,8 +197,9 @@ def test_an_eviction_keeps_its_rate_to_the_end(
         walk(session, act)
 
     monkeypatch.setattr(upkeep, "_walk", interrupted)
-    assert upkeep.evict(narrow.store._session, math.inf) == 0.5
-    assert 400 < narrow.store._session.awaiting < 600
+    rate, left = upkeep.evict(narrow.store._session, math.inf)
+    assert rate == 0.5
+    assert 400 < left == narrow.store._session.awaiting < 600
 
 
 def test_the_log_says_that_a_sample_is_kept(open_world: Callable[..., World], caplog: Any) -> None:
@@ -248,3 +253,68 @@ def test_a_lowered_ttl_is_seen_to_by_whoever_only_writes(open_world: Callable[..
     world.clock.now = 20.0
     world.predict(["c"], ["cat"])
     assert world.store._session.awaiting == 1
+
+
+def test_one_process_at_a_time_makes_room(open_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others that find the store full meanwhile do not halve the sample again."""
+    worlds = [open_world(max_awaiting=100) for _ in range(3)]
+    predict(worlds[0], "before", 90)
+    walk, waiting = upkeep._walk, worlds[1:]
+
+    def interrupted(session: Any, act: Any) -> None:
+        while waiting:
+            predict(waiting.pop(), f"meanwhile {len(waiting)}", 1)
+        walk(session, act)
+
+    monkeypatch.setattr(upkeep, "_walk", interrupted)
+    predict(worlds[0], "last", 40)
+    assert rate(worlds[0]) == 0.5
+    predict(worlds[1], "full no more", 1)
+    assert rate(worlds[1]) == 0.5
+
+
+def test_whoever_waited_for_room_finds_it(open_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What awaits is counted anew by whoever is about to make room."""
+    world, other = open_world(max_awaiting=100), open_world(max_awaiting=150)
+    predict(other, "before", 130)
+    recount = Session.recount
+
+    def overtaken(session: Session) -> None:
+        monkeypatch.undo()
+        upkeep.evict(other.store._session, math.inf)
+        recount(session)
+
+    monkeypatch.setattr(Session, "recount", overtaken)
+    predict(world, "last", 1)
+    assert rate(world) == 0.5
+
+
+def test_room_that_was_cut_off_is_made_before_the_sample_is_halved_again(
+    open_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it fails, and whoever tries again, one halving that suffices is the only one."""
+    world, other = open_world(max_awaiting=100), open_world(max_awaiting=100)
+
+    def broken(*_: object) -> None:
+        msg = "cut off"
+        raise StoreError(msg, kind="down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upkeep, "_walk", broken)
+        predict(world, "burst", 120)
+        predict(world, "more", 2)
+    assert predict(other, "last", 2)
+    assert rate(other) == 0.5
+    assert other.store._session.awaiting <= 100
+    other.store.check_invariants()
+
+
+def test_rows_that_were_lost_need_no_room(open_world: Callable[..., World]) -> None:
+    """What is counted as awaiting and is not there, as where documents are damaged, ends no sample and no call."""
+    world = open_world(max_awaiting=100)
+    world.store.part()
+    write(world.store._database, now=0.0, awaiting=300)
+    predict(world, "first", 10)
+    assert predict(world, "later", 10) == {"pending": 10}
+    assert rate(world) == 1.0
+    assert world.store._session.awaiting == 10
