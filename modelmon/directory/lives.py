@@ -10,6 +10,7 @@ These are record locks, which belong to one process and one file:
 from __future__ import annotations
 
 import os
+from _thread import RLock
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -29,11 +30,12 @@ FLAGS: Final = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC
 class Lives:
     """Hold the locks of this process, and try those of others."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_closing", "_held")
 
     def __init__(self) -> None:
         """Hold none."""
         self._held: dict[str, int] = {}
+        self._closing = RLock()  # what is closed here may be another file's the next moment
 
     def begin(self, path: Path) -> None:
         """Hold the lock of a file from now on, and make sure that it lies where others look for it.
@@ -43,8 +45,6 @@ class Lives:
         """
         held = self._held.get(path.name)
         if held is not None and _is_at(held, path):
-            with suppress(OSError):
-                fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a copy of the directory made here dropped the lock
             return
         half = path.with_name(path.name + HALF)
         new = os.open(half, FLAGS | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -53,21 +53,30 @@ class Lives:
             self._held[path.name] = new  # before another thread can find the file, and open it
             half.replace(path)  # nobody ever sees it unlocked
         except BaseException:
-            if held is None:
-                self._held.pop(path.name, None)
-            else:
-                self._held[path.name] = held
-            os.close(new)
+            with self._closing:
+                if held is None:
+                    self._held.pop(path.name, None)
+                else:
+                    self._held[path.name] = held
+                os.close(new)
             raise
         if held is not None:
-            os.close(held)
+            with self._closing:
+                os.close(held)
+
+    def hold(self) -> None:
+        """Lock again what this process holds: a program that reads such a file, as for a backup, drops the lock."""
+        for name in list(self._held):
+            with self._closing, suppress(OSError, KeyError):
+                fcntl.lockf(self._held[name], fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def end(self, path: Path) -> None:
         """Hold the lock of a file no longer, so that others take what counted there for ended; without it, nothing."""
-        held = self._held.pop(path.name, None)
-        if held is not None:
-            with suppress(OSError):
-                os.close(held)
+        with self._closing:
+            held = self._held.pop(path.name, None)
+            if held is not None:
+                with suppress(OSError):
+                    os.close(held)
 
     def is_over(self, path: Path) -> bool:
         """Tell whether the process that locked a file has ended; not where that cannot be told."""
@@ -87,6 +96,7 @@ class Lives:
 
     def forget(self) -> None:
         """Let go of what a parent holds; its locks stay."""
+        self._closing = RLock()
         held, self._held = self._held, {}
         for descriptor in held.values():
             with suppress(OSError):

@@ -130,6 +130,7 @@ class Machine:
         Raises:
             OSError: when the sum cannot be written; nothing was removed then.
         """
+        self._lives.hold()
         found = self.place.found()
         if found.keys() == self._living and not anew:
             return

@@ -225,15 +225,15 @@ def test_a_lock_that_cannot_be_put_in_place_leaves_all_as_it_was(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_lock_that_a_copy_dropped_is_taken_again(tmp_path: Path) -> None:
-    """Whatever the program did with the file, the next time it is published its process is known to live."""
-    lives, path, over = Lives(), tmp_path / "a.live", []
-    lives.begin(path)
+    """Whatever the program did with the file, its process is known to live from the next look at the others on."""
+    own = publish(tmp_path, "a", [1])
+    path, over = tmp_path / "workers" / "a.live", []
     path.read_bytes()  # as a backup does; closing it drops the lock
     for _ in range(2):
         child = os.fork()
         if not child:
             os._exit(Lives().is_over(path))
         over.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-        lives.begin(path)
+        own.fold(0.0, None, 100, anew=True)
     assert over == [1, 0]
-    lives.forget()
+    assert own.place.found().keys() == {"a"}
