@@ -139,7 +139,8 @@ class CallContext:
             id: the prediction's id; ``ids`` has those that were issued.
 
         Returns:
-            Letters, digits, ``-`` and ``_``, mostly under 200; nothing where no such prediction could be read.
+            Letters, digits, ``-`` and ``_``, mostly under 200; nothing where no such prediction could be read, or
+            where that would be more than 16,384.
         """
         if self._promises is None:
             if self._seat is not None:
