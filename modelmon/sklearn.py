@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import marshal
 import threading
 from collections import OrderedDict
 from contextlib import suppress
@@ -25,6 +24,7 @@ from modelmon import copies
 from modelmon.errors import ConfigurationError
 from modelmon.identity import canonical_class
 from modelmon.probes.signatures import signature_of
+from modelmon.probes.sites import PLAIN
 from modelmon.tasks import Binary, Multiclass, Regression
 
 try:
@@ -43,7 +43,7 @@ WATCHED: Final = ("predict_proba", "decision_function", "predict")
 _REMEMBERED: Final = 4096  # latest sets of ids
 _OF_PROBABILITIES: Final = 0.5  # the threshold of a ``Binary`` that declares none
 _DIGEST_BYTES: Final = 16
-_PLAIN_FORMAT: Final = 2  # of marshal: equal values give equal bytes, whether or not they share objects
+_COMPARED: Final = PLAIN | {str, bytes}
 
 
 def watch(
@@ -222,11 +222,13 @@ def _digest(kept: Any) -> bytes | None:
     """Return 128 bits for kept ids; None for no ids, and for ids of no kind that can be compared."""
     if kept is None:
         return None
-    form = (kept.dtype.str, kept.tobytes()) if hasattr(kept, "tobytes") else kept
-    try:
-        return blake2b(marshal.dumps(form, _PLAIN_FORMAT), digest_size=_DIGEST_BYTES).digest()
-    except ValueError:
+    if hasattr(kept, "tobytes"):
+        form = kept.dtype.str, kept.tobytes()
+    elif set(map(type, kept if type(kept) is tuple else (kept,))) <= _COMPARED:
+        form = kept
+    else:
         return None
+    return blake2b(repr(form).encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
 
 class _Loan:
