@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from modelmon.exporters.opentelemetry.remains import unsliced
 from modelmon.points.catalogue import CATALOGUE, HistogramValue
 from modelmon.points.reading import points
 from modelmon.snapshot import Snapshot
@@ -37,6 +38,7 @@ class Feeding:
         """Begin anew, as the counts of a forked child do."""
         self._fed: dict[tuple[str, Attributes], dict[float, int]] = {}
         self._read: set[str] = set()
+        self._coarse: set[str] = set()
 
     def feed(self, found: list[Point], snapshot: Snapshot, coarse: Collection[str] = ()) -> int:
         """Record what is new, and return how many values are left for the next time.
@@ -46,6 +48,7 @@ class Feeding:
             snapshot: what they were read from.
             coarse: instruments that are shown without slices.
         """
+        self._coarsen(set(coarse) - self._coarse)
         self._leave_out(found, snapshot, coarse)
         left, waiting = MOST, 0
         for point in found:
@@ -55,6 +58,15 @@ class Feeding:
             left -= recorded
             waiting += behind
         return waiting
+
+    def _coarsen(self, names: set[str]) -> None:
+        """Take for recorded of the whole model what was of its slices, where they give way to it."""
+        self._coarse |= names
+        for key in [key for key in self._fed if key[0] in names]:
+            fed = self._fed.pop(key)
+            whole = self._fed.setdefault((key[0], unsliced(*key)), {})
+            for upto, n in fed.items():
+                whole[upto] = whole.get(upto, 0) + n
 
     def _leave_out(self, found: list[Point], snapshot: Snapshot, coarse: Collection[str]) -> None:
         """Take for recorded what a lasting store had counted when it is read here for the first time."""

@@ -2,7 +2,8 @@
 
 The SDK keeps 2,000 sets for each instrument, those included that are no longer shown, and adds up all others under one.
 So an instrument is made coarse before that: first slices give way to the whole model, then the cells of confusion
-matrices to the sums of each class, and what is still too much is added up here, where it is counted and said.
+matrices to the sums of each class, and what is still too much is added up or left out here, where it is counted and
+said. Histograms of the SDK take it all: only what is observed has quantiles, which need four sets for each.
 What was made coarse once stays coarse, or both forms together would pass the limit.
 """
 
@@ -35,16 +36,17 @@ class Limits:
     Attributes:
         coarse: instruments that are shown without slices.
         overflown: sets of attributes that were added up into one, in the last reading.
+        left_out: sets of gauges and quantiles, which do not add up, that were left out of it.
     """
 
     def __init__(self) -> None:
         """Start with everything shown in full."""
         self.coarse: set[str] = set()
-        self.overflown = 0
+        self.overflown = self.left_out = 0
         self._summed = False
 
     def read(self, snapshot: Snapshot, windows: Sequence[str]) -> list[Point]:
-        """Return the points of a snapshot, few enough of each instrument."""
+        """Return the points of a snapshot, coarse where there would be too many."""
         plain = self.coarse.isdisjoint(_CELLS)  # else the cells of every slice would be made for nothing
         found = _by_name(points(snapshot, windows=windows, cells=plain))
         sliced = _by_name(points(snapshot, windows=windows, slices=False)) if self._crowded(found) else {}
@@ -54,8 +56,12 @@ class Limits:
         for name in self.coarse:
             found[name] = sliced.get(name, [])
         self._sum_cells(found, snapshot, windows)
-        self.overflown = 0
-        return [point for name in found for point in self._cut(found[name])]
+        return [point for held in found.values() for point in held]
+
+    def cut(self, read: list[Point]) -> list[Point]:
+        """Return points, few enough of each instrument: what is still too much is added up, or left out."""
+        self.overflown = self.left_out = 0
+        return [point for held in _by_name(read).values() for point in self._cut(held)]
 
     def _crowded(self, found: _ByName) -> set[str]:
         return {name for name, held in found.items() if _weight(held) > SLICED} | self.coarse
@@ -72,16 +78,23 @@ class Limits:
         if len(held) <= most:
             return held
         kept, rest = held[: most - 1], held[most - 1 :]
-        self.overflown += len(rest)
-        return [*kept, *_added(rest)]
+        added = _added(rest)
+        self.overflown += len(rest) if added else 0
+        self.left_out += len(rest) if rest[0].kind in {"gauge", "histogram"} else 0
+        return [*kept, *added]
 
 
 def _added(rest: list[Point]) -> list[Point]:
-    """Return one point for many that add up; gauges and distributions do not."""
+    """Return one point for many that add up; gauges do not, and of distributions counts and sums do."""
     first = rest[0]
-    if first.kind == "gauge" or isinstance(first.value, HistogramValue):
+    if first.kind == "gauge":
         return []
-    total = sum(point.value for point in rest if not isinstance(point.value, HistogramValue))
+    given = [point.value for point in rest]
+    spread = [value for value in given if isinstance(value, HistogramValue)]
+    total: float | HistogramValue = sum(value for value in given if not isinstance(value, HistogramValue))
+    if isinstance(first.value, HistogramValue):
+        counts = tuple(map(sum, zip(*(value.counts for value in spread), strict=True)))
+        total = HistogramValue(first.value.bounds, counts, sum(value.sum for value in spread), counts[-1])
     return [Point(first.name, first.kind, first.unit, first.help, OVERFLOW, total)]
 
 

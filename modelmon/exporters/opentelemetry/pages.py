@@ -16,6 +16,7 @@ from opentelemetry.metrics import Observation
 from modelmon.exporters.opentelemetry.feeding import Feeding
 from modelmon.exporters.opentelemetry.limits import Limits
 from modelmon.exporters.opentelemetry.observed import numbers, observables
+from modelmon.exporters.opentelemetry.remains import Remains
 from modelmon.exporters.opentelemetry.scope import SCOPE, VERSION
 from modelmon.forking import renew_in_child
 from modelmon.notices import warn
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from modelmon.readers import Source
 
 _AGE_S: Final = 10.0  # for implementations that ask some instruments only
+_MIXED: Final = (
+    "exporters on one provider of OpenTelemetry share its instruments, made for the first of them: "
+    "histograms= of the others, which differs, has no effect"
+)
 
 
 class Shown(Protocol):
@@ -73,6 +78,7 @@ class Board:
         self._page: dict[str, list[Observation]] = {}
         self._written = 0.0
         self._limits = Limits()
+        self._remains = Remains()
         if self._feeding is not None:
             self._feeding.renew()
 
@@ -84,6 +90,8 @@ class Board:
         """Show an exporter's points; the first one to join has the instruments made."""
         self._exporters[exporter] = None
         provider = self._provider()
+        if self._made and exporter.histograms != (self._feeding is not None):
+            warn("otel:histograms", _MIXED, once=True)
         if self._made or provider is None:
             return
         self._made = True
@@ -131,13 +139,16 @@ class Board:
             read = self._limits.read(whole, windows)
             if self._feeding is not None:
                 self._feeding.feed(read, whole, self._limits.coarse)
+            shown = self._remains.beside(numbers(self._limits.cut(read)), self._limits.coarse)
         for source in sources:
             source.succeeded("opentelemetry")
-        if self._limits.overflown:
+        if self._limits.overflown or self._limits.left_out:
             warn(
-                "otel:overflow", f"{self._limits.overflown} sets of attributes were added up under otel.metric.overflow"
+                "otel:overflow",
+                f"{self._limits.overflown} sets of attributes were added up under otel.metric.overflow, "
+                f"{self._limits.left_out} of gauges and quantiles, which do not add up, were left out",
             )
-        return {name: [Observation(*pair) for pair in held] for name, held in numbers(read).items()}
+        return {name: [Observation(*pair) for pair in held] for name, held in shown.items()}
 
 
 def _make(meter: Any, row: Observable, callback: Callable[[CallbackOptions], Iterable[Observation]]) -> None:
