@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from modelmon.errors import ConfigurationError
+from modelmon.points.attributes import safe_text
 from modelmon.points.catalogue import HistogramValue, Point
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class GenAI:
 
 
 def checked_models(models: Mapping[str, GenAI] | None) -> dict[str, GenAI]:
-    """Return what was given.
+    """Return what was given, by the names that points carry.
 
     Raises:
         ConfigurationError: unless it maps names of models to what they are.
@@ -52,7 +53,7 @@ def checked_models(models: Mapping[str, GenAI] | None) -> dict[str, GenAI]:
     if not all(isinstance(name, str) and isinstance(value, GenAI) for name, value in found.items()):
         msg = f"gen_ai={models!r}: give {{model: GenAI(operation, provider)}}"
         raise ConfigurationError(msg)
-    return found
+    return {safe_text(name): value for name, value in found.items()}
 
 
 def conventional(points: Iterable[Point], models: Mapping[str, GenAI]) -> Iterator[Point]:
@@ -68,7 +69,7 @@ def conventional(points: Iterable[Point], models: Mapping[str, GenAI]) -> Iterat
 
 
 def _attributes(given: Attributes, model: GenAI) -> Attributes:
-    """Return the attributes of the conventions, then ours; an outcome other than ok is an error."""
+    """Return the attributes of the conventions, then ours under other names; an outcome other than ok is an error."""
     rest = dict(given)
     outcome = rest.pop("outcome", "ok")
     own = {
@@ -78,4 +79,4 @@ def _attributes(given: Attributes, model: GenAI) -> Attributes:
     }
     if outcome != "ok":
         own["error.type"] = _ERRORS.get(outcome, outcome)
-    return tuple((own | rest).items())
+    return (*own.items(), *((f"attr_{name}" if name in own else name, value) for name, value in rest.items()))
