@@ -115,6 +115,21 @@ def test_distributions_past_the_limit_are_added_up_but_for_their_quantiles(monke
     monitor.close()
 
 
+def test_what_was_shown_under_its_own_attributes_is_not_added_up_later(monkeypatch):
+    """A model that comes before others in order takes no place of theirs, so differences hold each call once."""
+    monkeypatch.setattr(limits, "WHOLE", 16)
+    pipeline, monitor, sent = Pipeline(preferred_temporality=DELTA), Monitor(gpu=False), 0
+    monitor.add(OpenTelemetryExporter(pipeline.provider))
+    for calls, models in ((2, "yz"), (5, "wvx"), (8, "abc")):
+        for model in models:
+            monitor(lambda: None, model=model)()
+        found = pipeline.collect()["modelmon.call.duration.count"]
+        sent += total(found)
+        assert sent == calls
+    assert {point.attributes.get("model", "") for point in found.data.data_points} == {"v", "y", "z", ""}
+    monitor.close()
+
+
 def test_histograms_take_what_is_past_the_limit_of_observations(monkeypatch):
     """Values of models past the limit are recorded, each once: the SDK bounds its own histograms."""
     monkeypatch.setattr(limits, "WHOLE", 16)
