@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from modelmon import Monitor, notices
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 ASKED = contextvars.ContextVar("ASKED", default="nobody")
 
@@ -105,32 +110,52 @@ def test_objects_that_must_not_be_asked() -> None:
 
 
 @pytest.mark.fault("C15")
-def test_eight_threads_do_not_queue_for_each_other() -> None:
-    """A call costs about the same processor time in eight threads as in one: there is no lock to fight for."""
-    own, calls = Monitor(), 20_000
+def test_no_thread_waits_for_another_ones_call() -> None:
+    """Wherever within its call one thread is stopped, the calls of another go on: there is no lock to fight for."""
+    own, stops = Monitor(), 0
+    stopped, go_on = threading.Event(), threading.Event()
 
-    @own(model="m")
+    @own(model="m", id="auto", output=lambda y: y)
     def predict(x: int) -> int:
         return x & 1
 
-    def work() -> None:
-        for x in range(calls):
-            predict(x)
+    def call(nth: int) -> None:
+        """Make one call, and stop at the nth line of ours that it runs."""
+        lines = count()
 
-    def cost(workers: int) -> float:
-        threads = [threading.Thread(target=work) for _ in range(workers)]
-        begin = time.process_time()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return (time.process_time() - begin) / workers
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            if event == "line" and next(lines) == nth:
+                stopped.set()
+                go_on.wait()
+            return trace if "modelmon" in frame.f_code.co_filename else None
 
-    work()
-    alone = min(cost(1) for _ in range(3))
-    together = min(cost(8) for _ in range(3))
-    assert together < 3 * alone
-    assert own.snapshot()["m"].calls == calls * (1 + 3 + 24)
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            predict(1)
+        finally:
+            sys.settrace(before)
+            stopped.set()
+
+    predict(1)
+    for nth in range(1_000):
+        stopped.clear()
+        go_on.clear()
+        thread = threading.Thread(target=call, args=(nth,))
+        thread.start()
+        stopped.wait()
+        held = thread.is_alive()
+        others = threading.Thread(target=predict, args=(2,), daemon=True)
+        others.start()
+        others.join(30)
+        waits = others.is_alive()
+        go_on.set()
+        thread.join()
+        assert not waits, f"a call waits for one that stands at its line {nth}"
+        stops += held
+        if not held:
+            break
+    assert stops > 10
 
 
 @pytest.mark.fault("C4")
