@@ -49,6 +49,7 @@ class Head(NamedTuple):
         due: the earliest deadline of any reminder; infinite where there is none.
         journal: number of the last journal entry; 0 at first.
         backlog: bytes of journal entries that are not folded yet.
+        line: who tells all this; with another line, what was read before may have been lost, and others' in its place.
     """
 
     origin: str
@@ -62,6 +63,12 @@ class Head(NamedTuple):
     due: float
     journal: int
     backlog: int
+    line: str = ""
+
+    @property
+    def history(self) -> tuple[str, str]:
+        """Return what is the same as long as whatever was read still holds."""
+        return self.origin, self.line
 
 
 class Reminder(NamedTuple):

@@ -45,7 +45,7 @@ class Reading:
     def __init__(self, database: Database) -> None:
         """Know nothing yet."""
         self._database = database
-        self._origin = ""
+        self._history, self._sequence = ("", ""), 0
         self._settings: JoinSettings | None = None
         self._catalogue = Catalogue()
         self._books: Books | None = None
@@ -87,7 +87,7 @@ class Reading:
 
     def forget(self) -> None:
         """Forget what was read; it is read anew."""
-        self._origin, self._books = "", None
+        self._history, self._books = ("", ""), None
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -108,20 +108,26 @@ class Reading:
         books = self._books if settings == self._settings else None
         if books is not None:
             counted = self._database.counted(books.folded, books.journal)
-            if counted.head.origin == self._origin:
+            if self._goes_on(counted.head):
                 self._follow(counted.head)
                 if books.follow(counted):
                     return counted.head, books
         counted = self._database.counted(-1, 0)
-        if counted.head.origin != self._origin:
-            self._origin, self._catalogue = counted.head.origin, Catalogue()
+        if not self._goes_on(counted.head):
+            self._history, self._sequence, self._catalogue = counted.head.history, 0, Catalogue()
         books, self._settings = Books(self._catalogue, settings.window, settings.history), settings
         self._follow(counted.head)
         books.follow(counted)
         self._books = books
         return counted.head, books
 
+    def _goes_on(self, head: Head) -> bool:
+        """Tell whether what was read before still holds: nobody lost it and wrote something else in its place."""
+        fell = head.sequence < self._sequence or head.entries < self._catalogue.known
+        return head.history == self._history and not fell
+
     def _follow(self, head: Head) -> None:
+        self._sequence = head.sequence
         if self._catalogue.known < head.entries:
             self._database.begin(durable=False)
             try:

@@ -72,7 +72,8 @@ class Session:
     def forget(self) -> None:
         """Forget what was read of the store; it is read anew."""
         self.catalogue = Catalogue()
-        self._origin = ""
+        self._history = ("", "")
+        self._sequence = 0
         self._lost = 0
 
     def now(self, head: Head) -> float:
@@ -103,9 +104,9 @@ class Session:
         return self.catalogue
 
     def _follow(self, head: Head) -> None:
-        if head.origin != self._origin or self.catalogue.known > head.entries:
+        if head.history != self._history or head.sequence < self._sequence or self.catalogue.known > head.entries:
             self.forget()
-            self._origin = head.origin
+        self._history, self._sequence = head.history, head.sequence
         if self.catalogue.known < head.entries:
             with told("the catalogue", kind="corrupt"):
                 self.catalogue.apply(self.database.entries(self.catalogue.known))

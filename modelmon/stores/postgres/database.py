@@ -193,8 +193,8 @@ class PostgresDatabase:
             self._session.drop()
             msg = f"{self._session.shown}: the table {self._schema}.head is empty"
             raise StoreError(msg, kind="corrupt")
-        *values, self._folded, self._now = row
-        self._head = Head(*values)
+        *values, self._folded, self._now, server = row
+        self._head = Head(*values)._replace(line=f"{server} {self._session.connections}")
         return self._head
 
     @contextmanager

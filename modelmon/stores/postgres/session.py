@@ -74,7 +74,11 @@ def _driven(gen: PQGen[Result], socket: int, seconds: float) -> Result:
 
 
 class Session:
-    """Keep this process's connection to one server, and say in our words what goes wrong with it."""
+    """Keep this process's connection to one server, and say in our words what goes wrong with it.
+
+    Attributes:
+        connections: how many were made: whoever has a new one may speak to a server that lost the last transactions.
+    """
 
     def __init__(self, url: str, timeout: float, prepare: Callable[[Session], None]) -> None:
         """Read the URL; nothing is connected yet.
@@ -91,6 +95,7 @@ class Session:
         self._parameters = _read(url, timeout)
         self._timeout = timeout
         self._prepare = prepare
+        self.connections = 0
         self._link: Link | None = None
         self._pid = 0
 
@@ -109,6 +114,7 @@ class Session:
         link = self._link
         if link is None or link.closed:
             link = self._link = self._connected()
+            self.connections += 1
             try:
                 self._prepare(self)
             except BaseException:

@@ -11,7 +11,7 @@ _PATIENCE_MS: Final = 30_000
 _LATER_MS: Final = 400  # so that of two limits reached together the server names the lock
 _HEAD: Final = (
     "SELECT origin, now, sequence, entries, awaiting, documents, rate, settings, due, journal, backlog, folded,"
-    " extract(epoch FROM clock_timestamp())::float8 FROM {s}.head"
+    " extract(epoch FROM clock_timestamp())::float8, pg_postmaster_start_time()::text FROM {s}.head"
 )
 # Whatever the statistics say: each row by its index, and no compiling, which would take longer than running
 _SETTINGS: Final = (
