@@ -15,7 +15,7 @@ from modelmon.notices import warn
 from modelmon.probes.live import resolve
 from modelmon.recorder import Recorder
 from modelmon.sampling.rates import rate
-from modelmon.settings import Settings, setting_names
+from modelmon.settings import Settings, full_path, setting_names
 from modelmon.sources import Source
 from modelmon.watching import Watching, disabled
 
@@ -259,7 +259,7 @@ class Monitor(Watching, Labelling):
         chosen = self.settings.directory
         if chosen is None and self is globals().get("monitor"):
             given = os.environ.get(DIRECTORY_VARIABLE)
-            chosen = os.path.abspath(given) if given else None  # noqa: PTH100  (links are to be seen)
+            chosen = full_path(given) if given else None
         return chosen
 
     def _make_store(self) -> Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 from modelmon.errors import ConfigurationError
 from modelmon.signing import Keys
@@ -10,7 +11,6 @@ from modelmon.timespans import seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from datetime import timedelta
     from typing import Any, Literal
 
@@ -62,6 +62,10 @@ _DEFAULTS = {
     "receipt_key": None,
     "strict": False,
 }
+try:
+    _BEGUN_IN = os.getcwd()  # noqa: PTH109  (pathlib takes long to load)
+except OSError:  # it is gone
+    _BEGUN_IN = os.sep
 
 
 class Settings:
@@ -148,6 +152,11 @@ class Settings:
 def setting_names() -> tuple[str, ...]:
     """Return the names of all settings."""
     return tuple(_DEFAULTS)
+
+
+def full_path(given: str) -> str:
+    """Return a path from the environment in full: from where the program was when this was loaded."""
+    return os.path.normpath(os.path.join(_BEGUN_IN, given))  # noqa: PTH118  (links are to be seen)
 
 
 def _check(settings: Settings) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 from worker_program import STILL, run
 
+import modelmon
 from modelmon import ConfigurationError, LabelClient, Monitor
 from modelmon.serving.metrics import StoreMetrics
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="this system lacks the locks")
 
@@ -246,3 +247,28 @@ def test_the_environment_gives_the_default_monitor_its_directory(tmp_path: Path,
         """
     said = "" if mode == 0o700 else "chmod o-w"
     assert run(tmp_path / "other", program, said=said) == ["[]", f"{mode == 0o700} 1 {mode == 0o700}"]
+
+
+def test_a_relative_directory_of_the_environment_stays_where_it_is(tmp_path: Path) -> None:
+    """A program that goes elsewhere, as daemons do, writes its store where it writes its counts, and nothing there."""
+    program = """
+        import os
+        from modelmon import Multiclass, monitor
+        @monitor(model="digit", id="key", task=Multiclass())
+        def predict(key): return key % 3
+        predict(1)
+        os.mkdir("elsewhere"); os.chdir("elsewhere")
+        print(monitor.flush(30), os.listdir(), os.path.exists("../m/labels.db"), len(os.listdir("../m/workers")))
+        """
+    line = [sys.executable, "-c", textwrap.dedent(program)]
+    variables = {**os.environ, "MODELMON_DIRECTORY": "m", "PYTHONPATH": str(Path(modelmon.__file__).parents[1])}
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=variables, check=False)
+    assert (done.stdout, done.stderr) == ("True [] True 2\n", "")
+
+
+def test_a_working_directory_that_is_gone_stops_no_import(tmp_path: Path) -> None:
+    """Whoever starts where nothing is any more can still import the library."""
+    line = [sys.executable, "-c", "import os; os.rmdir(os.getcwd()); import modelmon; modelmon.monitor(lambda: 1)()"]
+    variables = {**os.environ, "PYTHONPATH": str(Path(modelmon.__file__).parents[1])}
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=variables, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
