@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from modelmon.errors import ConfigurationError
+from modelmon.errors import BusyError, ConfigurationError
 from modelmon.exiting import close_all, flushes, together
 from modelmon.faults import is_signalled
 from modelmon.forking import load, renew_in_child
@@ -154,7 +154,10 @@ class Monitor(Watching, Labelling):
             sampling.leave(self.home, timeout)
         close_all(readers, timeout)
         ours = isinstance(self._chosen(), (str, os.PathLike))
-        self.home.finish(max(0.0, end - self._recorder.monotonic()), let_go=ours)
+        try:
+            self.home.finish(max(0.0, end - self._recorder.monotonic()), let_go=ours)
+        except BusyError as error:  # a signal handler, and the program will end
+            warn("close:busy", f"monitor.close() left to the end of the program what was not written yet: {error}")
         self.home.arm(self._wake)
 
     def install(self, recorder: Recorder) -> Recorder:
@@ -239,7 +242,6 @@ class Monitor(Watching, Labelling):
         if chosen is not None and (isinstance(chosen, (str, os.PathLike)) or getattr(chosen, "blocking", False)):
             load("modelmon.stores.addresses").load_ahead(chosen)
             self.home.delivery.start()
-
         hertz = rate(self.settings.gpu)
         if hertz:
             load("modelmon.sampling.running").follow(self.home, hertz, self._place())

@@ -11,7 +11,7 @@ from contextlib import closing
 import programs
 import pytest
 
-from modelmon import exiting
+from modelmon import LabelClient, exiting
 
 LIMIT = 2.0
 GRACE = 3.0  # what the interpreter and its imports take by themselves, on a machine that has much to do
@@ -194,6 +194,38 @@ def test_closing_in_a_handler_of_sigterm() -> None:
     assert told in {"0 False", "1 False", "0 True", "1 True"}
     notice = "modelmon could not count records of 'm': SystemExit(0)\n"  # said, too, where all could be counted later
     assert ended.error in ({notice} if told.endswith("True") else {"", notice})
+
+
+@pytest.mark.fault("E4")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_closing_in_a_handler_that_struck_amid_a_label_call(tmp_path) -> None:
+    """There `close` cannot write, which the thread that was interrupted does: it says so, and the end writes all."""
+    url = f"sqlite://{tmp_path}/labels.db"
+    ended = programs.run(f"""
+        from modelmon.stores.keeping import DatabaseStore
+        def end(*_):
+            own.close(); told("closed"); sys.exit(0)
+        deliver = DatabaseStore.label
+        def struck(store, labels):
+            with store._held():
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(20)
+            return deliver(store, labels)
+        own = Monitor(store={url!r}, flush_interval=3600)
+        @own(model="m", id="key")
+        def predict(key): return 1
+        for key in range(50): predict(key)
+        assert own.label(0, 1)["joined"] == 1
+        for key in range(50, 100): predict(key)
+        signal.signal(signal.SIGTERM, end)
+        DatabaseStore.label = struck
+        own.label(1, 1)
+    """)
+    assert (ended.code, ended.out) == (0, ["closed"])
+    assert ended.error.startswith("monitor.close() left to the end of the program what was not written yet")
+    assert ended.error.count("\n") == 1
+    with LabelClient(url) as client:
+        assert client.snapshot()["m"].accepted == 100
 
 
 @pytest.mark.fault("E10")
