@@ -8,6 +8,8 @@
 2. Code that is not ours (an exporter, a handler of the log) may hold locks that no child could ever free, those of
    files above all. So our threads run it behind a gate of its own, and a fork waits for those gates together, at most
    50 ms; for a run that made a fork wait in vain, no other fork waits.
+   Hooks run in the reverse order of their registration, and those of `logging` and of thread pools take locks that such
+   code wants. So ours is registered once more when those are there: it waits before they take anything.
 3. A child renews what was registered before any code of the user runs; it takes no inherited lock.
 """
 
@@ -16,18 +18,21 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from _thread import RLock, allocate_lock, start_new_thread
+from _thread import RLock, allocate_lock, get_ident, start_new_thread
 from contextlib import suppress
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 T = TypeVar("T")
 GATE_S: Final = 20.0
 FOREIGN_S: Final = 0.05
+_LOCKING: Final = (("logging", "captureWarnings"), ("concurrent.futures.thread", "ThreadPoolExecutor"))
+"""Modules whose hooks take locks before a fork, and the last name that each of them defines."""
 _COUNTING: Final = (
     "numpy.ma",  # numpy itself imports it late, at the first np.unique
     "modelmon.draining",
@@ -59,6 +64,7 @@ class Gate:
 
     def enter(self) -> RLock:
         """Return what to hold in a ``with`` statement while that code runs."""
+        _fork.go_first()
         self.turn += 1
         return self.lock
 
@@ -69,13 +75,35 @@ class _Fork:
     def __init__(self) -> None:
         self.gate = RLock()
         self.held = False
+        self.forking: set[int] = set()
+        self.behind = 0
+        self.firsts: list[Callable[[], None]] = []
         self.timeouts = 0
         self.loaded = False
         self.renewables: weakref.WeakSet[Renewable] = weakref.WeakSet()
         self.gates: weakref.WeakSet[Gate] = weakref.WeakSet()
         self.taken: list[Gate] = []
 
+    def go_first(self) -> None:
+        """Have `before` run ahead of the hooks of modules that were loaded since it was registered last."""
+        if self.behind < len(_LOCKING):
+            loaded = sum(hasattr(sys.modules.get(name), last) for name, last in _LOCKING)
+            if self.behind < loaded:
+                self.behind = loaded
+                if hasattr(os, "register_at_fork"):
+                    os.register_at_fork(before=self.before)
+
+    def importing(self) -> RLock:
+        """Return what to hold in a ``with`` statement while something is imported."""
+        self.go_first()
+        return self.gate
+
     def before(self) -> None:
+        if get_ident() in self.forking:
+            return  # registered more than once, it has been here
+        self.forking.add(get_ident())
+        for act in self.firsts:
+            act()
         self.held = self.gate.acquire(timeout=GATE_S)
         self.timeouts += not self.held
         until = monotonic() + FOREIGN_S
@@ -88,15 +116,17 @@ class _Fork:
                     self.timeouts += 1
 
     def after_in_parent(self) -> None:
+        self.forking.discard(get_ident())
         while self.taken:
             gate = self.taken.pop()
             if _owned(gate.lock):
                 gate.lock.release()
         if self.held:
+            self.held = False
             self.gate.release()
 
     def after_in_child(self) -> None:
-        self.gate, self.held, self.timeouts = RLock(), False, 0
+        self.gate, self.held, self.forking, self.timeouts = RLock(), False, set(), 0
         self.taken.clear()
         for gate in _all(self.gates):
             gate.lock = RLock()
@@ -128,11 +158,16 @@ def renew_in_child(thing: Renewable) -> None:
     _fork.renewables.add(thing)
 
 
+def first_before_forks(act: Callable[[], None]) -> None:
+    """Have ``act()`` called where this process is about to fork, before a fork waits for anything else of ours."""
+    _fork.firsts.append(act)
+
+
 def load_counting() -> None:
     """Import the half that counts, and with it numpy; does nothing after the first time."""
     if not _fork.loaded:
         _load_numpy()
-        with _fork.gate:
+        with _fork.importing():
             for name in _COUNTING:
                 import_module(name)
             _fork.loaded = True
@@ -151,7 +186,7 @@ def _load_numpy() -> None:
 
     def work() -> None:
         try:
-            with _fork.gate:
+            with _fork.importing():
                 import_module("numpy")
         except BaseException:  # noqa: S110  (whoever waits imports it again, and is told then)
             pass
@@ -167,7 +202,7 @@ def _load_numpy() -> None:
 
 def load(name: str) -> ModuleType:
     """Import one more module that only some programs need, and return it."""
-    with _fork.gate:
+    with _fork.importing():
         return import_module(name)
 
 

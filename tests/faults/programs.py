@@ -19,6 +19,7 @@ def forked(act, seconds=60):
     pid = os.fork()
     if not pid:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGALRM, chain=True)  # it says where it hangs, then it is gone
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             ok = act()

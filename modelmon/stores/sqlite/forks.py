@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from modelmon.errors import StoreError
+from modelmon.forking import first_before_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,4 +83,5 @@ def _in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
+    first_before_forks(_before)  # a transaction may want what others lock before a fork
+    os.register_at_fork(after_in_parent=_in_parent, after_in_child=_in_child)

@@ -51,8 +51,9 @@ class Turn:
 
     def rest(self, timeout: float) -> bool:
         """Take it away until `wake`; return whether that was possible."""
-        self._resting = self._taken_by != threading.get_ident() and self._lock.acquire(timeout=timeout)
-        return self._resting
+        taken_away = self._taken_by != threading.get_ident() and self._lock.acquire(timeout=timeout)
+        self._resting |= taken_away  # another thread may fork at the same time
+        return taken_away
 
     def wake(self) -> None:
         """Let others take it again, if it was taken away."""
