@@ -202,6 +202,9 @@ def _load_numpy() -> None:
 
 def load(name: str) -> ModuleType:
     """Import one more module that only some programs need, and return it."""
+    found = sys.modules.get(name)
+    if found is not None and not getattr(getattr(found, "__spec__", None), "_initializing", False):
+        return found  # at no gate: a fork may hold it and wait for an export that comes here
     with _fork.importing():
         return import_module(name)
 

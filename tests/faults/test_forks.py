@@ -35,6 +35,7 @@ def test_forks_while_an_exporter_logs(forks: int, tmp_path) -> None:
             for n in range(5):
                 logging.getLogger("host").warning("line %d of an export", n)
                 pool.submit(print, "x" * 3000, file=stream).result()
+                forking.load("modelmon.snapshot")
         own.add(every(0.002, export))
         predict(); own.flush()
         def act():
