@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,10 +96,19 @@ def test_who_reads_nothing_is_hung_up_on(service: Service) -> None:
 
 
 def test_used_connections_stay_usable(service: Service) -> None:
-    """A client that is quick keeps its connection, for longer than any deadline."""
-    with socket.create_connection(("127.0.0.1", service.port), 5) as connection:
-        for _ in range(8):
-            connection.sendall(HEALTH + b"\r\n")
-            while not connection.recv(1000).endswith(b"ok\n"):
-                pass
-            time.sleep(0.3)
+    """A client that is quick keeps its connection, for longer than any deadline; no busy machine kept it from that."""
+    quick = False
+    while not quick:
+        answered, quick, last = 0, True, time.monotonic()
+        with socket.create_connection(("127.0.0.1", service.port), 60) as connection:
+            for _ in range(8):
+                answer = b""
+                with suppress(ConnectionError):
+                    connection.sendall(HEALTH + b"\r\n")
+                    while not answer.endswith(b"ok\n") and (more := connection.recv(1000)):
+                        answer += more
+                answered += answer.endswith(b"ok\n")
+                time.sleep(0.3)
+                last, begun = time.monotonic(), last
+                quick &= last - begun < 0.7
+        assert answered == 8 or not quick
