@@ -133,7 +133,7 @@ def test_one_notifier_that_hangs_holds_up_no_other_and_no_evaluation():
         with pytest.raises(ZeroDivisionError):
             program.work(True)
         program.monitor.flush(0.2)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not told and time.monotonic() < deadline:
         time.sleep(0.01)
     assert [one.state for one in told] == ["firing"]
@@ -148,7 +148,7 @@ def test_a_rule_that_cannot_be_evaluated_is_counted_and_said(caplog):
     object.__setattr__(alerts._evaluation._tracks[0].condition.measure, "rule", None)
     alerts.attach(source)
     with caplog.at_level("WARNING", "modelmon"):
-        assert alerts.flush(5)
+        assert alerts.flush(60)
     assert source.failures["alerts", "rule:AttributeError"] >= 1
     assert any("rule 'broken' could not be evaluated" in message for message in caplog.messages)
     alerts.close(5)
@@ -165,10 +165,10 @@ def test_a_source_that_fails_at_first_stops_nothing():
     alerts.attach(source)
     assert source.failures["alerts", "RuntimeError"] == 1
     source.make = Monitor().snapshot
-    assert alerts.flush(5)
+    assert alerts.flush(60)
     alerts.close(5)
     alerts.close(5)
-    assert alerts.flush(5), "there is nothing to do any more"
+    assert alerts.flush(60), "there is nothing to do any more"
 
 
 def test_a_forked_child_begins_anew():
@@ -177,7 +177,7 @@ def test_a_forked_child_begins_anew():
     alerts = Reader(Rule("r", "in_flight", above=1), every=3600)
     alerts.renew()
     alerts.attach(source)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not source.asked and time.monotonic() < deadline:
         time.sleep(0.01)
     assert source.asked == 1

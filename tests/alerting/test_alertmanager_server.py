@@ -75,7 +75,7 @@ def test_alertmanager_tells_of_what_fires_and_of_its_end(tmp_path):
         alerts = monitor.add(Alerts(rule, notify=Alertmanager(address, labels={"team": "risk"}), every=240))
         monitor.predictions(range(10), ["a"] * 10, model='fr"aud\n', version="1")
         monitor.labels(range(10), ["b"] * 10)
-        assert monitor.flush(5)
+        assert monitor.flush(60)
         shown = _until(lambda: json.loads(_get(f"{address}/api/v2/alerts")), tmp_path)
         (labels,) = [one["labels"] for one in shown]
         assert labels.pop("model").startswith('fr"aud')
@@ -86,7 +86,7 @@ def test_alertmanager_tells_of_what_fires_and_of_its_end(tmp_path):
         alerts.flush(5)
         monitor.labels(range(10), ["a"] * 10)
         clock.advance(15)
-        assert alerts.flush(5)
+        assert alerts.flush(60)
         received.until(2, timeout=20)
         monitor.close()
     fired, ended = received.documents[:2]

@@ -162,7 +162,7 @@ def test_a_client_has_a_deadline(monkeypatch):
         with connect(endpoint) as idle, connect(endpoint) as deaf:
             deaf.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
             assert idle.recv(1) == b""
-            limit = time.monotonic() + 5
+            limit = time.monotonic() + 60
             while endpoint._clients and time.monotonic() < limit:
                 time.sleep(0.02)
             assert not endpoint._clients
@@ -186,7 +186,7 @@ def test_requests_that_wait_together_share_one_rendering():
         clients = [socket.create_connection(("127.0.0.1", endpoint.port), timeout=10) for _ in range(10)]
         time.sleep(0.1)
         clients[0].sendall(request)
-        assert entered.wait(5)
+        assert entered.wait(60)
         for client in clients[1:]:
             client.sendall(request)
         time.sleep(0.1)
@@ -329,7 +329,7 @@ def test_a_client_that_resets_disturbs_nobody():
             time.sleep(0.02)
             client.close()
         assert status(ask(endpoint, b"HEAD /metrics HTTP/1.1\r\n\r\n")) == 200
-        limit = time.monotonic() + 5
+        limit = time.monotonic() + 60
         while endpoint._clients and time.monotonic() < limit:
             time.sleep(0.02)
         assert not endpoint._clients
@@ -390,7 +390,7 @@ def test_stopping_waits_no_longer_than_asked():
 
     with serving(respond) as endpoint, connect(endpoint) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        assert entered.wait(5)
+        assert entered.wait(60)
         begin = time.monotonic()
         assert not endpoint.stop(0.05)
         assert time.monotonic() - begin < 5
@@ -410,7 +410,7 @@ def test_started_again_before_it_has_stopped_it_goes_on():
     with serving(respond) as endpoint, connect(endpoint) as client:
         port, thread = endpoint.port, endpoint._thread
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        assert entered.wait(5)
+        assert entered.wait(60)
         assert not endpoint.stop(0)
         assert endpoint.start() is None
         turn = endpoint._turn

@@ -57,7 +57,7 @@ def test_all_exporters_of_one_moment_agree(monitor, caplog):
         score(order)
     monitor.labels(list(range(8)), [1] * 8)
     with caplog.at_level(logging.INFO, "modelmon"):
-        assert monitor.flush(5)
+        assert monitor.flush(60)
     logged = next(record.modelmon for record in caplog.records if hasattr(record, "modelmon"))
     text = exporter.render().decode()
     assert logged["quality"]["accuracy"] == seen[0]["fraud"].accuracy == 0.5

@@ -108,7 +108,7 @@ def test_a_handler_that_raises_is_counted():
     logger.addHandler(Raises())
     source, exporter = FakeSource(WORLDS["binary"]), LogExporter(3600, logger.name)
     exporter.attach(source)
-    assert exporter.flush(5)
+    assert exporter.flush(60)
     exporter.close(5)
     assert source.failures == {("log", "OSError"): 2}
 
@@ -136,7 +136,7 @@ def test_a_handler_that_flushes_does_not_recurse():
     handler = Flushes(exporter)
     logger.addHandler(handler)
     exporter.attach(FakeSource(WORLDS["binary"]))
-    assert exporter.flush(5)
+    assert exporter.flush(60)
     assert handler.seen == [(logger.name, False)]
     logger.removeHandler(handler)
     exporter.close(5)

@@ -160,7 +160,7 @@ def out_of_pushgateway(own: Monitor, _: Path) -> list[bytes]:
     """All that a gateway is sent."""
     with listening() as (url, heard):
         own.add(PushgatewayExporter(url, "job"))
-        assert own.flush(10)
+        assert own.flush(60)
         assert heard
         return heard
 
@@ -214,7 +214,7 @@ def out_of_rules(own: Monitor, _: Path) -> list[bytes]:
     with listening() as (url, heard):
         alerts = own.add(Alerts(*RULES, notify=[told.append, Webhook(url), Alertmanager(url, keep="2h")], every=3600))
         see(own)  # what alerts are about comes after they were added
-        assert own.flush(10)
+        assert own.flush(60)
         alerts.close(10)
     assert told
     assert heard

@@ -335,7 +335,7 @@ def test_asgi_scrapes_wait_on_one_thread_and_the_loop_on_none():
     def respond(requests):
         batches.append((len(requests), threading.current_thread() is threading.main_thread()))
         entered.set()
-        assert go.wait(5)
+        assert go.wait(60)
         return [wire.Response(200, "text/plain", b"")] * len(requests)
 
     async def host():
@@ -381,7 +381,7 @@ def test_an_asgi_scrape_ends_with_its_loop():
 
     def respond(requests):
         entered.set()
-        assert go.wait(5)
+        assert go.wait(60)
         return [wire.Response(200, "text/plain", b"")]
 
     app = mounts.make_asgi_app(respond)

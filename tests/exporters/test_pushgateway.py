@@ -125,7 +125,7 @@ def push(exporter, world="binary"):
     """Push once and return what was counted."""
     source = FakeSource(WORLDS[world])
     exporter.attach(source)
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     exporter._source = None
     exporter._ticker.stop(0)
     return source
@@ -163,7 +163,7 @@ def test_attributes_that_are_called_like_the_labels_of_a_push(gateway):
     for grouping in ({}, {"instance": "host-1", "attr_instance": "x"}):
         exporter = PushgatewayExporter(gateway, "like", grouping=grouping)
         exporter.attach(source)
-        assert exporter.flush(10)
+        assert exporter.flush(60)
         exporter.close(10)
         assert not source.failures
         found = [
@@ -350,7 +350,7 @@ def test_a_forked_child_pushes_nothing(monkeypatch):
         exporter.attach(source)
         monkeypatch.setattr(os, "getpid", lambda: -1)
         exporter.attach(source)
-        assert exporter.flush(5)
+        assert exporter.flush(60)
         assert source.failures == {("pushgateway", "forked"): 1}
         assert not requests
         monkeypatch.undo()

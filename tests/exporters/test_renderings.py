@@ -79,7 +79,7 @@ def test_waiting_scrapes_share_one_rendering():
 
     workers = [threading.Thread(target=scrape) for _ in range(10)]
     workers[0].start()
-    assert began.wait(5)
+    assert began.wait(60)
     for worker in workers[1:]:
         worker.start()
     go.set()

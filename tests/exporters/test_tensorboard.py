@@ -165,9 +165,9 @@ def test_a_folder_that_goes_away_comes_back(tmp_path: Path) -> None:
     source.make = own.snapshot
     exporter = TensorBoardExporter(tmp_path / "runs", every=3600)
     exporter.attach(source)
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     shutil.rmtree(tmp_path / "runs")
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     exporter.close(10)
     assert read(tmp_path / "runs" / "kinds").Tags()["scalars"]
     assert not source.failures
@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert sum(source.failures.values()) == 1
     assert not (tmp_path / "runs").is_dir()
     (tmp_path / "runs").unlink()
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     exporter.close(10)
     assert read(tmp_path / "runs" / "kinds").Tags()["scalars"]
 

@@ -39,7 +39,7 @@ def steps(folder):
 def test_a_run_that_cannot_be_written_holds_up_no_other(tmp_path):
     """What stands where its folder was is a counted failure, and over as soon as it is gone; the others go on."""
     exporter, source = attached(watched(("first", ""), ("second", ""), ("third", "")), tmp_path)
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     gone = tmp_path / "second"
     for file in gone.iterdir():
         file.unlink()
@@ -50,7 +50,7 @@ def test_a_run_that_cannot_be_written_holds_up_no_other(tmp_path):
     assert set(source.failures) == {("tensorboard", "FileExistsError")}
     assert len(steps(tmp_path / "third")) == 3
     gone.unlink()
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     gone.joinpath("more").mkdir()
     exporter.close(10)
     assert len(steps(gone)) == 2
@@ -60,7 +60,7 @@ def test_a_run_that_cannot_be_written_holds_up_no_other(tmp_path):
 def test_an_exporter_is_closed_while_a_folder_cannot_be_written(tmp_path):
     """Nothing of it reaches whoever closes."""
     exporter, source = attached(watched(("only", "1")), tmp_path)
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     for file in (tmp_path / "only" / "1").iterdir():
         file.unlink()
     (tmp_path / "only" / "1").rmdir()
@@ -73,7 +73,7 @@ def test_an_exporter_is_closed_while_a_folder_cannot_be_written(tmp_path):
 def test_names_that_no_file_can_hold(tmp_path):
     """A lone surrogate in a model's name is spelled out."""
     exporter, source = attached(watched(("bad\ud800", "\udfff"), ("good", "")), tmp_path)
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     exporter.close(10)
     assert not source.failures
     assert steps(tmp_path / "good")
@@ -85,7 +85,7 @@ def test_a_version_is_no_slice_and_no_model_the_process(tmp_path):
     with own.call(model="a", version="", task=Binary(positive=1), attributes={"land": "DE"}) as call:
         call.prediction("b", 1)
     exporter, _ = attached(own, tmp_path)
-    assert exporter.flush(10)
+    assert exporter.flush(60)
     exporter.close(10)
     assert len(steps(tmp_path / "a" / "land=DE")) == 2
     assert len(steps(next(tmp_path.glob("a/land=DE~*")))) == 2
@@ -98,7 +98,7 @@ def test_a_restart_within_the_same_second_loses_nothing(tmp_path):
     own = watched(("only", ""))
     for _ in range(2):
         exporter, _ = attached(own, tmp_path)
-        assert exporter.flush(10)
+        assert exporter.flush(60)
         exporter.close(10)
     assert len(list((tmp_path / "only").iterdir())) == 2
 

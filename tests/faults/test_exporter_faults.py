@@ -129,7 +129,7 @@ def test_a_collector_that_is_away_for_an_hour(collector: Collector) -> None:
     predict = watched(own)
     reader = own.add(every("1h", collector.send))
     predict(0)
-    assert reader.flush(5)
+    assert reader.flush(60)
     collector.down()
     for _ in range(2):
         predict(1)
@@ -143,7 +143,7 @@ def test_a_collector_that_is_away_for_an_hour(collector: Collector) -> None:
     grown = resident() - before
     assert collector.got == 1
     collector.up()
-    assert reader.flush(5)
+    assert reader.flush(60)
     until(lambda: collector.got == 2, "the report arrives")
     assert collector.held["m"].calls == 36_003
     assert collector.held["m"].predicted == own.snapshot()["m"].predicted
@@ -163,7 +163,7 @@ def test_a_report_that_arrives_twice(collector: Collector) -> None:
         for x in range(100):
             predict(x)
         collector.late = 1
-        assert reader.flush(10)
+        assert reader.flush(60)
         until(lambda: not collector.late, "the late answer")
         assert collector.held["m"].calls == 100 * round_
     own.close()
@@ -207,7 +207,7 @@ def test_a_log_that_cannot_be_written(make: Any, monkeypatch: pytest.MonkeyPatch
     predict, reader = watched(own), own.add(LogExporter(3600, logger.name))
     for x in range(10):
         assert predict(x) == x % 3
-        assert reader.flush(5)
+        assert reader.flush(60)
     own.close()
     assert (list(logging.getLogger().handlers), logging.getLogger().level) == root
     assert logger.handlers == [handler]
@@ -233,7 +233,7 @@ def test_a_log_that_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     predict, reader = watched(own), own.add(LogExporter(3600, logger.name))
     for number in range(4):
         predict(1)
-        assert reader.flush(5)
+        assert reader.flush(60)
         if number % 2:
             path.rename(tmp_path / f"app.log.{number}")
     own.close()

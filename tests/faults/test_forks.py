@@ -93,7 +93,7 @@ def test_forks_while_exporters_hang() -> None:
             return export
         for event in inside: own.add(every("1h", hang(event)))
         predict(); own.flush(0.01)
-        for event in inside: assert event.wait(5)
+        for event in inside: assert event.wait(60)
         def act():
             predict()
             return own.flush(5) and own.snapshot()["m"].calls == 1

@@ -87,7 +87,7 @@ def test_calls_do_not_wait_for_the_store(world: World) -> None:
     """While the store does not answer, watched calls, counts of this process and further drains go on."""
     world.store.gate.clear()
     world.call(0, 3)
-    assert world.store.entered.wait(5)
+    assert world.store.entered.wait(60)
     took = []
     for start in range(10, 40_010, 1000):
         begun = time.perf_counter()
@@ -96,7 +96,7 @@ def test_calls_do_not_wait_for_the_store(world: World) -> None:
     assert max(took) < 4.0
     assert world.own("store_spooled") > 16_000
     world.store.gate.set()
-    assert world.monitor.flush(10)
+    assert world.monitor.flush(60)
     assert world.monitor.snapshot()["digit"].awaiting == 40_003
 
 
@@ -145,7 +145,7 @@ def test_past_its_bound_the_oldest_go(world: World) -> None:
         assert world.own("store_spooled") <= 100
     dropped = world.own("self:dropped", "store_full")
     world.store.trouble = None
-    assert world.monitor.flush(5)
+    assert world.monitor.flush(60)
     assert dropped == 150 == 250 - sum(world.store.batches)
     assert world.monitor.label("order-249", 9) == {"joined": 1}
     assert world.monitor.snapshot().label_events == {"joined": 1}
@@ -185,7 +185,7 @@ def test_whoever_interrupts_a_call_of_the_store_is_told(world: World) -> None:
         world.store.gate.set()
 
     world.call(0, 3)
-    assert world.monitor.flush(5)
+    assert world.monitor.flush(60)
     world.store.gate.clear()
     previous = signal.signal(signal.SIGALRM, handler)
     try:
@@ -218,7 +218,7 @@ def test_an_exporter_does_not_wait_long_for_the_store(world: World) -> None:
     world.store.entered.clear()
     thread = threading.Thread(target=lambda: world.monitor.label("order-1", 1))
     thread.start()
-    assert world.store.entered.wait(10)
+    assert world.store.entered.wait(60)
     begun = time.monotonic()
     assert world.source.snapshot()["digit"].calls == 10
     assert time.monotonic() - begun < 5
@@ -232,8 +232,8 @@ def test_one_process_shows_what_many_share() -> None:
     first, second = World(store), World(store)
     first.call(0, 30)
     second.call(100, 20)
-    assert first.monitor.flush(5)
-    assert second.monitor.flush(5)
+    assert first.monitor.flush(60)
+    assert second.monitor.flush(60)
     for _ in range(3):
         assert [seen.source.snapshot()["digit"].awaiting for seen in (first, second)] == [50, 0]
     assert store.asked == 2
@@ -394,7 +394,7 @@ def test_a_store_that_refuses_to_open_is_told_of_at_the_end(world: World, monkey
 def test_nothing_is_due_once_the_program_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is written; to sweep and to extend a lease would only keep the program from ending."""
     world.source.snapshot()
-    assert world.monitor.flush(5)
+    assert world.monitor.flush(60)
     delivery = world.monitor.home.delivery
     assert delivery._ticker.stop(5)
     delivery.called_at -= 60

@@ -54,7 +54,7 @@ def test_a_child_begins_with_nothing_to_write() -> None:
     out = run("""
         store.gate.clear()
         call(0, 30)
-        assert store.entered.wait(5)
+        assert store.entered.wait(60)
         own.home.drain()
         store.gate.set(); until(lambda: sum(store.batches) == 30)
         call(30, 5)

@@ -131,7 +131,7 @@ def test_exporters_hand_over_at_close(tmp_path: Path) -> None:
     address = f"sqlite://{tmp_path}/labels.db"
     first, second = Monitor(store=address), Monitor(store=address)
     first.predictions([1, 2], [0, 1], model="m", task=Multiclass())
-    assert first.flush(5)
+    assert first.flush(60)
     assert Source(first).snapshot()["m"].awaiting == 2
     assert "m" not in Source(second).snapshot()
     first.close()
@@ -146,7 +146,7 @@ def test_who_serves_a_store_goes_before_its_monitors(tmp_path: Path) -> None:
     address = f"sqlite://{tmp_path}/labels.db"
     monitor = Monitor(store=address)
     monitor.predictions([1, 2], [0, 1], model="m", task=Multiclass())
-    assert monitor.flush(5)
+    assert monitor.flush(60)
     assert Source(monitor).snapshot()["m"].awaiting == 2
     first, second = (StoreMetrics(LabelClient(address)) for _ in range(2))
     awaiting = b'modelmon_join_occupancy{model="m",state="pending",version=""} 2'
@@ -170,7 +170,7 @@ def test_a_locked_file_costs_no_call_and_no_prediction(tmp_path: Path) -> None:
 
     for key in range(100):
         predict(key)
-    assert own.flush(5)
+    assert own.flush(60)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     took = []

@@ -163,7 +163,7 @@ def test_who_serves_a_store_gives_it_back_at_its_end(tmp_path: Path) -> None:
     address = f"sqlite://{tmp_path}/labels.db"
     monitor = Monitor(store=address)
     monitor.predictions([1, 2], ["a", "b"], model="m")
-    assert monitor.flush(5)
+    assert monitor.flush(60)
     for _ in range(2):
         with LabelClient(address) as client:
             assert b"modelmon_join_occupancy" in StoreMetrics(client).render({}, "text")

@@ -68,7 +68,7 @@ def served(app: Any) -> Iterator[Service]:
         server = server_of(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not server.started and time.monotonic() < end:
             time.sleep(0.01)
         try:

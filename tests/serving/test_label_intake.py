@@ -199,7 +199,7 @@ def test_slow_body_is_given_up() -> None:
 
     from modelmon.serving.guards import Guard  # noqa: PLC0415
 
-    posting = Posting(empty_client(), Guard(None), body_seconds=0.5)
+    posting = Posting(empty_client(), Guard(None), body_seconds=3.0)
     app = Starlette(routes=[Route("/v1/labels", posting.post, methods=["POST"])])
     head = b"POST /v1/labels HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n["
     with served(app) as service:
