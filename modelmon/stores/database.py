@@ -70,6 +70,16 @@ class Head(NamedTuple):
         """Return what is the same as long as whatever was read still holds."""
         return self.origin, self.line
 
+    def goes_on(self, history: tuple[str, str], sequence: int, known: int) -> bool:
+        """Tell whether what was read before still holds: nobody lost it and wrote something else in its place.
+
+        Args:
+            history: that of a head before.
+            sequence: transactions applied then.
+            known: entries of the catalogue that were read since.
+        """
+        return self.history == history and self.sequence >= sequence and self.entries >= known
+
 
 class Reminder(NamedTuple):
     """Hold one reminder: its number (whatever the database knows it by), when it is due, and what it holds."""

@@ -122,9 +122,7 @@ class Reading:
         return counted.head, books
 
     def _goes_on(self, head: Head) -> bool:
-        """Tell whether what was read before still holds: nobody lost it and wrote something else in its place."""
-        fell = head.sequence < self._sequence or head.entries < self._catalogue.known
-        return head.history == self._history and not fell
+        return head.goes_on(self._history, self._sequence, self._catalogue.known)
 
     def _follow(self, head: Head) -> None:
         self._sequence = head.sequence

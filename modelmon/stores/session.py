@@ -104,7 +104,7 @@ class Session:
         return self.catalogue
 
     def _follow(self, head: Head) -> None:
-        if head.history != self._history or head.sequence < self._sequence or self.catalogue.known > head.entries:
+        if not head.goes_on(self._history, self._sequence, self.catalogue.known):
             self.forget()
         self._history, self._sequence = head.history, head.sequence
         if self.catalogue.known < head.entries:
